@@ -1,0 +1,140 @@
+// The processor's state in the engine's memory: offsets from the processor's base, and bit constants, declared once for
+// both compilers (AssemblyScript imports './layout', TypeScript './layout.ts'). Everything is little-endian.
+//
+//   0x0000  registers that instructions touch       0x1000  SOURCE scratch, 4 KiB
+//   0x0400  XMM                                      0x2000  DESTINATION scratch, 4 KiB
+//   0x0600  x87 and MXCSR                            0x4000  decode scratch
+//                                                    0x10000 jump cache, 0x20000 TLB
+
+// General registers in encoding order: RAX RCX RDX RBX RSP RBP RSI RDI R8 … R15, 8 bytes each.
+export const GPR = 0x000;
+export const RAX = 0x00;
+export const RCX = 0x08;
+export const RDX = 0x10;
+export const RBX = 0x18;
+export const RSP = 0x20;
+export const RBP = 0x28;
+export const RSI = 0x30;
+export const RDI = 0x38;
+export const R11 = 0x58;
+// Always zero: the base, index or segment of an address that has none.
+export const ZERO = 0x080;
+// Instruction-pointer space address of the page that runs: RIP = CODE_BASE + offset in page. Also the base of RIP-relative operands.
+export const CODE_BASE = 0x088;
+export const RIP = 0x090;
+// Lazy arithmetic flags, see flags.ts.
+export const FLAGS_RESULT = 0x098; // i64
+export const FLAGS_AUX = 0x0a0; // u32
+export const RFLAGS = 0x0a4; // u32, without CF PF AF ZF SF OF
+export const INSTRUCTION = 0x0a8; // u32, the record that runs
+export const EXIT_REQUEST = 0x0ac; // i32, atomic: another thread wants `run` to return
+export const BUDGET = 0x0b0; // i32, instructions left in this slice
+export const MODE = 0x0b4; // u32, MODE_16, MODE_32 or MODE_64: how code is decoded
+export const CPL = 0x0b8; // u32
+export const TLB_BASE = 0x0bc; // u32, address of the TLB of the current privilege
+export const SHADOW = 0x0c0; // u32, 1 after STI or MOV SS until the next instruction is through
+export const HALTED = 0x0c4; // u32
+export const WINDOW = 0x0c8; // u32, 1: stop when an interrupt can be taken
+export const NMI_BLOCKED = 0x0cc; // u32
+export const STEPPING = 0x0d0; // u32, not 0: one instruction at a time (TF, debug registers, tracer)
+export const FPU_BLOCKED = 0x0d4; // u32, bit 0 x87, bit 1 MMX, bit 2 SSE instructions must take their checks
+export const STACK_MASK = 0x0d8; // u32, 0: RSP, 1: ESP, 2: SP is the stack pointer
+export const PENDING_DEBUG = 0x0dc; // u32, DR6 bits to report after this instruction
+export const INSTRUCTIONS = 0x0e0; // u64, executed so far (at the slice's start)
+export const SLICE_START = 0x0e8; // i32, budget at the slice's start
+export const EVENTS = 0x0ec; // u32, exceptions delivered
+
+// Segments: ES CS SS DS FS GS LDTR TR, 32 bytes each.
+export const SEGMENTS = 0x100;
+export const SEGMENT_SIZE = 0x20;
+export const SELECTOR = 0x00; // u32
+export const ATTRIBUTES = 0x04; // u32, descriptor high word bits 8..23 shifted right by 8; bit 16: unusable
+export const LIMIT = 0x08; // u32, in bytes, last valid offset
+export const BASE = 0x10; // u64
+export const ES = 0;
+export const CS = 1;
+export const SS = 2;
+export const DS = 3;
+export const FS = 4;
+export const GS = 5;
+export const LDTR = 6;
+export const TR = 7;
+export const FS_BASE = 0x190;
+export const GS_BASE = 0x1b0;
+
+export const GDTR_BASE = 0x200;
+export const GDTR_LIMIT = 0x208;
+export const IDTR_BASE = 0x210;
+export const IDTR_LIMIT = 0x218;
+export const CR0 = 0x220;
+export const CR2 = 0x228;
+export const CR3 = 0x230;
+export const CR4 = 0x238;
+export const EFER = 0x240;
+export const XCR0 = 0x248;
+export const DR0 = 0x250; // DR0 … DR3
+export const DR6 = 0x270;
+export const DR7 = 0x278;
+export const STAR = 0x280;
+export const LSTAR = 0x288;
+export const CSTAR = 0x290;
+export const FMASK = 0x298;
+export const KERNEL_GS_BASE = 0x2a0;
+export const SYSENTER_CS = 0x2a8;
+export const SYSENTER_ESP = 0x2b0;
+export const SYSENTER_EIP = 0x2b8;
+export const TSC_AUX = 0x2c0;
+
+// The exception being raised; read by whoever catches the unwinding.
+export const FAULT_VECTOR = 0x300; // u32
+export const FAULT_ERROR = 0x304; // u32
+export const FAULT_HAS_ERROR = 0x308; // u32
+export const FAULT_NESTED = 0x30c; // u32, vector being delivered + 1, for double faults
+export const FAULT_ADDRESS = 0x310; // u64
+
+// Words in which 64-bit values cross between the engine and the microkernel.
+export const DATA = 0x340; // 8 × u32
+
+// x87 registers by physical number (not ST), 16 bytes each: mantissa u64, sign and exponent u16. MMX lies in the mantissas.
+export const FPR = 0x380;
+// XMM0 … XMM15, 32 bytes apart (the upper halves are YMM's).
+export const XMM = 0x400;
+export const XMM_STRIDE = 0x20;
+export const FCW = 0x600; // u16
+export const FSW = 0x604; // u16, without TOP
+export const FTOP = 0x608; // u32, 0..7
+export const FTAG = 0x60c; // u8, bit n set: physical register n is not empty (as in FXSAVE)
+export const FOP = 0x610; // u16
+export const FIP = 0x618; // u64
+export const FDP = 0x620; // u64
+export const MXCSR = 0x628; // u32
+export const FCS = 0x62c; // u16
+export const FDS = 0x62e; // u16
+
+export const SOURCE = 0x1000;
+export const DESTINATION = 0x2000;
+export const DECODE = 0x4000;
+export const STEP_RECORDS = 0x4100;
+export const JUMP_CACHE = 0x10000;
+export const TLB = 0x20000;
+export const PROCESSOR_SIZE = 0x40000;
+
+export const MODE_16 = 0;
+export const MODE_32 = 1;
+export const MODE_64 = 2;
+
+export const CF = 0x1;
+export const PF = 0x4;
+export const AF = 0x10;
+export const ZF = 0x40;
+export const SF = 0x80;
+export const TF = 0x100;
+export const IF = 0x200;
+export const DF = 0x400;
+export const OF = 0x800;
+export const IOPL = 0x3000;
+export const NT = 0x4000;
+export const RF = 0x10000;
+export const VM = 0x20000;
+export const AC = 0x40000;
+export const ID = 0x200000;
