@@ -1,0 +1,72 @@
+/**
+ * What a virtual machine is made from, how its run can end, and what it needs from whoever runs it. Plain values: the
+ * command line makes them, the machine reads them.
+ */
+
+/** Below this no 64-bit kernel that we know gets as far as its console. */
+export const MINIMUM_MEMORY_BYTES = 16 * 2 ** 20;
+/** Guest memory and the engine's tables share one WebAssembly memory of at most 4 GiB. */
+export const MAXIMUM_MEMORY_BYTES = 3840 * 2 ** 20;
+/** This version runs one virtual processor. */
+export const MAXIMUM_PROCESSORS = 1;
+
+export type TraceKind = 'exits' | 'instructions';
+
+export interface MachineDescription {
+  /** Path of a bzImage, an ELF file with a PVH note, or a multiboot 1 kernel. */
+  readonly kernel: string;
+  readonly initrd?: string;
+  readonly commandLine: string;
+  /** A whole number of MiB between the two bounds above. */
+  readonly memoryBytes: number;
+  readonly processors: number;
+  /** A reset starts the guest again, reading kernel and initrd afresh; otherwise it ends the run. */
+  readonly rebootInPlace: boolean;
+  /** Port 0xf4 ends the run, as QEMU's isa-debug-exit does. */
+  readonly debugExit: boolean;
+  readonly trace?: TraceKind;
+}
+
+/** How a run ended by itself. */
+export type MachineEnd =
+  | { readonly kind: 'off' }
+  /** Only when `rebootInPlace` is false. */
+  | { readonly kind: 'reset' }
+  /** The guest wrote its crash registers; `parameters` are the five of them in hexadecimal. */
+  | { readonly kind: 'crash'; readonly parameters: readonly string[]; readonly trace: readonly string[] }
+  /** A triple fault; only when `rebootInPlace` is false. */
+  | { readonly kind: 'triple-fault'; readonly trace: readonly string[] }
+  /** A byte was written to port 0xf4: `status` is (byte << 1) | 1, in one byte. */
+  | { readonly kind: 'debug-exit'; readonly status: number }
+  /** We failed: the engine or a device stopped for a reason of its own. */
+  | { readonly kind: 'failed'; readonly message: string };
+
+export interface MachinePorts {
+  readonly console: {
+    /** Takes what the guest wrote to its serial port. While a returned promise is open, the port accepts no more. */
+    output(bytes: Uint8Array): Promise<void> | void;
+  };
+}
+
+/** A machine that was created, as its owner sees it. */
+export interface RunnableMachine {
+  /** Starts the guest; resolves when the run has ended by itself or was stopped (then with 'off'). Once. */
+  start(): Promise<MachineEnd>;
+  /**
+   * Types on the guest's serial console. Bytes wait in a bounded buffer until the guest takes them; a returned promise
+   * says that the buffer is full and resolves when there is room. Bytes that came while it was full are kept.
+   */
+  input(bytes: Uint8Array): Promise<void> | void;
+  /** Stops the guest whatever it does, and gives back every thread and buffer, within the deadline. */
+  stop(deadlineMs: number): Promise<void>;
+  /** What `--stats` writes. */
+  statistics(): object;
+  /** A tree of live state, for people. */
+  inspect(): object;
+}
+
+/**
+ * Reads the files that the description names and prepares the guest.
+ * @throws OperatingError for a file that cannot be read, is no kernel, or does not fit.
+ */
+export type CreateMachine = (description: MachineDescription, ports: MachinePorts) => Promise<RunnableMachine>;
