@@ -1,0 +1,118 @@
+/** From the options of `partout boot` to a machine description: every value checked, each refusal one sentence. */
+
+import { OperatingError, type ErrorCode } from '../kit/errors.ts';
+import {
+  MAXIMUM_MEMORY_BYTES, MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES, type MachineDescription, type TraceKind,
+} from '../machine/description.ts';
+import type { Invocation, Option } from './command.ts';
+
+export const BOOT_OPTIONS: readonly Option[] = [
+  { name: 'kernel', value: 'FILE', summary: 'bzImage, ELF with a PVH note, or multiboot 1' },
+  { name: 'initrd', value: 'FILE', summary: 'initial RAM file system' },
+  { name: 'append', value: 'TEXT', summary: 'command line of the kernel', fallback: 'console=ttyS0' },
+  { name: 'memory', value: 'SIZE', summary: 'memory of the guest', fallback: '512M' },
+  { name: 'cpus', value: 'N', summary: 'virtual processors', fallback: '1' },
+  { name: 'disk', value: 'FILE[,ro]', summary: 'not in this version', repeatable: true },
+  { name: 'nic', value: 'none', summary: 'this version has no network', repeatable: true },
+  { name: 'engine', value: 'auto|wasm|kvm', summary: 'what runs the processors; this version has wasm', fallback: 'auto' },
+  { name: 'no-reboot', summary: 'a reset ends the run instead of starting the guest again' },
+  { name: 'timeout', value: 'SECONDS', summary: 'stop the guest then, with status 124' },
+  { name: 'debug-exit', summary: 'a byte written to port 0xf4 ends the run with status (byte << 1) | 1' },
+  { name: 'save', value: 'FILE', summary: 'not in this version' },
+  { name: 'restore', value: 'FILE', summary: 'not in this version' },
+  { name: 'stats', value: 'FILE', summary: 'write figures about the run there at its end, as JSON' },
+  { name: 'trace', value: 'exits|instructions', summary: 'keep the last ones, and print them when the guest crashes' },
+];
+
+export interface BootRequest {
+  readonly description: MachineDescription;
+  readonly timeoutMs?: number;
+  readonly statsFile?: string;
+}
+
+/** Timers of Node count milliseconds in 31 bits. */
+const MAXIMUM_TIMEOUT_SECONDS = 2_000_000;
+const MIB = 2 ** 20;
+
+export function bootRequest(invocation: Invocation): BootRequest {
+  refuseWhatIsNotThere(invocation);
+  const kernel = invocation.value('kernel');
+  if (kernel === undefined) throw refused('usage', 'partout boot needs a kernel: --kernel FILE');
+  const initrd = invocation.value('initrd');
+  const trace = traceOf(invocation);
+  const timeoutMs = timeoutOf(invocation);
+  const statsFile = invocation.value('stats');
+  return {
+    description: {
+      kernel,
+      ...(initrd === undefined ? {} : { initrd }),
+      commandLine: invocation.value('append') ?? '',
+      memoryBytes: memoryOf(invocation.value('memory') ?? ''),
+      processors: processorsOf(invocation.value('cpus') ?? ''),
+      rebootInPlace: !invocation.has('no-reboot'),
+      debugExit: invocation.has('debug-exit'),
+      ...(trace === undefined ? {} : { trace }),
+    },
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(statsFile === undefined ? {} : { statsFile }),
+  };
+}
+
+function refuseWhatIsNotThere(invocation: Invocation): void {
+  if (invocation.has('disk')) {
+    throw refused('unsupported', '--disk is not there yet: give the guest its files in an --initrd');
+  }
+  const nic = invocation.values('nic').find((value) => value !== 'none');
+  if (nic !== undefined) throw refused('unsupported', `--nic ${nic} is not there yet: leave it out, or say --nic none`);
+  for (const name of ['save', 'restore']) {
+    if (invocation.has(name)) throw refused('unsupported', `--${name} is not there yet: start the guest anew each time`);
+  }
+  const engine = invocation.value('engine') ?? '';
+  if (engine === 'kvm') throw refused('unsupported', '--engine kvm is not there yet: use wasm, which runs everywhere');
+  if (engine !== 'auto' && engine !== 'wasm') throw refused('usage', `--engine is auto, wasm or kvm, not ${engine}`);
+}
+
+function memoryOf(text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([KMG])(?:i?B)?$/i.exec(text) ?? [];
+  if (digits === undefined || unit === undefined) {
+    throw refused('usage', `--memory is a size such as 512M or 1G, not ${text}`);
+  }
+  const bytes = Number(digits) * 1024 ** (1 + 'KMG'.indexOf(unit.toUpperCase()));
+  const bounds = `between ${MINIMUM_MEMORY_BYTES / MIB}M and ${MAXIMUM_MEMORY_BYTES / MIB}M`;
+  if (bytes < MINIMUM_MEMORY_BYTES) throw refused('usage', `--memory ${text} is too little: give a size ${bounds}`);
+  if (bytes > MAXIMUM_MEMORY_BYTES) {
+    throw refused('usage', `--memory ${text} is more than the wasm engine can give a guest: give a size ${bounds}`);
+  }
+  if (bytes % MIB !== 0) throw refused('usage', `--memory is a whole number of mebibytes, which ${text} is not`);
+  return bytes;
+}
+
+function processorsOf(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw refused('usage', `--cpus is a number of processors such as 1, not ${text}`);
+  const count = Number(text);
+  if (count === 0) throw refused('usage', '--cpus 0 leaves nothing to run the guest on: give 1');
+  if (count > MAXIMUM_PROCESSORS) {
+    throw refused('unsupported', `--cpus ${text} is not there yet: a guest has ${MAXIMUM_PROCESSORS} processor`);
+  }
+  return count;
+}
+
+function timeoutOf(invocation: Invocation): number | undefined {
+  const text = invocation.value('timeout');
+  if (text === undefined) return undefined;
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (seconds <= 0 || seconds > MAXIMUM_TIMEOUT_SECONDS) {
+    throw refused('usage', `--timeout is a number of seconds above 0 and up to ${MAXIMUM_TIMEOUT_SECONDS}, not ${text}`);
+  }
+  return Math.ceil(seconds * 1000);
+}
+
+function traceOf(invocation: Invocation): TraceKind | undefined {
+  const text = invocation.value('trace');
+  if (text === undefined || text === 'exits' || text === 'instructions') return text;
+  throw refused('usage', `--trace is exits or instructions, not ${text}`);
+}
+
+function refused(code: ErrorCode, message: string): OperatingError {
+  return new OperatingError(code, message);
+}

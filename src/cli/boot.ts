@@ -1,0 +1,120 @@
+/**
+ * `partout boot`: one virtual machine in the foreground. Whatever ends the run (the guest, a signal, the deadline, the
+ * person at the terminal), the machine is stopped, the terminal given back and the figures written before we return.
+ */
+
+import { accessSync, constants, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { systemError } from '../kit/errors.ts';
+import type { CreateMachine, RunnableMachine } from '../machine/description.ts';
+import type { BootRequest } from './boot-request.ts';
+import { STATUS, endingOf, type Ending } from './endings.ts';
+import { SerialConsole, type ConsoleStreams } from './serial-console.ts';
+
+const STOP_DEADLINE_MS = 2000;
+
+/** The signals that end a run. SIGHUP is what a closed terminal window sends. */
+const ENDING_SIGNALS: readonly (readonly [signal: NodeJS.Signals, status: number])[] = [
+  ['SIGINT', STATUS.interrupted], ['SIGTERM', STATUS.terminated], ['SIGHUP', STATUS.hangUp],
+];
+/** Prints the tree of live state. */
+const INSPECT_SIGNAL = 'SIGUSR1';
+
+/** Where signals come from: `process`, or a test's own emitter. */
+export interface SignalSource {
+  on(signal: NodeJS.Signals, listener: () => void): unknown;
+  off(signal: NodeJS.Signals, listener: () => void): unknown;
+}
+
+export interface BootHost {
+  readonly createMachine: CreateMachine;
+  readonly streams: ConsoleStreams;
+  readonly signals: SignalSource;
+  /** One line for the person, on standard error. */
+  say(line: string): void;
+}
+
+/** Runs the machine and returns the exit status. */
+export async function boot(request: BootRequest, host: BootHost): Promise<number> {
+  if (request.statsFile !== undefined) checkWritable(request.statsFile);
+  const startedMs = performance.now();
+  const serial = new SerialConsole(host.streams);
+  const interruption = new Interruption(request, serial, host.signals);
+  try {
+    const machine = await host.createMachine(request.description, { console: { output: (bytes) => serial.output(bytes) } });
+    const inspect = (): void => host.say(JSON.stringify(machine.inspect(), undefined, 2));
+    host.signals.on(INSPECT_SIGNAL, inspect);
+    let ending: Ending;
+    try {
+      ending = await run(machine, serial, interruption, host);
+    } finally {
+      host.signals.off(INSPECT_SIGNAL, inspect);
+      await machine.stop(STOP_DEADLINE_MS);
+      await serial.close();
+    }
+    for (const line of ending.lines) host.say(line);
+    if (request.statsFile !== undefined) writeStatistics(request.statsFile, machine, ending.status, startedMs);
+    return ending.status;
+  } finally {
+    interruption.dispose();
+  }
+}
+
+async function run(
+  machine: RunnableMachine, serial: SerialConsole, interruption: Interruption, host: BootHost,
+): Promise<Ending> {
+  if (serial.isTerminal) host.say('Ctrl-] leaves');
+  serial.attach(machine);
+  return Promise.race([interruption.ended, machine.start().then(endingOf)]);
+}
+
+/** Everything but the guest that can end a run: signals, the deadline, the console. */
+class Interruption {
+  readonly ended: Promise<Ending>;
+  readonly #release: (() => void)[] = [];
+
+  constructor(request: BootRequest, serial: SerialConsole, signals: SignalSource) {
+    this.ended = new Promise((resolve) => {
+      for (const [signal, status] of ENDING_SIGNALS) {
+        const listener = (): void => resolve({ status, lines: [] });
+        signals.on(signal, listener);
+        this.#release.push(() => signals.off(signal, listener));
+      }
+      if (request.timeoutMs !== undefined) {
+        const lines = [`stopped after ${request.timeoutMs / 1000} seconds, as --timeout says`];
+        const timer = setTimeout(() => resolve({ status: STATUS.timeout, lines }), request.timeoutMs);
+        this.#release.push(() => clearTimeout(timer));
+      }
+      void serial.ended.then((why) => resolve(why === 'left'
+        ? { status: STATUS.interrupted, lines: ['left; the guest was stopped'] }
+        : { status: STATUS.failed, lines: ['standard output was closed; the guest was stopped'] }));
+    });
+  }
+
+  dispose(): void {
+    for (const release of this.#release) release();
+  }
+}
+
+/** A figure that cannot be written is known before the guest runs for an hour. */
+function checkWritable(file: string): void {
+  try {
+    accessSync(dirname(file), constants.W_OK);
+  } catch (error) {
+    throw systemError(`write the figures to ${file}`, error);
+  }
+}
+
+function writeStatistics(file: string, machine: RunnableMachine, status: number, startedMs: number): void {
+  const figures = {
+    status,
+    wallSeconds: (performance.now() - startedMs) / 1000,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    ...machine.statistics(),
+  };
+  try {
+    writeFileSync(file, `${JSON.stringify(figures, undefined, 2)}\n`);
+  } catch (error) {
+    throw systemError(`write the figures to ${file}`, error);
+  }
+}

@@ -1,0 +1,32 @@
+/** The command table. What a command needs is loaded when it runs, so that the others start at once. */
+
+import type { Command } from './command.ts';
+import { BOOT_OPTIONS, bootRequest } from './boot-request.ts';
+import { say } from './output.ts';
+import { versionCommand } from './version.ts';
+
+const bootCommand: Command = {
+  words: ['boot'],
+  summary: 'Run one virtual machine in the foreground; its serial console is standard input and output',
+  operands: [],
+  options: BOOT_OPTIONS,
+  notes: [
+    'On a terminal the input is raw: Ctrl-C reaches the guest, Ctrl-] leaves. Otherwise SIGINT and SIGTERM end the run.',
+    'SIGUSR1 prints a tree of live state.',
+    '',
+    'Exit status: 0 the guest powered off, 8 the guest crashed, 1 we failed, 2 the command line or a file is wrong,',
+    '124 timeout, 130 or 143 interrupted.',
+  ].join('\n'),
+  run: async (invocation) => {
+    const request = bootRequest(invocation);
+    const [{ boot }, { Machine }] = await Promise.all([import('./boot.ts'), import('../machine/machine.ts')]);
+    return boot(request, {
+      createMachine: (description, ports) => Machine.create(description, ports),
+      streams: { input: process.stdin, output: process.stdout },
+      signals: process,
+      say,
+    });
+  },
+};
+
+export const COMMANDS: readonly Command[] = [bootCommand, versionCommand];

@@ -1,0 +1,32 @@
+/**
+ * Where the command line writes: data to standard output (as text for people, or as JSON with --json), everything else
+ * to standard error.
+ */
+
+import type { Invocation, Option } from './command.ts';
+
+export const JSON_OPTION: Option = { name: 'json', summary: 'print data as JSON' };
+
+/** Prints what a command is for. Resolves when it is written. */
+export async function writeData(invocation: Invocation, data: unknown, asText: () => string): Promise<void> {
+  const text = invocation.has('json') ? JSON.stringify(data, undefined, 2) : asText();
+  if (text !== '') await write(process.stdout, `${text}\n`);
+}
+
+/** One line for the person who watches. */
+export function say(line: string): void {
+  process.stderr.write(`partout: ${line}\n`);
+}
+
+export async function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    stream.write(text, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Rows under a heading, in columns as wide as they need. */
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [headings, ...rows];
+  const widths = headings.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] as number)).join('  ').trimEnd()).join('\n');
+}

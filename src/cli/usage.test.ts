@@ -1,0 +1,85 @@
+/**
+ * What the command line refuses, as a user meets it: the compiled command is started, and answers with one sentence on
+ * standard error, nothing on standard output, and the right exit status.
+ */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+
+function partout(...words: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [MAIN, ...words], { encoding: 'utf8', env: { PATH: process.env['PATH'] } });
+}
+
+const BOOT = ['boot', '--kernel', '/nowhere/kernel'];
+
+const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[] = [
+  [[], /a command is missing/],
+  [['bot'], /unknown command bot: did you mean boot\?/],
+  [['--kernel', 'x'], /unknown option --kernel: a command comes first/],
+  [['boot'], /needs a kernel: --kernel FILE/],
+  [['boot', '--kernal', 'x'], /unknown option --kernal: did you mean --kernel\?/],
+  [['boot', '--zzzzzz'], /unknown option --zzzzzz$/],
+  [['boot', '-k', 'x'], /unknown option -k/],
+  [['boot', '--kernel'], /--kernel needs a value: --kernel FILE/],
+  [['boot', '--kernel', '--initrd', 'x'], /--kernel needs a value/],
+  [[...BOOT, '--kernel', 'x'], /--kernel is given twice/],
+  [[...BOOT, '--no-reboot=yes'], /--no-reboot takes no value/],
+  [[...BOOT, 'stray'], /does not take "stray"/],
+  [[...BOOT, '--memory', '1M'], /--memory 1M is too little: give a size between 16M and 3840M/],
+  [[...BOOT, '--memory', '1MB'], /too little/],
+  [[...BOOT, '--memory', '8G'], /--memory 8G is more than the wasm engine can give a guest/],
+  [[...BOOT, '--memory', '512'], /--memory is a size such as 512M or 1G, not 512/],
+  [[...BOOT, '--memory', '-1G'], /--memory is a size/],
+  [[...BOOT, '--memory', '20000K'], /whole number of mebibytes/],
+  [[...BOOT, '--cpus', '0'], /--cpus 0 leaves nothing/],
+  [[...BOOT, '--cpus', '2'], /--cpus 2 is not there yet/],
+  [[...BOOT, '--cpus', 'many'], /--cpus is a number/],
+  [[...BOOT, '--timeout', '0'], /--timeout is a number of seconds above 0/],
+  [[...BOOT, '--timeout', 'soon'], /--timeout is a number of seconds/],
+  [[...BOOT, '--disk', 'a.vhdx'], /--disk is not there yet/],
+  [[...BOOT, '--nic', 'nat'], /--nic nat is not there yet/],
+  [[...BOOT, '--nic', 'none', '--nic', 'lab,mac=00:15:5d:00:00:01'], /--nic lab,mac=.* is not there yet/],
+  [[...BOOT, '--engine', 'kvm'], /--engine kvm is not there yet/],
+  [[...BOOT, '--engine', 'tcg'], /--engine is auto, wasm or kvm, not tcg/],
+  [[...BOOT, '--save', 'x'], /--save is not there yet/],
+  [[...BOOT, '--restore', 'x'], /--restore is not there yet/],
+  [[...BOOT, '--trace', 'all'], /--trace is exits or instructions, not all/],
+  [['version', 'x'], /does not take "x"/],
+];
+
+for (const [words, sentence] of REFUSED) {
+  test(`partout ${words.join(' ')} is refused`, () => {
+    const { status, stdout, stderr } = partout(...words);
+    assert.match(stderr.trimEnd(), sentence);
+    assert.match(stderr, /^partout: [^\n]+\n$/, 'one sentence');
+    assert.equal(stdout, '');
+    assert.equal(status, 2);
+  });
+}
+
+test('help goes to standard output and names every command', () => {
+  const { status, stdout, stderr } = partout('--help');
+  assert.equal(status, 0);
+  assert.equal(stderr, '');
+  for (const word of ['boot', 'version']) assert.match(stdout, new RegExp(`^  ${word} `, 'm'));
+});
+
+test('the help of a command names its options and their defaults, however it is asked for', () => {
+  const asked = [['help', 'boot'], ['boot', '--help'], ['boot', '--kernel', 'x', '-h']].map((words) => partout(...words));
+  for (const { status, stdout } of asked) {
+    assert.equal(status, 0);
+    assert.match(stdout, /--memory SIZE .*\(512M\)/);
+    assert.equal(stdout, asked[0]?.stdout);
+  }
+});
+
+test('version says the same as text and as JSON', () => {
+  const text = partout('--version');
+  assert.match(text.stdout, /^partout \d+\.\d+\.\d+\n$/);
+  const { version } = JSON.parse(partout('version', '--json').stdout) as { version: string };
+  assert.equal(text.stdout, `partout ${version}\n`);
+});
