@@ -1,6 +1,6 @@
 /** Where the repository is, and the plain listing of its files that the tools share. */
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, type Dirent } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -23,7 +23,7 @@ export function filesUnder(root: string, folder: string): string[] {
   return found.sort();
 }
 
-function entriesOf(path: string): import('node:fs').Dirent[] {
+function entriesOf(path: string): Dirent[] {
   try {
     return readdirSync(path, { withFileTypes: true });
   } catch (error) {

@@ -14,7 +14,7 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'cpus', value: 'N', summary: 'virtual processors', fallback: '1' },
   { name: 'disk', value: 'FILE[,ro]', summary: 'not in this version', repeatable: true },
   { name: 'nic', value: 'none', summary: 'this version has no network', repeatable: true },
-  { name: 'engine', value: 'auto|wasm|kvm', summary: 'what runs the processors; this version has wasm', fallback: 'auto' },
+  { name: 'engine', value: 'auto|wasm|kvm', summary: 'what runs the processors: here wasm', fallback: 'auto' },
   { name: 'no-reboot', summary: 'a reset ends the run instead of starting the guest again' },
   { name: 'timeout', value: 'SECONDS', summary: 'stop the guest then, with status 124' },
   { name: 'debug-exit', summary: 'a byte written to port 0xf4 ends the run with status (byte << 1) | 1' },
@@ -65,7 +65,7 @@ function refuseWhatIsNotThere(invocation: Invocation): void {
   const nic = invocation.values('nic').find((value) => value !== 'none');
   if (nic !== undefined) throw refused('unsupported', `--nic ${nic} is not there yet: leave it out, or say --nic none`);
   for (const name of ['save', 'restore']) {
-    if (invocation.has(name)) throw refused('unsupported', `--${name} is not there yet: start the guest anew each time`);
+    if (invocation.has(name)) throw refused('unsupported', `--${name} is not there yet: start the guest anew`);
   }
   const engine = invocation.value('engine') ?? '';
   if (engine === 'kvm') throw refused('unsupported', '--engine kvm is not there yet: use wasm, which runs everywhere');
@@ -101,8 +101,8 @@ function timeoutOf(invocation: Invocation): number | undefined {
   const text = invocation.value('timeout');
   if (text === undefined) return undefined;
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
-  if (seconds <= 0 || seconds > MAXIMUM_TIMEOUT_SECONDS) {
-    throw refused('usage', `--timeout is a number of seconds above 0 and up to ${MAXIMUM_TIMEOUT_SECONDS}, not ${text}`);
+  if (seconds <= 0 || seconds >= MAXIMUM_TIMEOUT_SECONDS) {
+    throw refused('usage', `--timeout is a number of seconds between 0 and ${MAXIMUM_TIMEOUT_SECONDS}, not ${text}`);
   }
   return Math.ceil(seconds * 1000);
 }

@@ -81,7 +81,10 @@ async function started(request: Partial<BootRequest> = {}, terminal = false): Pr
 const ENDS: readonly (readonly [end: MachineEnd, status: number, said: RegExp])[] = [
   [{ kind: 'off' }, 0, /^$/],
   [{ kind: 'reset' }, 0, /^$/],
-  [{ kind: 'crash', parameters: ['0x6', '0xa'], trace: ['port out 0x80'] }, 8, /port out 0x80\nthe guest crashed: P0=0x6 P1=0xa/],
+  [
+    { kind: 'crash', parameters: ['0x6', '0xa'], trace: ['port out 0x80'] },
+    8, /port out 0x80\nthe guest crashed: P0=0x6 P1=0xa/,
+  ],
   [{ kind: 'triple-fault', trace: [] }, 8, /^the guest shut down by a triple fault$/],
   [{ kind: 'debug-exit', status: 33 }, 33, /^$/],
   [{ kind: 'failed', message: 'the engine stopped' }, 1, /^the engine stopped$/],
@@ -153,7 +156,8 @@ test('the end of the input does not end the run', async () => {
 test('output waits for a slow reader', async () => {
   const { machine, output, status } = await started();
   let taken = false;
-  const pending = Promise.resolve(machine.ports.console.output(Buffer.from('0123456789'))).then(() => { taken = true; });
+  const written = Promise.resolve(machine.ports.console.output(Buffer.from('0123456789')));
+  const pending = written.then(() => { taken = true; });
   await new Promise(setImmediate);
   assert.equal(taken, false);
   output.resume();

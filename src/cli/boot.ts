@@ -41,7 +41,8 @@ export async function boot(request: BootRequest, host: BootHost): Promise<number
   const serial = new SerialConsole(host.streams);
   const interruption = new Interruption(request, serial, host.signals);
   try {
-    const machine = await host.createMachine(request.description, { console: { output: (bytes) => serial.output(bytes) } });
+    const ports = { console: { output: (bytes: Uint8Array) => serial.output(bytes) } };
+    const machine = await host.createMachine(request.description, ports);
     const inspect = (): void => host.say(JSON.stringify(machine.inspect(), undefined, 2));
     host.signals.on(INSPECT_SIGNAL, inspect);
     let ending: Ending;

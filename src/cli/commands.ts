@@ -11,7 +11,8 @@ const bootCommand: Command = {
   operands: [],
   options: BOOT_OPTIONS,
   notes: [
-    'On a terminal the input is raw: Ctrl-C reaches the guest, Ctrl-] leaves. Otherwise SIGINT and SIGTERM end the run.',
+    'On a terminal the input is raw: Ctrl-C reaches the guest, Ctrl-] leaves.',
+    'Otherwise SIGINT and SIGTERM end the run.',
     'SIGUSR1 prints a tree of live state.',
     '',
     'Exit status: 0 the guest powered off, 8 the guest crashed, 1 we failed, 2 the command line or a file is wrong,',

@@ -14,7 +14,8 @@ export function overview(commands: readonly Command[]): string {
     '',
     ...columns(commands.map((command) => [signature(command), command.summary])),
     '',
-    "'partout help COMMAND' says more about one of them. Data goes to standard output, everything else to standard error.",
+    "'partout help COMMAND' says more about one of them.",
+    'Data goes to standard output, everything else to standard error.',
     '',
   ].join('\n');
 }

@@ -87,7 +87,8 @@ function checkOperands(command: Command, operands: readonly string[]): void {
   command.operands.forEach((operand, index) => {
     const given = operands[index];
     const choices = operand.choices?.join(' or ');
-    if (given === undefined) throw usage(`${called} needs ${operand.name}${choices === undefined ? '' : `: ${choices}`}`);
+    const what = choices === undefined ? operand.name : `${operand.name}: ${choices}`;
+    if (given === undefined) throw usage(`${called} needs ${what}`);
     if (choices !== undefined && operand.choices?.includes(given) !== true) {
       throw usage(`${operand.name} is ${choices}, not ${given}`);
     }

@@ -38,7 +38,7 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--cpus', '0'], /--cpus 0 leaves nothing/],
   [[...BOOT, '--cpus', '2'], /--cpus 2 is not there yet/],
   [[...BOOT, '--cpus', 'many'], /--cpus is a number/],
-  [[...BOOT, '--timeout', '0'], /--timeout is a number of seconds above 0/],
+  [[...BOOT, '--timeout', '0'], /--timeout is a number of seconds between 0 and/],
   [[...BOOT, '--timeout', 'soon'], /--timeout is a number of seconds/],
   [[...BOOT, '--disk', 'a.vhdx'], /--disk is not there yet/],
   [[...BOOT, '--nic', 'nat'], /--nic nat is not there yet/],
@@ -69,7 +69,8 @@ test('help goes to standard output and names every command', () => {
 });
 
 test('the help of a command names its options and their defaults, however it is asked for', () => {
-  const asked = [['help', 'boot'], ['boot', '--help'], ['boot', '--kernel', 'x', '-h']].map((words) => partout(...words));
+  const ways = [['help', 'boot'], ['boot', '--help'], ['boot', '--kernel', 'x', '-h']];
+  const asked = ways.map((words) => partout(...words));
   for (const { status, stdout } of asked) {
     assert.equal(status, 0);
     assert.match(stdout, /--memory SIZE .*\(512M\)/);
