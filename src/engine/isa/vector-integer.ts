@@ -1,5 +1,5 @@
 /**
- * The integer instructions of MMX, SSE, SSE2, SSE3, SSSE3, SSE4.1 and SSE4.2 [SDM vol. 2; opcode maps in its appendix A].
+ * The integer instructions of MMX, SSE, SSE2, SSE3, SSSE3, SSE4.1 and SSE4.2 [SDM vol. 2, opcode maps in appendix A].
  * Handlers: core/vector. They read and write exactly `bytes` of a memory operand.
  */
 
@@ -158,15 +158,13 @@ const SSE_ROWS: readonly Row[] = [
   ...STRINGS
 ];
 
-/** What needs no SSE state, or writes guest memory by itself. */
+/** CRC32 needs no SSE state. */
 const SYSTEM_ROWS: readonly Row[] = [
   ['F2 0F 38 F0 /r W0', 'CRC32', 'Gd,Eb', 'crc32_8', { bytes: 1, feature: 'SSE4.2', oracle: 'native' }],
   ['F2 0F 38 F0 /r W1', 'CRC32', 'Gq,Eb', 'crc32_8', { bytes: 1, feature: 'SSE4.2', oracle: 'native' }],
   ['66 F2 0F 38 F1 /r W0', 'CRC32', 'Gd,Ew', 'crc32_16', { bytes: 2, feature: 'SSE4.2', oracle: 'native' }],
   ['F2 0F 38 F1 /r W0', 'CRC32', 'Gd,Ed', 'crc32_32', { bytes: 4, feature: 'SSE4.2', oracle: 'native' }],
-  ['F2 0F 38 F1 /r W1', 'CRC32', 'Gq,Eq', 'crc32_64', { bytes: 8, feature: 'SSE4.2', oracle: 'native' }],
-  ['NP 0F F7 /r r', 'MASKMOVQ', 'P,N', 'maskmovq', { bytes: 8, feature: 'SSE', oracle: 'native' }],
-  ['66 0F F7 /r r', 'MASKMOVDQU', 'V,U', 'maskmovdqu', { bytes: 16, feature: 'SSE2', oracle: 'native' }]
+  ['F2 0F 38 F1 /r W1', 'CRC32', 'Gq,Eq', 'crc32_64', { bytes: 8, feature: 'SSE4.2', oracle: 'native' }]
 ];
 
 export const VECTOR_INTEGER: readonly Instruction[] = [
