@@ -2,6 +2,7 @@
 
 import type { Command } from './command.ts';
 import { BOOT_OPTIONS, bootRequest } from './boot-request.ts';
+import { imageCommands } from './image.ts';
 import { say } from './output.ts';
 import { versionCommand } from './version.ts';
 
@@ -30,4 +31,4 @@ const bootCommand: Command = {
   },
 };
 
-export const COMMANDS: readonly Command[] = [bootCommand, versionCommand];
+export const COMMANDS: readonly Command[] = [bootCommand, ...imageCommands, versionCommand];

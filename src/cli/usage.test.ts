@@ -5,13 +5,20 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { test } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+
+/** No images are kept here. */
+const CACHE = mkdtempSync(join(tmpdir(), 'partout-'));
+after(() => rmSync(CACHE, { recursive: true }));
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
 function partout(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [MAIN, ...words], { encoding: 'utf8', env: { PATH: process.env['PATH'] } });
+  return spawnSync(process.execPath, [MAIN, ...words], { encoding: 'utf8', env: { PARTOUT_CACHE: CACHE } });
 }
 
 const BOOT = ['boot', '--kernel', '/nowhere/kernel'];
@@ -48,6 +55,13 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--save', 'x'], /--save is not there yet/],
   [[...BOOT, '--restore', 'x'], /--restore is not there yet/],
   [[...BOOT, '--trace', 'all'], /--trace is exits or instructions, not all/],
+  [['image'], /partout image takes one of the words build, list, show, remove/],
+  [['image', 'bild'], /takes one of the words build/],
+  [['image', 'build'], /needs RECIPE: tiny or debian/],
+  [['image', 'build', 'huge'], /RECIPE is tiny or debian, not huge/],
+  [['image', 'show'], /partout image show needs NAME/],
+  [['image', 'show', 'absent'], /there is no image "absent"/],
+  [['image', 'remove', 'absent'], /there is no image "absent"/],
   [['version', 'x'], /does not take "x"/],
 ];
 
@@ -61,11 +75,18 @@ for (const [words, sentence] of REFUSED) {
   });
 }
 
+test('without images the list says nothing but how to make one', () => {
+  const text = partout('image', 'list');
+  assert.deepEqual([text.status, text.stdout], [0, '']);
+  assert.match(text.stderr, /'partout image build tiny' makes one/);
+  assert.deepEqual(JSON.parse(partout('image', 'list', '--json').stdout), []);
+});
+
 test('help goes to standard output and names every command', () => {
   const { status, stdout, stderr } = partout('--help');
   assert.equal(status, 0);
   assert.equal(stderr, '');
-  for (const word of ['boot', 'version']) assert.match(stdout, new RegExp(`^  ${word} `, 'm'));
+  for (const word of ['boot', 'image list', 'version']) assert.match(stdout, new RegExp(`^  ${word} `, 'm'));
 });
 
 test('the help of a command names its options and their defaults, however it is asked for', () => {

@@ -3,7 +3,7 @@
 import { eachLine, type Problem, type Rule, type SourceText } from './rule.ts';
 
 const MAXIMUM_COLUMNS = 120;
-const MAXIMUM_LINES = 320;
+const MAXIMUM_LINES = 350;
 /** Files that are tables of data, one row a line, and may be as long as their subject. */
 const TABLES = /(?:^src\/engine\/(?:isa|core)\/|-table\.ts$|\/layout\.ts$|\/format\.ts$|\.test\.ts$)/;
 

@@ -1,0 +1,130 @@
+/**
+ * A guest under test: `bin/partout boot` in a process of its own, its serial console typed on and read from the
+ * outside, as a user would.
+ */
+
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+export const PARTOUT = fileURLToPath(new URL('../../bin/partout', import.meta.url));
+
+/** The prompt of the tiny image's shell: a directory and a number sign. */
+const PROMPT = /\S* ?# $/;
+
+export interface GuestImage {
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly commandLine: string;
+  readonly minimumMemoryMiB: number;
+}
+
+/** An image of partout's own, built if it is not there. */
+export function guestImage(recipe: 'tiny' | 'debian', suite?: string): GuestImage {
+  const words = ['image', 'build', recipe, '--json', ...(suite === undefined ? [] : ['--suite', suite])];
+  const { status, stdout, stderr } = spawnSync(PARTOUT, words, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`partout ${words.join(' ')} ended with ${status}:\n${stderr}`);
+  return JSON.parse(stdout) as GuestImage;
+}
+
+export interface GuestOptions {
+  readonly kernel: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  /** More words for `partout boot`. */
+  readonly words?: readonly string[];
+}
+
+export class Guest implements AsyncDisposable {
+  readonly process: ChildProcess;
+  /** The exit status; 128 and more for a signal that nobody caught. */
+  readonly exited: Promise<number>;
+  #console = '';
+  #errors = '';
+  #read = 0;
+  #changed: () => void = () => {};
+
+  constructor(options: GuestOptions) {
+    const words = ['boot', '--kernel', options.kernel];
+    if (options.initrd !== undefined) words.push('--initrd', options.initrd);
+    if (options.append !== undefined) words.push('--append', options.append);
+    this.process = spawn(PARTOUT, [...words, ...options.words ?? []], { stdio: 'pipe' });
+    this.process.stdout?.on('data', (bytes: Buffer) => {
+      this.#console += bytes.toString('latin1');
+      this.#changed();
+    });
+    this.process.stderr?.on('data', (bytes: Buffer) => { this.#errors += bytes.toString(); });
+    // A guest that has ended takes no input; its exit status tells.
+    this.process.stdin?.on('error', () => {});
+    this.exited = new Promise((resolve) => {
+      this.process.on('close', (status, signal) => {
+        resolve(status ?? (signal === 'SIGKILL' ? 137 : 128));
+        this.#changed();
+      });
+    });
+  }
+
+  /** Everything that the guest has written to its console. */
+  get console(): string {
+    return this.#console;
+  }
+
+  /** Everything on standard error. */
+  get errors(): string {
+    return this.#errors;
+  }
+
+  type(text: string): void {
+    this.process.stdin?.write(text);
+  }
+
+  /** Waits until the console, after what earlier calls have matched, shows `pattern`. */
+  async expect(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const match = pattern.exec(this.#console.slice(this.#read));
+      if (match !== null) {
+        this.#read += match.index + match[0].length;
+        return match;
+      }
+      const left = deadline - performance.now();
+      if (left <= 0 || this.process.exitCode !== null) throw new Error(this.#account(pattern));
+      await this.#change(left);
+    }
+  }
+
+  /** Waits for the shell. */
+  async prompt(timeoutMs: number): Promise<void> {
+    await this.expect(PROMPT, timeoutMs);
+  }
+
+  /** Runs a command in the guest's shell; its output and exit status. */
+  async run(command: string, timeoutMs: number): Promise<{ output: string; status: number }> {
+    const start = this.#read;
+    this.type(`${command}; echo "ended:"$?\n`);
+    const match = await this.expect(/ended:(\d+)\r?\n/, timeoutMs);
+    const echoed = this.#console.slice(start, this.#read - match[0].length);
+    await this.prompt(timeoutMs);
+    return { output: echoed.slice(echoed.indexOf('\n') + 1).replaceAll('\r', ''), status: Number(match[1]) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.process.exitCode === null) this.process.kill('SIGKILL');
+    await this.exited;
+  }
+
+  async #change(timeoutMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#changed = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #account(pattern: RegExp): string {
+    const tail = this.#console.slice(-3000);
+    const status = this.process.exitCode === null ? 'it still runs' : `exit status ${this.process.exitCode}`;
+    return `the console did not show ${pattern}; ${status}; it ends with:\n${tail}\n${this.#errors}`;
+  }
+}

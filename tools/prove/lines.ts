@@ -1,0 +1,61 @@
+/** The lines that `npm run prove` knows, in the order in which it tries them. */
+
+import type { ProofLine } from './line.ts';
+
+/** What a running guest rests on. */
+const MACHINE = [
+  'src/wire', 'src/kit', 'src/protocols', 'src/hypervisor', 'src/engine', 'src/chipset', 'src/machine', 'src/cli',
+];
+const GUEST = [...MACHINE, 'src/images', 'guests', 'tests/guest.ts'];
+
+function boots(suite: string, version: string, form: 'bzimage' | 'pvh'): ProofLine {
+  return {
+    name: `boots-${version}-${form}`,
+    what: `Debian's cloud kernel ${version} (${form}) reaches user space and powers off with status 0, 25 times of 25`,
+    folders: [...GUEST, 'tests/vmlinux.ts', 'tests/proofs/boots.ts'],
+    command: ['dist/tests/proofs/boots.js', suite, form, '25'],
+    deadlineMinutes: 120,
+  };
+}
+
+export const LINES: readonly ProofLine[] = [
+  boots('bookworm', '6.1', 'bzimage'),
+  boots('bookworm', '6.1', 'pvh'),
+  boots('trixie', '6.12', 'bzimage'),
+  boots('trixie', '6.12', 'pvh'),
+  {
+    name: 'idle',
+    what: 'an idle guest uses under 2 % of one core over 60 seconds',
+    folders: [...GUEST, 'tests/proofs/idle.ts', 'tests/proofs/host-process.ts'],
+    command: ['dist/tests/proofs/idle.js'],
+    deadlineMinutes: 15,
+  },
+  {
+    name: 'memory',
+    what: "memory beyond the guest's own is under 150 MB + 2 % of its RAM",
+    folders: [...GUEST, 'tests/proofs/memory.ts', 'tests/proofs/host-process.ts'],
+    command: ['dist/tests/proofs/memory.js'],
+    deadlineMinutes: 15,
+  },
+  {
+    name: 'reboots',
+    what: 'reboot starts the guest again in place, 20 times of 20',
+    folders: [...GUEST, 'tests/proofs/reboots.ts'],
+    command: ['dist/tests/proofs/reboots.js', '20'],
+    deadlineMinutes: 120,
+  },
+  {
+    name: 'uptime',
+    what: "an hour of uptime without a complaint in the kernel log, time within 50 ms of the host's",
+    folders: [...GUEST, 'tests/proofs/uptime.ts'],
+    command: ['dist/tests/proofs/uptime.js', '60'],
+    deadlineMinutes: 80,
+  },
+  {
+    name: 'node-24',
+    what: 'the test suite passes on Node 24',
+    folders: ['src', 'tests', 'tools', 'guests', 'package-lock.json'],
+    command: ['dist/tests/proofs/node-24.js'],
+    deadlineMinutes: 40,
+  },
+];
