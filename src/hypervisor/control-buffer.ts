@@ -1,0 +1,67 @@
+/**
+ * The control buffer with its typed views: what every part of the microkernel is constructed with, on any thread. The
+ * layout, and who may change what, is in partition-layout.ts.
+ */
+import {
+  CONTROL_MAGIC, controlBufferSize, MAILBOX_OFFSET, MAILBOX_SIZE, MAX_PROCESSORS, PARTITION_REGISTERS_OFFSET,
+  PartitionControl, PROCESSOR_STRIDE, PROCESSORS_OFFSET, VP_REGISTERS_OFFSET,
+} from './partition-layout.ts';
+
+export class ControlBuffer {
+  readonly buffer: SharedArrayBuffer;
+  readonly words: Int32Array<SharedArrayBuffer>;
+  readonly floats: Float64Array<SharedArrayBuffer>;
+  readonly view: DataView<SharedArrayBuffer>;
+  readonly processorCount: number;
+  readonly traceEntries: number;
+
+  /** Views of a buffer that `create` made, on this thread. */
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.words = new Int32Array(buffer);
+    this.floats = new Float64Array(buffer);
+    this.view = new DataView(buffer);
+    if (PartitionControl.magic.get(this.view, 0) !== CONTROL_MAGIC) {
+      throw new Error('this buffer is not a control buffer: make one with ControlBuffer.create');
+    }
+    this.processorCount = PartitionControl.processorCount.get(this.view, 0);
+    this.traceEntries = PartitionControl.traceEntries.get(this.view, 0);
+  }
+
+  /** A zeroed control buffer; `traceEntries` is the length of each processor's trace ring, 0 or a power of two. */
+  static create(processorCount: number, traceEntries = 0): ControlBuffer {
+    if (!Number.isInteger(processorCount) || processorCount < 1 || processorCount > MAX_PROCESSORS) {
+      throw new Error(`a partition has 1 to ${MAX_PROCESSORS} processors, not ${processorCount}`);
+    }
+    if (!Number.isInteger(traceEntries) || traceEntries < 0 || (traceEntries & (traceEntries - 1)) !== 0) {
+      throw new Error(`a trace ring has a power of two of entries, or none, not ${traceEntries}`);
+    }
+    const buffer = new SharedArrayBuffer(controlBufferSize(processorCount, traceEntries));
+    PartitionControl.encode(new DataView(buffer), 0, { magic: CONTROL_MAGIC, processorCount, traceEntries });
+    return new ControlBuffer(buffer);
+  }
+
+  /** Index into `words` of the partition's registers. */
+  get partitionRegistersWord(): number {
+    return PARTITION_REGISTERS_OFFSET >> 2;
+  }
+
+  /** Index into `words` of processor `index`'s VpControl. */
+  vpControlWord(index: number): number {
+    return (PROCESSORS_OFFSET + index * PROCESSOR_STRIDE) >> 2;
+  }
+
+  /** Index into `words` of processor `index`'s VpRegisters (half of it is the index into `floats`). */
+  vpRegistersWord(index: number): number {
+    return (PROCESSORS_OFFSET + index * PROCESSOR_STRIDE + VP_REGISTERS_OFFSET) >> 2;
+  }
+
+  /** Byte offset of processor `index`'s VpRegisters. */
+  vpRegistersOffset(index: number): number {
+    return PROCESSORS_OFFSET + index * PROCESSOR_STRIDE + VP_REGISTERS_OFFSET;
+  }
+
+  mailbox(index: number): Uint8Array<SharedArrayBuffer> {
+    return new Uint8Array(this.buffer, PROCESSORS_OFFSET + index * PROCESSOR_STRIDE + MAILBOX_OFFSET, MAILBOX_SIZE);
+  }
+}

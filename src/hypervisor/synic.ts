@@ -1,0 +1,103 @@
+/**
+ * A processor's synthetic interrupt controller: its registers and the last step of a message, into the guest's slot
+ * [TLFS 11]. What waits for a slot (expired timers, messages from services) is kept by those who send, and looked at
+ * again when the guest writes EOM.
+ *
+ * The registers are written on the processor's own thread. SIMP and SIEFP pages are ordinary RAM of the guest.
+ */
+import { PAGE_ENABLE, Sint } from '../protocols/tlfs/msrs.ts';
+import { MESSAGE_PENDING, MESSAGE_SLOT_SIZE, MessageHeader, MessageType, SINT_COUNT } from '../protocols/tlfs/synic.ts';
+import type { ControlBuffer } from './control-buffer.ts';
+import { DeliveryMode } from './device-port.ts';
+import type { GuestMemory } from './guest-memory.ts';
+import type { InterruptRouter } from './interrupt-router.ts';
+import { LOWEST_VECTOR } from './local-apic-layout.ts';
+import { VpRegisters } from './partition-layout.ts';
+
+const AUTO_EOI = VpRegisters.autoEoi.offset >> 2;
+const S_CONTROL = VpRegisters.sControl.offset >> 2;
+const SIMP = VpRegisters.simp.offset >> 2;
+const SINTS = VpRegisters.sints.offset >> 2;
+
+/** What became of a message: in the slot, to be tried again after EOM, or dropped because nobody listens. */
+export const MessageDelivery = { Delivered: 0, SlotBusy: 1, NoListener: 2 } as const;
+export type MessageDelivery = (typeof MessageDelivery)[keyof typeof MessageDelivery];
+
+export class SyntheticInterruptController {
+  readonly #words: Int32Array;
+  readonly #at: number;
+  readonly #index: number;
+  readonly #memory: GuestMemory;
+  readonly #router: InterruptRouter;
+
+  constructor(options: { control: ControlBuffer; index: number; memory: GuestMemory; router: InterruptRouter }) {
+    this.#words = options.control.words;
+    this.#at = options.control.vpRegistersWord(options.index);
+    this.#index = options.index;
+    this.#memory = options.memory;
+    this.#router = options.router;
+  }
+
+  /** Writes SINT `sint`; false (#GP) for a vector that no local APIC takes, unless it is masked. */
+  writeSint(sint: number, low: number, high: number): boolean {
+    if ((low & Sint.VectorMask) < LOWEST_VECTOR && (low & Sint.Masked) === 0) return false;
+    const at = this.#at + SINTS + sint * 2;
+    this.#words[at] = low;
+    this.#words[at + 1] = high;
+    this.#collectAutoEoi();
+    return true;
+  }
+
+  /** Raises SINT `sint` if it is unmasked. Any thread. */
+  raise(sint: number): void {
+    const low = this.#words[this.#at + SINTS + sint * 2] as number;
+    if ((low & Sint.Masked) === 0) this.#router.deliver(this.#index, DeliveryMode.Fixed, low & Sint.VectorMask, false);
+  }
+
+  /**
+   * Puts a message in the slot of `sint` and raises it. The type is written last: the guest takes the slot as full
+   * from then on. When the slot is full the guest is asked to write EOM; it may have emptied it just before it could
+   * see that, so the slot is looked at once more.
+   */
+  deliver(sint: number, messageType: number, payload: Uint8Array): MessageDelivery {
+    const simp = this.#words[this.#at + SIMP] as number;
+    const listening = (simp & PAGE_ENABLE) !== 0 && ((this.#words[this.#at + S_CONTROL] as number) & 1) !== 0 &&
+      ((this.#words[this.#at + SINTS + sint * 2] as number) & Sint.Masked) === 0;
+    if (!listening) return MessageDelivery.NoListener;
+    const page = (this.#words[this.#at + SIMP + 1] as number >>> 0) * 0x1_0000_0000 + ((simp & ~0xfff) >>> 0);
+    const slot = this.#memory.offsetOf(page + sint * MESSAGE_SLOT_SIZE, MESSAGE_SLOT_SIZE);
+    if (slot < 0) return MessageDelivery.NoListener;
+    const type = new Int32Array(this.#memory.buffer, slot + MessageHeader.messageType.offset, 1);
+    if (Atomics.load(type, 0) !== MessageType.None) {
+      const view = this.#memory.view;
+      const flags = MessageHeader.messageFlags.get(view, slot);
+      MessageHeader.messageFlags.set(view, slot, flags | MESSAGE_PENDING);
+      if (Atomics.load(type, 0) !== MessageType.None) return MessageDelivery.SlotBusy;
+    }
+    this.#fill(slot, payload);
+    Atomics.store(type, 0, messageType | 0);
+    this.raise(sint);
+    return MessageDelivery.Delivered;
+  }
+
+  #fill(slot: number, payload: Uint8Array): void {
+    const view = this.#memory.view;
+    MessageHeader.payloadSize.set(view, slot, payload.length);
+    MessageHeader.messageFlags.set(view, slot, 0);
+    MessageHeader.reserved.set(view, slot, 0);
+    MessageHeader.senderLow.set(view, slot, 0);
+    MessageHeader.senderHigh.set(view, slot, 0);
+    new Uint8Array(this.#memory.buffer, slot + MessageHeader.$size, payload.length).set(payload);
+  }
+
+  /** Vectors whose SINT ends the interrupt by itself never stay in service. */
+  #collectAutoEoi(): void {
+    for (let i = 0; i < 8; i++) this.#words[this.#at + AUTO_EOI + i] = 0;
+    for (let sint = 0; sint < SINT_COUNT; sint++) {
+      const low = this.#words[this.#at + SINTS + sint * 2] as number;
+      if ((low & Sint.Masked) !== 0 || (low & Sint.AutoEoi) === 0) continue;
+      const word = this.#at + AUTO_EOI + ((low & Sint.VectorMask) >> 5);
+      this.#words[word] = (this.#words[word] as number) | (1 << (low & 31));
+    }
+  }
+}
