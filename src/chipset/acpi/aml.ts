@@ -82,8 +82,8 @@ export function irq(line: number): Aml {
 /** QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite, …). */
 export function memoryWindow(start: number, sizeBytes: number): Aml {
   const qword = (value: number): Aml => littleEndian(value, 8);
-  return [0x8a, 0x2b, 0x00, 0x00, 0x0c, 0x01, ...qword(0), ...qword(start), ...qword(start + sizeBytes - 1), ...qword(0),
-    ...qword(sizeBytes)];
+  return [0x8a, 0x2b, 0x00, 0x00, 0x0c, 0x01, ...qword(0), ...qword(start), ...qword(start + sizeBytes - 1),
+    ...qword(0), ...qword(sizeBytes)];
 }
 
 function nameSegment(segment: string): Aml {

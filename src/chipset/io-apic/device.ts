@@ -2,9 +2,9 @@
  * The IO-APIC: 24 inputs, each turned into an interrupt message by its redirection entry [Intel 82093AA data sheet;
  * Intel ICH9 data sheet 13.5 for version 0x20 with its EOI register]. `setLine` may come from any thread.
  */
-import { DeliveryMode, type InterruptSink } from '../../hypervisor/device-port.ts';
+import type { DeliveryMode, InterruptSink } from '../../hypervisor/device-port.ts';
 import type { MmioDevice } from '../io-bus.ts';
-import { SharedLock } from '../shared-lock.ts';
+import { SharedLock } from '../../hypervisor/shared-lock.ts';
 
 export const IO_APIC_PINS = 24;
 export const IO_APIC_MMIO_BYTES = 0x1000;
@@ -166,7 +166,8 @@ export class IoApic implements MmioDevice {
 
   #isInService(pin: number, vector: number): boolean {
     const low = this.#word(Word.EntryLow + pin);
-    return (low & (Entry.Level | Entry.RemoteIrr)) === (Entry.Level | Entry.RemoteIrr) && (low & Entry.Vector) === vector;
+    const marks = Entry.Level | Entry.RemoteIrr;
+    return (low & marks) === marks && (low & Entry.Vector) === vector;
   }
 
   #isHigh(pin: number): boolean {

@@ -6,8 +6,8 @@ import type { ProcessorState } from '../../hypervisor/engine-port.ts';
 import type { GuestMemory } from '../../hypervisor/guest-memory.ts';
 import * as boot from '../../protocols/linux-boot.ts';
 import { longModeState } from './initial-state.ts';
-import { type LoadOptions, LowMemory, ISA_HOLE_END, lowMemoryTop, mib, placeCommandLine, placeInitrd, refuse, type Refusal }
-  from './low-memory.ts';
+import { ISA_HOLE_END, type LoadOptions, LowMemory, lowMemoryTop, mib, placeCommandLine, placeInitrd, refuse,
+  type Refusal } from './low-memory.ts';
 import { memoryMap } from './memory-map.ts';
 
 const { BootParams } = boot;
@@ -74,7 +74,8 @@ export function loadBzImage(
   }
   const end = load + Math.max(image.initSize, file.length - image.imageOffset);
   if (end > lowMemoryTop(memory)) {
-    return refuse(`the kernel needs at least ${mib(end)} of memory to unpack itself, the guest has ${mib(memory.sizeBytes)}`);
+    return refuse(`the kernel needs at least ${mib(end)} of memory to unpack itself, ` +
+      `the guest has ${mib(memory.sizeBytes)}`);
   }
   const commandLine = placeCommandLine(memory, options.commandLine, image.commandLineSize + 1);
   if (commandLine !== undefined) return commandLine;

@@ -106,7 +106,8 @@ export function placeSegments(
     end = Math.max(end, physicalAddress + memorySize);
     total += memorySize;
     if (memory.offsetOf(physicalAddress, memorySize) < 0 || total > memory.sizeBytes) {
-      return refuse(`the kernel wants to be loaded up to ${mib(end)}, the guest has ${mib(memory.sizeBytes)} of memory`);
+      return refuse(`the kernel wants to be loaded up to ${mib(end)}, ` +
+        `the guest has ${mib(memory.sizeBytes)} of memory`);
     }
   }
   for (const { offset, physicalAddress, fileSize, memorySize } of segments) {

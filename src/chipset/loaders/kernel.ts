@@ -36,6 +36,6 @@ export function loadKernel(file: Uint8Array, memory: GuestMemory, options: LoadO
     }
   }
   if (multiboot >= 0) return loadMultiboot(file, multiboot, memory, options);
-  return refuse('the file is not a kernel that can be started here: neither a bzImage, nor an ELF file with a PVH note, ' +
-    'nor a multiboot 1 kernel');
+  return refuse('the file is not a kernel that can be started here: neither a bzImage, ' +
+    'nor an ELF file with a PVH note, nor a multiboot 1 kernel');
 }

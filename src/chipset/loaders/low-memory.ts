@@ -48,7 +48,9 @@ export function mib(bytes: number): string {
 }
 
 /** Writes the command line with its NUL; `roomBytes` may be less than there is, where the kernel says so. */
-export function placeCommandLine(memory: GuestMemory, text: string, roomBytes = COMMAND_LINE_ROOM): Refusal | undefined {
+export function placeCommandLine(
+  memory: GuestMemory, text: string, roomBytes = COMMAND_LINE_ROOM,
+): Refusal | undefined {
   const encoded = new TextEncoder().encode(`${text}\0`);
   const room = Math.min(roomBytes, COMMAND_LINE_ROOM);
   if (encoded.length > room) {

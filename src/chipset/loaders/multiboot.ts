@@ -22,8 +22,8 @@ export function findMultibootHeader(file: Uint8Array): number {
   const end = Math.min(file.length, layout.HEADER_SEARCH_BYTES) - layout.SHORT_HEADER_BYTES;
   for (let at = 0; at <= end; at += 4) {
     if (MultibootHeader.magic.get(view, at) !== layout.MULTIBOOT_HEADER_MAGIC) continue;
-    const sum = layout.MULTIBOOT_HEADER_MAGIC + MultibootHeader.flags.get(view, at) + MultibootHeader.checksum.get(view, at);
-    if (sum >>> 0 === 0) return at;
+    const rest = MultibootHeader.flags.get(view, at) + MultibootHeader.checksum.get(view, at);
+    if ((layout.MULTIBOOT_HEADER_MAGIC + rest) >>> 0 === 0) return at;
   }
   return -1;
 }

@@ -6,7 +6,7 @@
 import type { Clock } from '../../kit/clock.ts';
 import type { PortDevice } from '../io-bus.ts';
 import * as platform from '../platform.ts';
-import { SharedLock } from '../shared-lock.ts';
+import { SharedLock } from '../../hypervisor/shared-lock.ts';
 import { PowerEventKind, type PowerEvents } from './events.ts';
 
 const PM_TIMER_HZ = 3_579_545;

@@ -9,7 +9,7 @@
 import type { Clock } from '../../kit/clock.ts';
 import { Doorbell } from '../doorbell.ts';
 import type { PortDevice } from '../io-bus.ts';
-import { SharedLock } from '../shared-lock.ts';
+import { SharedLock } from '../../hypervisor/shared-lock.ts';
 import { decodeTime, encodeTime, HOURS_24, TIME_REGISTERS, TimeRegister } from './calendar.ts';
 
 const Register = { AlarmSecond: 1, AlarmMinute: 3, AlarmHour: 5, A: 10, B: 11, C: 12, D: 13 } as const;
@@ -215,7 +215,8 @@ export class RealTimeClock implements PortDevice {
 
   #matches(alarmRegister: number, timeRegister: number, wallMs: number): boolean {
     const wanted = this.#register(alarmRegister);
-    return (wanted & ALARM_ANY) === ALARM_ANY || wanted === encodeTime(timeRegister, wallMs, this.#register(Register.B));
+    if ((wanted & ALARM_ANY) === ALARM_ANY) return true;
+    return wanted === encodeTime(timeRegister, wallMs, this.#register(Register.B));
   }
 
   /** Register A, bits 3:0 [MC146818A, table 5]: 32768 Hz divided by a power of two; 1 and 2 stand for 8 and 9. */

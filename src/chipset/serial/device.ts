@@ -9,7 +9,7 @@
 import { ByteRing } from '../byte-ring.ts';
 import { Doorbell } from '../doorbell.ts';
 import type { PortDevice } from '../io-bus.ts';
-import { SharedLock } from '../shared-lock.ts';
+import { SharedLock } from '../../hypervisor/shared-lock.ts';
 import * as uart from './registers.ts';
 
 const { Register, InterruptEnable, InterruptId, FifoControl, ModemControl, LineStatus, ModemStatus } = uart;
@@ -289,14 +289,16 @@ export class SerialPort implements PortDevice {
   /** The pending interrupt of the highest priority. */
   #interruptId(): number {
     const enabled = this.#word(Word.InterruptEnable);
-    if ((enabled & InterruptEnable.LineStatus) !== 0 && this.#word(Word.LineErrors) !== 0) return InterruptId.LineStatus;
+    const error = (enabled & InterruptEnable.LineStatus) !== 0 && this.#word(Word.LineErrors) !== 0;
+    if (error) return InterruptId.LineStatus;
     const received = (enabled & InterruptEnable.Received) !== 0 ? this.#received() : 0;
     if (received > 0) {
       // On a line without speed, fewer bytes than the trigger have already waited for longer than the timeout.
       const trigger = uart.RECEIVE_TRIGGER[this.#word(Word.FifoControl) >> 6] as number;
       return received >= trigger ? InterruptId.Received : InterruptId.ReceiveTimeout;
     }
-    if ((enabled & InterruptEnable.Transmit) !== 0 && this.#word(Word.TransmitPending) !== 0) return InterruptId.Transmit;
+    const sent = (enabled & InterruptEnable.Transmit) !== 0 && this.#word(Word.TransmitPending) !== 0;
+    if (sent) return InterruptId.Transmit;
     const modem = (enabled & InterruptEnable.ModemStatus) !== 0 && this.#word(Word.ModemDeltas) !== 0;
     return modem ? InterruptId.ModemStatus : InterruptId.None;
   }

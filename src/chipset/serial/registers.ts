@@ -6,7 +6,9 @@ export const Register = {
   ModemStatus: 6, Scratch: 7,
 } as const;
 
-export const InterruptEnable = { Received: 0x01, Transmit: 0x02, LineStatus: 0x04, ModemStatus: 0x08, All: 0x0f } as const;
+export const InterruptEnable = {
+  Received: 0x01, Transmit: 0x02, LineStatus: 0x04, ModemStatus: 0x08, All: 0x0f,
+} as const;
 
 /** Interrupt identification, highest priority first. */
 export const InterruptId = {
