@@ -1,0 +1,9 @@
+// The handlers of floating-point instructions, by the names that the rows in isa/vector-float.ts and isa/x87.ts use.
+
+export * from "./sse-compare";
+export * from "./sse-convert";
+export * from "./sse-float";
+export * from "./sse-move";
+export * from "./sse-round";
+export * from "./sse-sums";
+export * from "./state";
