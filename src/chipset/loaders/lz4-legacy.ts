@@ -15,11 +15,11 @@ export function decodeLz4Legacy(data: Uint8Array, maxBytes: number): Uint8Array 
   const blocks: Uint8Array[] = [];
   let total = 0;
   let at = 4;
-  // What is behind the last whole block is the unpacked size that the kernel's build adds, and no block.
-  while (at + 8 <= data.length) {
+  // The four bytes behind the last block are the unpacked size that the kernel's build adds, and no block.
+  while (at + 4 < data.length) {
     const size = view.getUint32(at, true);
     at += 4;
-    if (size > data.length - at) break;
+    if (size > data.length - at) return undefined;
     const target = scratch.subarray(0, maxBytes - total);
     const unpacked = decodeBlock(data.subarray(at, at + size), target);
     if (unpacked < 0) return undefined;
