@@ -1,0 +1,120 @@
+/**
+ * Compares the state after an instruction on the host with the state after it on the engine. Not compared: what
+ * undefined.ts says, the last x87 instruction's opcode and addresses, bytes between the x87 registers, and of RFLAGS the
+ * resume flag.
+ */
+
+import type { Form } from './form.ts';
+import { ADDRESS, BYTES, ERROR, FLAGS, FS_BASE, FXSAVE, GS_BASE, RECORD_SIZE, REGISTER_NAMES, RIP, type SampleRecord, SELECTORS, VECTOR,
+  WINDOWS, WINDOW_LIST } from './record.ts';
+import { closeEnough } from './tolerance.ts';
+import { undefinedIn, type Undefined } from './undefined.ts';
+
+const PAGE_FAULT = 14;
+const RESUME_FLAG = 0x1_0000;
+const KERNEL_HALF = 1n << 63n;
+
+/** One thing that differs: its name, before, on the host, on the engine. */
+export interface Difference {
+  readonly what: string;
+  readonly before: string;
+  readonly expected: string;
+  readonly actual: string;
+}
+
+/** The differences between two outcomes of one sample; empty when they agree. */
+export function compare(form: Form, before: SampleRecord, expected: SampleRecord, actual: SampleRecord): Difference[] {
+  const found: Difference[] = [];
+  const ignore = undefinedIn(form, before);
+  const differ = (what: string, at: number, size: 1 | 2 | 4 | 8 | 10, mask = -1n): void => {
+    const values = [before, expected, actual].map(({ view }) => read(view, at, size) & BigInt.asUintN(80, mask));
+    if (values[1] === values[2]) return;
+    const [was, should, is] = values.map((value) => value.toString(16).padStart(size * 2, '0')) as [string, string, string];
+    found.push({ what, before: was, expected: should, actual: is });
+  };
+  differ('vector', VECTOR, 4);
+  compareException(expected, differ);
+  differ('rip', RIP, 8);
+  const wide = expected.selector('cs') === 0x33 && before.selector('cs') === 0x33;
+  for (let n = 0; n < (wide ? 16 : 8); n++) {
+    if (!ignore.registers.includes(n)) differ(REGISTER_NAMES[n] as string, n * 8, wide ? 8 : 4);
+  }
+  differ('rflags', FLAGS, 4, BigInt(~(ignore.flags | RESUME_FLAG) >>> 0));
+  for (const [name, at] of Object.entries(SELECTORS)) differ(name, at, 2);
+  if (!ignore.segmentBases && wide) {
+    if (expected.selector('fs') === 0) differ('fs base', FS_BASE, 8);
+    if (expected.selector('gs') === 0) differ('gs base', GS_BASE, 8);
+  }
+  compareFloating(ignore, expected, actual, differ);
+  if (!ignore.memory) compareMemory(before, expected, actual, found);
+  return found;
+}
+
+type Differ = (what: string, at: number, size: 1 | 2 | 4 | 8 | 10, mask?: bigint) => void;
+
+function read(view: DataView, at: number, size: 1 | 2 | 4 | 8 | 10): bigint {
+  switch (size) {
+    case 1: return BigInt(view.getUint8(at));
+    case 2: return BigInt(view.getUint16(at, true));
+    case 4: return BigInt(view.getUint32(at, true));
+    case 8: return view.getBigUint64(at, true);
+    default: return view.getBigUint64(at, true) | (BigInt(view.getUint16(at + 8, true)) << 64n);
+  }
+}
+
+function compareException(expected: SampleRecord, differ: Differ): void {
+  if (expected.vector !== PAGE_FAULT) {
+    differ('error code', ERROR, 4);
+    return;
+  }
+  const address = expected.view.getBigUint64(ADDRESS, true);
+  // Linux says of every address in its own half that it is mapped.
+  differ('error code', ERROR, 4, (address & KERNEL_HALF) === 0n ? -1n : ~1n);
+  differ('fault address', ADDRESS, 8);
+}
+
+function compareFloating(ignore: Undefined, expected: SampleRecord, actual: SampleRecord, differ: Differ): void {
+  const same = Buffer.compare(expected.bytes.subarray(FXSAVE, FXSAVE + 416), actual.bytes.subarray(FXSAVE, FXSAVE + 416)) === 0;
+  if (same) return;
+  const estimate = ignore.tolerance > 0;
+  differ('x87 control', FXSAVE, 2);
+  differ('x87 status', FXSAVE + 2, 2, BigInt(~(ignore.status | (estimate ? 0x220 : 0)) & 0xffff));
+  differ('x87 tags', FXSAVE + 4, 1);
+  differ('mxcsr', FXSAVE + 24, 4);
+  for (let n = 0; n < 8; n++) {
+    const at = FXSAVE + 32 + n * 16;
+    if (!estimate || !closeEnough(expected.view, actual.view, at, 'extended', ignore.tolerance)) differ(`st${n}`, at, 10);
+  }
+  for (let n = 0; n < 16; n++) {
+    for (const half of [0, 8]) {
+      const at = FXSAVE + 160 + n * 16 + half;
+      if (!estimate || !closeEnough(expected.view, actual.view, at, 'singles', ignore.tolerance)) {
+        differ(`xmm${n}${half === 0 ? '' : ' high'}`, at, 8);
+      }
+    }
+  }
+}
+
+function compareMemory(before: SampleRecord, expected: SampleRecord, actual: SampleRecord, found: Difference[]): void {
+  if (Buffer.compare(expected.bytes.subarray(WINDOWS, RECORD_SIZE), actual.bytes.subarray(WINDOWS, RECORD_SIZE)) === 0) return;
+  for (const { address, size, offset } of WINDOW_LIST) {
+    for (let n = 0; n < size; n += 8) {
+      const at = offset + n;
+      const [was, should, is] = [before, expected, actual].map(({ view }) => view.getBigUint64(at, true)) as [bigint, bigint, bigint];
+      if (should === is) continue;
+      const hex = (value: bigint): string => value.toString(16).padStart(16, '0');
+      found.push({ what: `memory ${(address + n).toString(16)}`, before: hex(was), expected: hex(should), actual: hex(is) });
+    }
+  }
+}
+
+/** A failing sample in one compact block, with how to run it alone. */
+export function describe(form: Form, seed: number, sample: number, before: SampleRecord, found: readonly Difference[]): string {
+  const code = Buffer.from(before.bytes.subarray(BYTES, BYTES + 16)).toString('hex').replace(/(cc)+$/, '');
+  const lines = found.slice(0, 12).map(({ what, before: was, expected, actual }) =>
+    `    ${what.padEnd(16)} before ${was}  host ${expected}  engine ${actual}`);
+  if (found.length > 12) lines.push(`    and ${found.length - 12} more`);
+  const again = `node dist/tests/oracle/full.js --form '${form.key}' --seed ${seed} --sample ${sample}`;
+  return [`  ${form.key}: ${code} at ${before.rip.toString(16)}, ${before.selector('cs') === 0x33 ? 64 : 32}-bit, `
+    + `rflags ${before.flags.toString(16)}`, ...lines, `    ${again}`].join('\n');
+}

@@ -1,0 +1,183 @@
+/**
+ * Makes samples: an instruction of one form with random operands, encoded in a random one of the ways that there are,
+ * and the state before it. The same seed, form and number give the same sample.
+ */
+
+import { chooseTarget, encodeMemory, type MemoryEncoding } from './address.ts';
+import type { Form, Operand } from './form.ts';
+import { Random } from './random.ts';
+import { BYTES, BYTES_SIZE, CODE, CODE_SIZE, RECORD_SIZE, RIP, SampleRecord } from './record.ts';
+import { Sample } from './sample.ts';
+import { branchDisplacement, codeTarget, prepareMemory, prepareOperands, prepareRegisters, selector } from './special.ts';
+import { integer } from './values.ts';
+
+const INT3 = 0xcc;
+/** Near branches, whose operand-size prefix 64-bit processors of different makers understand differently. */
+const BRANCHES = /^(J[A-Z]+|CALL|RET|LOOP[A-Z]*)$/;
+const REPEATED = /^(MOVS|CMPS|STOS|LODS|SCAS|INS|OUTS)$/;
+/** Sizes of memory operands that rows do not say. */
+const MEMORY_SIZES: Readonly<Record<string, number>> = { FXSAVE: 512, FXRSTOR: 512, XSAVE: 576, XRSTOR: 576, BOUND: 8 };
+
+interface Sizes {
+  readonly operandPrefix: boolean;
+  readonly rexW: boolean;
+  /** In bytes, of operands whose size varies. */
+  readonly operand: 2 | 4 | 8;
+}
+
+export function generate(form: Form, seed: number, number: number, into: Uint8Array = new Uint8Array(RECORD_SIZE)): SampleRecord {
+  const random = new Random(`${seed}/${form.key}/${number}`);
+  const sample = new Sample(form, random, new SampleRecord(into));
+  prepareRegisters(sample);
+  sample.record.bytes.fill(INT3, BYTES, BYTES + BYTES_SIZE);
+  const bytes = encode(sample);
+  const left = CODE + CODE_SIZE - Number(sample.record.rip);
+  sample.record.bytes.set(bytes.slice(0, Math.min(left, BYTES_SIZE)), BYTES);
+  return sample.record;
+}
+
+function chooseSizes({ form, mode, random }: Sample): Sizes {
+  const { row } = form;
+  const varies = form.mandatoryPrefixes === undefined || /[EGMZAO][vyz]/.test(row.operands) || row.operands.startsWith('v');
+  const w = form.rexW ?? (mode === 64 && (varies ? random.once(3) : random.once(8)) ? 1 : 0);
+  const prefixable = form.mandatoryPrefixes === undefined
+    || (form.mandatoryPrefixes.length > 0 && !form.mandatoryPrefixes.includes(0x66) && row.operands.includes('v'));
+  const prefix = prefixable && (row.class === 'integer' || row.class === 'system')
+    && (BRANCHES.test(row.name) ? mode === 32 && random.once(12) : random.once(4));
+  const wide = mode === 64 && (w === 1 || (row.default64 === true && !prefix));
+  return { operandPrefix: prefix, rexW: w === 1, operand: wide ? 8 : prefix ? 2 : 4 };
+}
+
+function sizeOf({ size }: Operand, sizes: Sizes, rexW: boolean): number {
+  switch (size) {
+    case 'b': return 1;
+    case 'w': return 2;
+    case 'd': return 4;
+    case 'q': return 8;
+    case 'y': return rexW ? 8 : 4;
+    case 'z': return Math.min(sizes.operand, 4);
+    default: return sizes.operand;
+  }
+}
+
+function memorySize({ form: { row, operands } }: Sample, sizes: Sizes): number {
+  if (MEMORY_SIZES[row.name] !== undefined) return MEMORY_SIZES[row.name] as number;
+  if (row.bytes !== undefined) return row.bytes;
+  if (row.name === 'CMPXCHG8B') return 8;
+  if (row.name === 'CMPXCHG16B') return 16;
+  const operand = operands.find(({ letter }) => letter === 'E' || letter === 'M');
+  const size = operand === undefined ? 8 : sizeOf(operand, sizes, sizes.rexW);
+  return /FAR$|^L[EDSFG]S$/.test(row.name) ? size + 2 : size;
+}
+
+function alignmentOf({ row }: Form): number {
+  if (row.name === 'XSAVE' || row.name === 'XRSTOR') return 64;
+  return row.aligned === true || /^FX|^CMPXCHG16B/.test(row.name) ? 16 : 1;
+}
+
+function encode(sample: Sample): number[] {
+  const { form, random, mode } = sample;
+  const sizes = chooseSizes(sample);
+  const inMemory = form.modrm && form.memoryAllowed && (!form.registerAllowed || random.below(5) < 3);
+  let memory: MemoryEncoding | undefined;
+  const registers = mode === 64 ? 16 : 8;
+  const reg = form.extension ?? random.below(form.operands.some(({ letter }) => letter === 'S') ? 8 : registers);
+  let rm = 0;
+  if (inMemory) {
+    const size = memorySize(sample, sizes);
+    prepareOperands(sample, reg, undefined);
+    const target = chooseTarget(sample, size, alignmentOf(form));
+    memory = encodeMemory(sample, target);
+    prepareMemory(sample, target, size);
+  } else if (form.modrm || form.registerInOpcode) {
+    rm = form.fixedRm ?? random.below(registers);
+    prepareOperands(sample, reg, rm);
+  }
+  const prefixes = legacyPrefixes(sample, sizes, memory);
+  const rex = rexPrefix(sample, sizes, reg, rm, memory);
+  const bytes = [...prefixes, ...rex, ...form.opcode];
+  if (form.registerInOpcode) bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) | (rm & 7);
+  let displacementAt = 0;
+  if (memory !== undefined) {
+    bytes.push(memory.mod << 6 | (reg & 7) << 3 | memory.rm);
+    if (memory.sib !== undefined) bytes.push(memory.sib);
+    displacementAt = bytes.length;
+    if (memory.displacement !== undefined) append(bytes, BigInt(memory.displacement.value), memory.displacement.size);
+  } else if (form.modrm) {
+    bytes.push(0xc0 | (reg & 7) << 3 | (rm & 7));
+  }
+  appendImmediates(sample, sizes, bytes, prefixes);
+  if (memory?.ripRelative === true) {
+    const end = Number(sample.record.view.getBigUint64(RIP, true)) + bytes.length;
+    const distance: number[] = [];
+    append(distance, BigInt((memory.displacement?.value ?? 0) - end), 4);
+    bytes.splice(displacementAt, 4, ...distance);
+  }
+  return bytes;
+}
+
+function append(bytes: number[], value: bigint, size: number): void {
+  for (let n = 0; n < size; n++) bytes.push(Number(value >> BigInt(n * 8) & 0xffn));
+}
+
+function legacyPrefixes({ form, random, mode }: Sample, sizes: Sizes, memory: MemoryEncoding | undefined): number[] {
+  const prefixes: number[] = [];
+  const { row } = form;
+  if (sizes.operandPrefix || form.mandatoryPrefixes?.includes(0x66) === true) prefixes.push(0x66);
+  if (memory?.addressPrefix === true) prefixes.push(0x67);
+  else if (memory === undefined && random.once(REPEATED.test(row.name) && mode === 64 ? 6 : 24)) prefixes.push(0x67);
+  if (memory?.segmentPrefix !== undefined) prefixes.push(memory.segmentPrefix);
+  else if (memory === undefined && random.once(24)) prefixes.push(random.pick([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]));
+  if (memory !== undefined && row.lock === true ? random.once(4) : random.once(60)) {
+    // LOCK where it is not allowed raises #UD; with a mandatory F2 or F3 too.
+    prefixes.push(0xf0);
+  }
+  if (REPEATED.test(row.name) && random.below(4) > 0) prefixes.push(random.once(2) ? 0xf2 : 0xf3);
+  for (let n = prefixes.length - 1; n > 0; n--) {
+    const other = random.below(n + 1);
+    [prefixes[n], prefixes[other]] = [prefixes[other] as number, prefixes[n] as number];
+  }
+  const repeat = form.mandatoryPrefixes?.find((prefix) => prefix >= 0xf2);
+  if (repeat !== undefined) prefixes.splice(random.below(prefixes.length + 1), 0, repeat);
+  return prefixes;
+}
+
+function rexPrefix({ form, random, mode }: Sample, sizes: Sizes, reg: number, rm: number,
+  memory: MemoryEncoding | undefined): number[] {
+  if (mode === 32) return [];
+  const r = reg > 7 || (form.extension !== undefined && random.once(16));
+  const x = memory?.rexX ?? random.once(16);
+  const b = memory?.rexB ?? rm > 7;
+  const rex = (sizes.rexW ? 8 : 0) | (r ? 4 : 0) | (x ? 2 : 0) | (b ? 1 : 0);
+  return rex !== 0 || random.once(8) ? [0x40 | rex] : [];
+}
+
+function appendImmediates(sample: Sample, sizes: Sizes, bytes: number[], prefixes: readonly number[]): void {
+  const { form, random, mode } = sample;
+  const { name } = form.row;
+  for (const operand of form.operands) {
+    if (operand.letter === 'I') {
+      append(bytes, immediate(sample, operand), sizeOf(operand, sizes, sizes.rexW));
+    } else if (operand.letter === 'J') {
+      const size = operand.size === 'b' ? 1 : mode === 32 && sizes.operandPrefix ? 2 : 4;
+      const end = Number(sample.record.view.getBigUint64(RIP, true)) + bytes.length + size;
+      append(bytes, BigInt(branchDisplacement(sample, end, size)), size);
+    } else if (operand.letter === 'O') {
+      const short = prefixes.includes(0x67);
+      const target = chooseTarget(sample, sizeOf(operand, sizes, sizes.rexW), 1);
+      append(bytes, target, mode === 64 ? short ? 4 : 8 : short ? 2 : 4);
+    } else if (operand.size === 'p') {
+      append(bytes, codeTarget(sample), sizes.operandPrefix ? 2 : 4);
+      append(bytes, selector(sample), 2);
+    }
+  }
+  if (name === 'INT' && bytes[bytes.length - 1] === 0x80) bytes[bytes.length - 1] = random.below(0x80);
+}
+
+function immediate({ form: { row }, random }: Sample, { size }: Operand): bigint {
+  if (row.name === 'ENTER') return BigInt(size === 'w' ? random.below(96) : random.once(4) ? random.below(8) : 0);
+  if (row.name === 'RET' || row.name === 'RET FAR') return BigInt(random.once(4) ? random.below(0x1_0000) : random.below(64));
+  if (/^(RO|RC|S)[LRAH]/.test(row.name) && random.once(2)) return BigInt(random.below(34));
+  if (row.name === 'INT' && random.once(2)) return BigInt(random.pick([0, 1, 3, 4, 14]));
+  return integer(random);
+}

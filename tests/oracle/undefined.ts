@@ -1,0 +1,108 @@
+/**
+ * What the manuals leave undefined, or processors do differently, beyond a row's `undefinedFlags`: depending on counts and
+ * operands. A comparison ignores what `undefinedIn` says of a sample, and nothing else.
+ */
+
+import type { Form } from './form.ts';
+import { BYTES, FXSAVE, GPR, type SampleRecord } from './record.ts';
+
+const CF = 0x1;
+const AF = 0x10;
+const OF = 0x800;
+const ALL = 0x8d5;
+
+/** What not to compare. */
+export interface Undefined {
+  readonly flags: number;
+  /** General registers whose value is undefined. */
+  readonly registers: readonly number[];
+  /** Bits of the x87 status word. */
+  readonly status: number;
+  /** The segment bases (after a null selector is loaded, makers differ). */
+  readonly segmentBases: boolean;
+  /** Contents of memory: offsets from the operand whose bytes are not compared. */
+  readonly memory: boolean;
+  /** Difference allowed between floating-point results, relative to the result: see tolerance.ts. */
+  readonly tolerance: number;
+}
+
+const SHIFTS: Readonly<Record<string, true>> = { SHL: true, SHR: true, SAR: true, SHLD: true, SHRD: true };
+const ROTATES: Readonly<Record<string, true>> = { ROL: true, ROR: true, RCL: true, RCR: true };
+const X87_ESTIMATES = /^(FSIN|FCOS|FSINCOS|FPTAN|FPATAN|F2XM1|FYL2X|FYL2XP1)$/;
+/** x87 instructions that define C0, C2 and C3; the others leave them undefined [SDM vol. 1, 8.1.3]. */
+const X87_CONDITIONS = /^(FU?COM|FICOM|FU?COMI|FTST|FXAM|FPREM|FLDENV|FRSTOR|FNINIT|FINIT|FNCLEX|FCLEX|FXRSTOR|FNOP|FNST|FST|EMMS)/;
+
+export function undefinedIn(form: Form, before: SampleRecord): Undefined {
+  const { row } = form;
+  let flags = row.undefinedFlags ?? 0;
+  let registers: number[] = [];
+  if (SHIFTS[row.name] || ROTATES[row.name]) flags = shiftFlags(form, before);
+  if (row.name === 'SHLD' || row.name === 'SHRD') {
+    const { size, count, rm } = shiftOf(form, before);
+    if (count > size) {
+      flags |= ALL;
+      registers = rm === undefined ? [] : [rm];
+    }
+  }
+  const x87 = row.class === 'x87' && !X87_CONDITIONS.test(row.name);
+  return {
+    flags, registers, status: x87 ? 0x4500 : 0,
+    segmentBases: /^(POP|L)(\s?[FG]S)$/.test(row.name) || form.operands[0]?.letter === 'S',
+    memory: row.name === 'SHLD' || row.name === 'SHRD' ? registers.length === 0 && flags === ALL : false,
+    tolerance: X87_ESTIMATES.test(row.name) ? 2 ** -60 : /^R(CP|SQRT)(PS|SS)$/.test(row.name) ? 1.5 * 2 ** -11 : 0,
+  };
+}
+
+interface Shift {
+  readonly size: number;
+  readonly count: number;
+  readonly rm: number | undefined;
+}
+
+/** Operand size in bits, masked count and register operand of a shift or rotate, from its bytes. */
+function shiftOf(form: Form, before: SampleRecord): Shift {
+  const bytes = before.bytes.subarray(BYTES, BYTES + 16);
+  let at = 0;
+  let operandPrefix = false;
+  while ([0x66, 0x67, 0xf0, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65].includes(bytes[at] ?? 0)) {
+    if (bytes[at] === 0x66) operandPrefix = true;
+    at++;
+  }
+  const is64 = before.selector('cs') === 0x33;
+  const rex = is64 && ((bytes[at] ?? 0) & 0xf0) === 0x40 ? bytes[at++] as number : 0;
+  const modrm = bytes[at + form.opcode.length] ?? 0;
+  const wide = (rex & 8) !== 0;
+  const size = form.operands[0]?.size === 'b' ? 8 : wide ? 64 : operandPrefix ? 16 : 32;
+  const last = form.operands[form.operands.length - 1];
+  const raw = last?.letter === '1' ? 1 : last?.letter === 'I' ? bytes[immediateAt(form, bytes, at, is64, bytes.includes(0x67))] ?? 0
+    : before.bytes[GPR + 8] ?? 0;
+  return { size, count: raw & (wide ? 63 : 31), rm: modrm >= 0xc0 ? (modrm & 7) | (rex & 1) << 3 : undefined };
+}
+
+/** Where the immediate follows ModRM, SIB and displacement. */
+function immediateAt(form: Form, bytes: Uint8Array, prefixes: number, is64: boolean, addressPrefix: boolean): number {
+  let at = prefixes + form.opcode.length;
+  const modrm = bytes[at++] ?? 0;
+  const mod = modrm >> 6;
+  const rm = modrm & 7;
+  if (mod === 3) return at;
+  if (!is64 && addressPrefix) return at + (mod === 1 ? 1 : mod === 2 || rm === 6 ? 2 : 0);
+  let base = rm;
+  if (rm === 4) base = (bytes[at++] ?? 0) & 7;
+  return at + (mod === 1 ? 1 : mod === 2 || (mod === 0 && base === 5) ? 4 : 0);
+}
+
+/** Flags that a shift or rotate by this count leaves undefined [SDM vol. 2, SAL, RCL, SHLD]. */
+function shiftFlags(form: Form, before: SampleRecord): number {
+  const { name } = form.row;
+  const { size, count } = shiftOf(form, before);
+  const rotate = ROTATES[name] === true;
+  if (count === 0) return 0;
+  let flags = rotate ? 0 : AF;
+  if (count !== 1) flags |= OF;
+  if (!rotate && count >= size && name !== 'SAR') flags |= CF;
+  return flags;
+}
+
+/** Bytes of an FXSAVE image that say which x87 instruction was last: processors disagree when they are kept. */
+export const LAST_INSTRUCTION = { from: FXSAVE + 6, to: FXSAVE + 24 } as const;
