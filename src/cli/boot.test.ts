@@ -118,13 +118,14 @@ test('the deadline stops the machine with 124', async () => {
 });
 
 test('on a terminal Ctrl-C reaches the guest and Ctrl-] leaves, even when the guest takes no input', async () => {
-  const { machine, input, raw, status } = await started({}, true);
+  const { machine, input, raw, said, status } = await started({}, true);
   machine.room = new Promise(() => {});
   input.write('\x03');
   input.write('abc\x1dnot this');
   assert.equal(await status, 130);
   assert.deepEqual(machine.typed, ['\x03', 'abc']);
   assert.deepEqual(raw, [true, false], 'the terminal is given back');
+  assert.deepEqual(said, ['Ctrl-] leaves', 'left; the guest was stopped']);
 });
 
 test('from a pipe every byte goes in, Ctrl-] too, and no more is read while the guest has no room', async () => {

@@ -12,6 +12,8 @@ import { STATUS, endingOf, type Ending } from './endings.ts';
 import { SerialConsole, type ConsoleStreams } from './serial-console.ts';
 
 const STOP_DEADLINE_MS = 2000;
+/** Some time that is shorter than the longest timer. */
+const LONG_MS = 3_600_000;
 
 /** The signals that end a run. SIGHUP is what a closed terminal window sends. */
 const ENDING_SIGNALS: readonly (readonly [signal: NodeJS.Signals, status: number])[] = [
@@ -53,6 +55,7 @@ export async function boot(request: BootRequest, host: BootHost): Promise<number
       await machine.stop(STOP_DEADLINE_MS);
       await serial.close();
     }
+    if (serial.isMidLine && ending.lines.length > 0) host.streams.output.write('\n');
     for (const line of ending.lines) host.say(line);
     if (request.statsFile !== undefined) writeStatistics(request.statsFile, machine, ending.status, startedMs);
     return ending.status;
@@ -75,6 +78,9 @@ class Interruption {
   readonly #release: (() => void)[] = [];
 
   constructor(request: BootRequest, serial: SerialConsole, signals: SignalSource) {
+    // A run lasts until something ends it, whatever the machine leaves open in the event loop.
+    const alive = setInterval(() => {}, LONG_MS);
+    this.#release.push(() => clearInterval(alive));
     this.ended = new Promise((resolve) => {
       for (const [signal, status] of ENDING_SIGNALS) {
         const listener = (): void => resolve({ status, lines: [] });

@@ -10,6 +10,7 @@ import type { RunnableMachine } from '../machine/description.ts';
 
 /** Ctrl-], as a terminal sends it. */
 const LEAVE = 0x1d;
+const NEWLINE = 0x0a;
 /** A person types ahead this far while the guest takes nothing; the rest is lost, as with any terminal. */
 const TYPE_AHEAD_BYTES = 65536;
 /** How long the last output may take to reach a slow reader. */
@@ -33,6 +34,7 @@ export class SerialConsole {
   #machine: RunnableMachine | undefined;
   #blocked = false;
   #typedAhead = 0;
+  #lastByte = NEWLINE;
 
   constructor(streams: ConsoleStreams) {
     this.#input = streams.input;
@@ -47,8 +49,14 @@ export class SerialConsole {
     return this.#terminal !== undefined;
   }
 
+  /** A person sees the cursor behind something that the guest wrote. */
+  get isMidLine(): boolean {
+    return this.isTerminal && this.#lastByte !== NEWLINE;
+  }
+
   /** What the guest wrote; a promise while the reader is behind. */
   output(bytes: Uint8Array): Promise<void> | void {
+    this.#lastByte = bytes.at(-1) ?? this.#lastByte;
     if (this.#output.destroyed || this.#output.write(bytes)) return;
     return new Promise((resolve) => {
       const done = (): void => {

@@ -17,7 +17,7 @@ function thrownBy(action: () => unknown): unknown {
 test('a missing file becomes a sentence that names what was tried', () => {
   const error = systemError('read the kernel /nowhere/x', thrownBy(() => readFileSync('/nowhere/x')));
   assert.ok(error instanceof OperatingError);
-  assert.equal(error.message, 'cannot read the kernel /nowhere/x: there is no such file');
+  assert.equal(error.message, 'cannot read the kernel /nowhere/x: there is no such file or folder');
   assert.equal(error.code, 'not-found');
   assert.equal(error.exitStatus, 2);
 });

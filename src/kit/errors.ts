@@ -43,7 +43,7 @@ export class OperatingError extends Error {
 
 /** What the operating system's commonest refusals mean, in words that fit behind "cannot do this:". */
 const SYSTEM_ERRORS: Readonly<Record<string, readonly [code: ErrorCode, words: string]>> = {
-  ENOENT: ['not-found', 'there is no such file'],
+  ENOENT: ['not-found', 'there is no such file or folder'],
   ENOTDIR: ['not-found', 'a part of the path is not a folder'],
   EISDIR: ['bad-input', 'it is a folder, and a file is needed'],
   EACCES: ['host', 'permission denied'],
