@@ -5,19 +5,17 @@
  */
 
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CommandResult, runCommand } from '../kit/command.ts';
 import { OperatingError } from '../kit/errors.ts';
-import { parseAptSources, sourcesForSuite } from './apt-sources.ts';
+import {
+  GIVE_FILES_INSTEAD, aptEnvironment, otherSuiteConfiguration, privateConfiguration, readHostSuite,
+} from './apt-configuration.ts';
 import { type Stanza, parseStanzas } from './deb822.ts';
-
-export const GIVE_FILES_INSTEAD = 'give a kernel and an initramfs of your own instead (--kernel FILE --initrd FILE)';
 
 const SUITE_NAME = /^[a-z][a-z0-9.-]{0,40}$/;
 const PACKAGE_NAME = /^[a-z0-9][a-z0-9.+-]+$/;
-const OS_RELEASE = '/etc/os-release';
 
 /** What is being done, and how much of it is done (0 to 1) where that is known. */
 export type Progress = (step: string, fraction?: number) => void;
@@ -29,6 +27,8 @@ export interface AptOptions {
   readonly suite?: string | undefined;
   readonly progress?: Progress | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What apt runs with; our own environment when it is not given. */
+  readonly environment?: NodeJS.ProcessEnv | undefined;
 }
 
 export interface PackageVersion {
@@ -42,6 +42,7 @@ export class Apt {
   readonly #configuration: string;
   readonly #progress: Progress;
   readonly #signal: AbortSignal | undefined;
+  readonly #environment: NodeJS.ProcessEnv;
 
   private constructor(suite: string, directory: string, configuration: string, options: AptOptions) {
     this.suite = suite;
@@ -49,6 +50,7 @@ export class Apt {
     this.#configuration = configuration;
     this.#progress = options.progress ?? ((): void => {});
     this.#signal = options.signal;
+    this.#environment = aptEnvironment(options.environment);
   }
 
   /** Prepares the private directory; asks nothing of the network yet. */
@@ -56,9 +58,10 @@ export class Apt {
     if (options.suite !== undefined && !SUITE_NAME.test(options.suite)) {
       throw new OperatingError('usage', `"${options.suite}" is no name of a Debian suite: give one such as trixie`);
     }
+    const environment = aptEnvironment(options.environment);
     const hostSuite = await readHostSuite();
     const suite = options.suite ?? hostSuite;
-    if (!isAptThere() || suite === undefined) {
+    if (!isAptThere(environment) || suite === undefined) {
       throw new OperatingError('host', `images are built from Debian packages, and this host has no apt for Debian: ${
         GIVE_FILES_INSTEAD}`);
     }
@@ -68,7 +71,7 @@ export class Apt {
     }
     await writeFile(join(directory, 'status'), '');
     const lines = privateConfiguration(directory);
-    if (suite !== hostSuite) lines.push(...await otherSuiteConfiguration(directory, hostSuite, suite));
+    if (suite !== hostSuite) lines.push(...await otherSuiteConfiguration(environment, directory, hostSuite, suite));
     const configuration = join(directory, 'apt.conf');
     await writeFile(configuration, lines.join('\n'));
     return new Apt(suite, directory, configuration, options);
@@ -146,7 +149,7 @@ export class Apt {
   ): Promise<CommandResult> {
     return await runCommand(program, ['-c', this.#configuration, ...parameters], {
       directory: directory ?? this.#directory,
-      environment: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
+      environment: this.#environment,
       signal: this.#signal,
       onLine,
     });
@@ -158,7 +161,7 @@ export class Apt {
         + `newer debian-archive-keyring, or ${GIVE_FILES_INSTEAD}`);
     }
     if (result.stderr.includes('does not have a Release file')) {
-      return new OperatingError('not-found', `the Debian archive has no suite "${this.suite}": give one such as trixie`);
+      return new OperatingError('not-found', `Debian's archive has no suite "${this.suite}": give one such as trixie`);
     }
     return new OperatingError('host', `apt cannot ${doing} (${complaint(result)}): put that right, or ${
       GIVE_FILES_INSTEAD}`);
@@ -167,7 +170,7 @@ export class Apt {
 
 /** apt's first error, without the addresses that stand in it. */
 function complaint(result: CommandResult): string {
-  const errors = result.stderr.split('\n').filter((line) => /^E: /.test(line));
+  const errors = result.stderr.split('\n').filter((line) => line.startsWith('E: '));
   const first = errors[0] ?? result.stderr.split('\n').find((line) => line !== '') ?? `status ${result.status}`;
   return first.replace(/^E: /, '').replace(/\b[a-z+]+:\/\/\S+\s*/g, '').replace(/\s+/g, ' ').trim().slice(0, 300);
 }
@@ -183,73 +186,7 @@ function checkNames(names: readonly string[]): void {
   if (wrong !== undefined) throw new OperatingError('usage', `"${wrong}" is no name of a Debian package`);
 }
 
-function isAptThere(): boolean {
-  const folders = (process.env['PATH'] ?? '').split(':');
+function isAptThere(environment: NodeJS.ProcessEnv): boolean {
+  const folders = (environment['PATH'] ?? '').split(':');
   return folders.some((folder) => folder !== '' && existsSync(join(folder, 'apt-get')));
-}
-
-/** The host's release by its codename, if it is a Debian. */
-async function readHostSuite(): Promise<string | undefined> {
-  const text = await readFile(OS_RELEASE, 'utf8').catch(() => '');
-  const value = (name: string): string | undefined => new RegExp(`^${name}="?([^"\n]*)"?$`, 'm').exec(text)?.[1];
-  return value('ID') === 'debian' ? value('VERSION_CODENAME') : undefined;
-}
-
-/** apt.conf(5) lines; this file is read after the host's own configuration. */
-function privateConfiguration(directory: string): string[] {
-  const settings: Readonly<Record<string, string>> = {
-    'Dir::State': join(directory, 'state'),
-    'Dir::State::lists': join(directory, 'lists'),
-    'Dir::State::status': join(directory, 'status'),
-    'Dir::Cache': join(directory, 'cache'),
-    'Dir::Cache::archives': 'archives/',
-    'Dir::Cache::pkgcache': 'pkgcache.bin',
-    'Dir::Cache::srcpkgcache': 'srcpkgcache.bin',
-    'Dir::Log': directory,
-    'APT::Architecture': 'amd64',
-    'APT::Sandbox::User': userInfo().username,
-    'APT::Install-Recommends': 'false',
-    'APT::Get::Assume-Yes': 'true',
-    'Acquire::Languages': 'none',
-    'Acquire::Retries': '2',
-  };
-  const hooks = ['APT::Update::Pre-Invoke', 'APT::Update::Post-Invoke', 'APT::Update::Post-Invoke-Success',
-    'APT::Architectures', 'DPkg::Pre-Invoke', 'DPkg::Post-Invoke', 'DPkg::Pre-Install-Pkgs', 'Acquire::Languages'];
-  return [
-    ...hooks.map((name) => `#clear ${name};`),
-    ...Object.entries(settings).map(([name, value]) => `${name} ${JSON.stringify(value)};`),
-    '',
-  ];
-}
-
-async function otherSuiteConfiguration(
-  directory: string, hostSuite: string | undefined, suite: string,
-): Promise<string[]> {
-  const sources = hostSuite === undefined ? [] : await readHostSources();
-  const text = hostSuite === undefined ? undefined : sourcesForSuite(sources, hostSuite, suite);
-  if (text === undefined) {
-    throw new OperatingError('host', `this host's apt has no source of Debian's main archive that the suite ${
-      suite} could be had from: ${GIVE_FILES_INSTEAD}`);
-  }
-  const file = join(directory, 'suite.sources');
-  await writeFile(file, text);
-  return [
-    `Dir::Etc::sourcelist ${JSON.stringify(file)};`,
-    'Dir::Etc::sourceparts "/dev/null";', 'Dir::Etc::preferences "/dev/null";',
-    'Dir::Etc::preferencesparts "/dev/null";', '#clear APT::Default-Release;', '',
-  ];
-}
-
-async function readHostSources(): Promise<ReturnType<typeof parseAptSources>> {
-  const { stdout } = await runCommand('apt-config', [
-    'shell', 'LIST', 'Dir::Etc::sourcelist/f', 'PARTS', 'Dir::Etc::sourceparts/d',
-  ]);
-  const list = /^LIST='(.*)'$/m.exec(stdout)?.[1];
-  const parts = /^PARTS='(.*)'$/m.exec(stdout)?.[1];
-  const names = parts === undefined ? [] : await readdir(parts).catch(() => []);
-  const files = names.filter((name) => /^[A-Za-z0-9_.-]+\.(list|sources)$/.test(name)).sort()
-    .map((name) => join(parts!, name));
-  const all = list === undefined ? files : [list, ...files];
-  const texts = await Promise.all(all.map(async (file) => await readFile(file, 'utf8').catch(() => '')));
-  return texts.flatMap((text, index) => parseAptSources(all[index]!, text));
 }

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirectory } from '../kit/cache-directory.ts';
+import { Disposables } from '../kit/disposables.ts';
 import { OperatingError } from '../kit/errors.ts';
 import { acquireProcessLock } from '../kit/process-lock.ts';
 import { Apt, type PackageVersion, type Progress } from './apt.ts';
@@ -26,8 +27,11 @@ export const RECIPES: readonly Recipe[] = [tinyRecipe, debianRecipe];
 const KERNEL_META_PACKAGE = 'linux-image-cloud-amd64';
 const KERNEL_PACKAGE = /\blinux-image-\d[a-z0-9.+-]*-cloud-amd64\b/;
 const WRITE_BYTES = 8 * 2 ** 20;
-/** Beside two copies of the initramfs (as it is loaded, and unpacked) a guest needs this for itself. */
-const GUEST_OVERHEAD_MIB = 96;
+/** What the kernel and a few processes need beside the files. */
+const GUEST_OVERHEAD_MIB = 112;
+const GUEST_PAGE_BYTES = 4096;
+/** The kernel's own memory for a file: inode, directory entry, page cache node. */
+const GUEST_INODE_BYTES = 1536;
 
 export interface BuildImageOptions {
   /** A Debian suite by its codename, such as trixie; the host's own when it is not given. */
@@ -56,7 +60,8 @@ export async function buildImage(
   }
   const directory = options.directory ?? cacheDirectory();
   const lockName = `apt-${createHash('sha256').update(directory).digest('hex').slice(0, 16)}`;
-  await using _lock = await acquireProcessLock(lockName);
+  await using owned = new Disposables();
+  owned.use(await acquireProcessLock(lockName));
   const { suite, signal } = options;
   const apt = await Apt.open({ directory: join(directory, 'apt'), suite, progress, signal });
   await apt.update();
@@ -65,18 +70,17 @@ export async function buildImage(
   const name = imageName(recipe, packages);
   const present = await store.find(name);
   if (present !== undefined) return present;
-  const opened = await openPackages(await apt.download(packages), progress);
+  const opened = await openPackages(await apt.download(packages), progress, signal);
   const { kernel, modules } = openKernel(opened.pop()!);
   progress(`putting the ${recipe.name} image together`);
   const tree = await recipe.assemble(opened, modules);
   const initrd = [...writeCpio(tree)];
-  const initrdBytes = initrd.reduce((sum, piece) => sum + piece.length, 0);
   const description = {
     recipe: recipe.name,
     suite: apt.suite,
     kernelVersion: modules.kernelVersion,
     commandLine: recipe.commandLine,
-    minimumMemoryMiB: Math.ceil(2 * initrdBytes / 2 ** 20) + GUEST_OVERHEAD_MIB,
+    minimumMemoryMiB: minimumMemoryMiB(tree, initrd),
     packages: packages.map(({ name: packageName, version }) => `${packageName}=${version}`),
   };
   return await store.add(name, description, async (kernelFile, initrdFile) => {
@@ -102,9 +106,12 @@ function imageName(recipe: Recipe, packages: readonly PackageVersion[]): string 
   return `${recipe.name}-${kernel}-${digest.slice(0, 10)}`;
 }
 
-async function openPackages(files: readonly string[], progress: Progress): Promise<DebianPackage[]> {
+async function openPackages(
+  files: readonly string[], progress: Progress, signal: AbortSignal | undefined,
+): Promise<DebianPackage[]> {
   const packages: DebianPackage[] = [];
   for (const [index, file] of files.entries()) {
+    if (signal?.aborted === true) throw new OperatingError('host', 'the build was interrupted');
     progress('unpacking', index / files.length);
     packages.push(await readDeb(await readFile(file), file.slice(file.lastIndexOf('/') + 1)));
   }
@@ -117,6 +124,16 @@ function openKernel(kernelPackage: DebianPackage): { kernel: Uint8Array; modules
   const [, kernel] = tree.entries().find(([path]) => path.startsWith('boot/vmlinuz-')) ?? [];
   if (kernel?.kind !== 'file') throw badArchive('the kernel package holds no /boot/vmlinuz');
   return { kernel: kernel.data, modules: new KernelModules(tree) };
+}
+
+/** The guest holds the initramfs as it is loaded and, until that is freed, the files unpacked from it. */
+function minimumMemoryMiB(tree: FileTree, initrd: readonly Uint8Array[]): number {
+  let bytes = initrd.reduce((sum, piece) => sum + piece.length, 0);
+  for (const [, node] of tree.entries()) {
+    const pages = node.kind === 'file' ? Math.ceil(node.data.length / GUEST_PAGE_BYTES) : 0;
+    bytes += GUEST_INODE_BYTES + pages * GUEST_PAGE_BYTES;
+  }
+  return Math.ceil((bytes / 2 ** 20) * 1.02) + GUEST_OVERHEAD_MIB;
 }
 
 /** Small pieces are gathered first: an archive has tens of thousands of them. */

@@ -42,7 +42,7 @@ const UTMP_GROUP_ID = 43;
 
 /** Links of merged /usr and directories, which must be there before anything is unpacked. */
 export function addDebianSkeleton(tree: FileTree): void {
-  for (const path of ['usr/bin', 'usr/sbin', 'usr/lib', 'usr/lib64', 'dev', 'proc', 'sys', 'run', 'var']) {
+  for (const path of ['usr/bin', 'usr/sbin', 'usr/lib', 'usr/lib64', 'dev', 'proc', 'sys', 'run/lock', 'var']) {
     tree.addDirectory(path);
   }
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) tree.addSymlink(name, `usr/${name}`);

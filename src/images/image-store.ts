@@ -1,6 +1,6 @@
 /**
- * The images that have been built, one folder each: `image.json`, `vmlinuz`, `initrd`. A folder is made beside its place
- * and renamed when it is whole, so a reader never sees half an image, and of two builds of the same one the first wins.
+ * The images that have been built, one folder each: `image.json`, `vmlinuz`, `initrd`. A folder is made beside its
+ * place and renamed when it is whole, so a reader never sees half an image, and of two builds the first wins.
  *
  *     <cache directory>/images/tiny-6.1.0-44-cloud-amd64-3f2a9c01d4/{image.json,vmlinuz,initrd}
  */

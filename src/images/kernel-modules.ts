@@ -37,7 +37,7 @@ export class KernelModules {
     this.kernelVersion = kernelVersion;
   }
 
-  /** The named modules and what they need, each after what it needs; names that the kernel has no module of are left out. */
+  /** The named modules and what they need, each after what it needs; those that the kernel has not are left out. */
   async inLoadingOrder(names: readonly string[]): Promise<KernelModule[]> {
     const ordered = new Map<string, KernelModule>();
     const entered = new Set<string>();

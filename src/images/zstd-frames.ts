@@ -1,6 +1,6 @@
 /**
- * Where the frames of zstd data begin and end (RFC 8878 section 3.1), found without decompressing. The decoder allocates
- * what a frame header asks for, so each frame is looked at first and one that asks for too much is refused.
+ * Where the frames of zstd data begin and end (RFC 8878 section 3.1), found without decompressing. The decoder
+ * allocates what a frame header asks for, so each frame is looked at first and one that asks for too much is refused.
  */
 
 import { badArchive } from './bad-archive.ts';
@@ -48,8 +48,9 @@ function frameEnd(bytes: Buffer, start: number): number {
     const block = bytes.readUIntLE(offset, 3);
     isLast = (block & 1) !== 0;
     const isRunLength = ((block >> 1) & 3) === 1;
-    if (!isRunLength && block >> 3 > MAX_BLOCK_BYTES) throw badArchive('the zstd data has a block of more than 128 KiB');
-    offset += 3 + (isRunLength ? 1 : block >> 3);
+    const blockBytes = isRunLength ? 1 : block >> 3;
+    if (blockBytes > MAX_BLOCK_BYTES) throw badArchive('the zstd data has a block of more than 128 KiB');
+    offset += 3 + blockBytes;
   }
   const end = offset + ((descriptor & 4) === 0 ? 0 : 4);
   if (end > bytes.length) throw truncated();

@@ -36,5 +36,7 @@ function makeOwn(directory: string, requiredParent?: string): string {
     throw systemError(`make the cache directory ${directory}`, error);
   }
   if (process.getuid === undefined || statSync(directory).uid === process.getuid()) return directory;
-  throw new OperatingError('host', `the cache directory ${directory} belongs to someone else: name one in PARTOUT_CACHE`);
+  throw new OperatingError(
+    'host', `the cache directory ${directory} belongs to someone else: name one of your own in PARTOUT_CACHE`,
+  );
 }
