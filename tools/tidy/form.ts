@@ -27,8 +27,9 @@ const fileIsSmall: Rule = (file) => {
   return [{ path: file.path, line: 1, message: `${count} lines: split it by concept below ${MAXIMUM_LINES}` }];
 };
 
+/** A test beside its subject need not say again what that is. */
 const opensWithComment: Rule = (file) => {
-  if (!isTypeScript(file) || /^(\/\*\*|\/\/) ?\S|^\/\*\*\n/.test(file.text)) return [];
+  if (!isTypeScript(file) || file.path.endsWith('.test.ts') || /^(\/\*\*|\/\/) ?\S|^\/\*\*\n/.test(file.text)) return [];
   return [{ path: file.path, line: 1, message: 'does not open with a comment that says what it is' }];
 };
 
