@@ -39,6 +39,12 @@ export function highestVector(words: Int32Array, at: number): number {
   return -1;
 }
 
+/** The priority class, in bits 7:4, of the highest vector in service; 0 when nothing is. */
+export function inServiceClass(words: Int32Array, at: number): number {
+  const vector = highestVector(words, at);
+  return vector < 0 ? 0 : vector & 0xf0;
+}
+
 export class InterruptRouter implements InterruptSink {
   readonly #control: ControlBuffer;
   readonly #words: Int32Array;
@@ -160,8 +166,8 @@ export class InterruptRouter implements InterruptSink {
     for (let i = 0; i < this.#control.processorCount; i++) {
       if (!this.matches(i, destination, logical)) continue;
       const at = this.#control.vpRegistersWord(i);
-      const inService = highestVector(this.#words, at + ISR) & 0xf0;
-      const priority = Math.max((this.#words[at + TASK_PRIORITY] as number) & 0xff, inService);
+      const task = this.#words[at + TASK_PRIORITY] as number;
+      const priority = Math.max(task, inServiceClass(this.#words, at + ISR));
       if (priority < bestPriority) {
         best = i;
         bestPriority = priority;

@@ -8,7 +8,7 @@
 import { DeliveryMode, type IoIntercepts } from './device-port.ts';
 import { ApicTimer } from './apic-timer.ts';
 import type { ControlBuffer } from './control-buffer.ts';
-import { highestVector, type InterruptRouter } from './interrupt-router.ts';
+import { highestVector, inServiceClass, type InterruptRouter } from './interrupt-router.ts';
 import {
   APIC_VERSION, ApicBase, ApicError, ApicRegister, LOWEST_VECTOR, LVT_MASKED, LVT_WRITABLE, Shorthand, SPURIOUS_ENABLE,
 } from './local-apic-layout.ts';
@@ -194,7 +194,7 @@ export class LocalApic {
   /** The priority below or at whose class no interrupt is delivered. */
   processorPriority(): number {
     const task = this.taskPriority;
-    const inService = highestVector(this.#words, this.#at + ISR) & 0xf0;
+    const inService = inServiceClass(this.#words, this.#at + ISR);
     return inService > (task & 0xf0) ? inService : task;
   }
 
