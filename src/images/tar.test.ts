@@ -74,8 +74,8 @@ const HOSTILE: readonly (readonly [what: string, archive: Buffer[], message: Reg
   ['an unknown type', [header({ type: 'Z' })], /unknown type "Z"/],
   ['a directory with content', [entry({ type: '5' }, 'x')], /directory "f" a content/],
   ['half a header', [header({}).subarray(0, 100)], /ends within a header/],
-  ['a pax record that is longer than its header', [entry({ type: 'x' }, '99 path=a\n'), END], /malformed pax/],
-  ['a pax size that is absurd', [entry({ type: 'x' }, record('size=99999999999999')), header({})], /ends within the data/],
+  ['a pax record longer than its header', [entry({ type: 'x' }, '99 path=a\n'), END], /malformed pax/],
+  ['an absurd pax size', [entry({ type: 'x' }, record('size=99999999999999')), header({})], /ends within the data/],
   ['a negative pax size', [entry({ type: 'x' }, record('size=-1')), header({})], /pax header with the size "-1"/],
   ['a sparse file', [entry({ type: 'x' }, record('GNU.sparse.major=1')), header({})], /sparse/],
 ];
