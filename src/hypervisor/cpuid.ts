@@ -4,7 +4,8 @@
  * partition is created. [AMD APM 3, appendix E; TLFS 2.4]
  */
 import {
-  HV_INTERFACE, HV_SPINLOCK_RETRIES_NEVER, HV_VENDOR, HvCpuid, HvFeature, HvPrivilege, HvPrivilegeHigh, HvRecommendation,
+  HV_INTERFACE, HV_SPINLOCK_RETRIES_NEVER, HV_VENDOR, HvCpuid, HvFeature, HvPrivilege, HvPrivilegeHigh,
+  HvRecommendation,
 } from '../protocols/tlfs/cpuid.ts';
 import { AMD_REPEATED_BITS, featureBits } from './cpuid-features.ts';
 import { MAX_PROCESSORS } from './partition-layout.ts';

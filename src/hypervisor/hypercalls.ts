@@ -84,7 +84,8 @@ export class HypercallDispatcher {
       return HvStatus.InvalidHypercallInput;
     }
     if ((high & HypercallControlHigh.ReservedMask) !== 0) return HvStatus.InvalidHypercallInput;
-    frame.variableHeaderWords = (low >> HypercallControlLow.VariableHeaderShift) & HypercallControlLow.VariableHeaderMask;
+    frame.variableHeaderWords =
+      (low >> HypercallControlLow.VariableHeaderShift) & HypercallControlLow.VariableHeaderMask;
     frame.repCount = high & HypercallControlHigh.RepCountMask;
     frame.repStart = (high >> HypercallControlHigh.RepStartShift) & HypercallControlHigh.RepStartMask;
     if (!definition.variableHeader && frame.variableHeaderWords !== 0) return HvStatus.InvalidHypercallInput;

@@ -105,7 +105,9 @@ export class PartitionMsrs {
     this.#lock.acquire();
     words[this.#at + GUEST_OS_ID] = low;
     words[this.#at + GUEST_OS_ID + 1] = high;
-    if ((low | high) === 0) words[this.#at + HYPERCALL] = (words[this.#at + HYPERCALL] as number) & ~HypercallMsr.Enable;
+    if ((low | high) === 0) {
+      words[this.#at + HYPERCALL] = (words[this.#at + HYPERCALL] as number) & ~HypercallMsr.Enable;
+    }
     this.#lock.release();
     return true;
   }
@@ -117,7 +119,8 @@ export class PartitionMsrs {
     if ((low & PAGE_ENABLE) !== 0 && this.#memory.offsetOf(gpa, HYPERCALL_PAGE_SIZE) < 0) return false;
     this.#lock.acquire();
     const locked = ((words[this.#at + HYPERCALL] as number) & HypercallMsr.Locked) !== 0;
-    const identified = ((words[this.#at + GUEST_OS_ID] as number) | (words[this.#at + GUEST_OS_ID + 1] as number)) !== 0;
+    const osId = this.#at + GUEST_OS_ID;
+    const identified = ((words[osId] as number) | (words[osId + 1] as number)) !== 0;
     const value = identified ? low : low & ~HypercallMsr.Enable;
     if (!locked) {
       words[this.#at + HYPERCALL] = value;

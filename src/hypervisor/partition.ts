@@ -12,7 +12,7 @@ import { ControlBuffer } from './control-buffer.ts';
 import type { ProcessorState } from './engine-port.ts';
 import { InterruptRouter } from './interrupt-router.ts';
 import { type PartitionEvent, PartitionEvents } from './partition-events.ts';
-import { VpActivity, VpControl, VpRegisters } from './partition-layout.ts';
+import { type VpActivity, VpControl, VpRegisters } from './partition-layout.ts';
 import {
   PARTITION_STATE_VERSION, type PartitionState, readControlState, writeControlState,
 } from './partition-state.ts';
@@ -25,8 +25,8 @@ import { setTracing, traceLines } from './trace-ring.ts';
 const PROGRESS = VpControl.progress.offset >> 2;
 const ACTIVITY = VpRegisters.activity.offset >> 2;
 
-/** How often a wait for a processor looks whether the processor's thread still lives. */
-const LIVENESS_MS = 50;
+/** How often a wait for a processor looks whether it is still worth waiting. */
+const LIVENESS_MS = 10;
 
 /** Waiting for events is by notification; the limit only bounds one wait. */
 const EVENT_WAIT_MS = 60_000;
@@ -65,6 +65,7 @@ export class Partition {
   readonly #onEvent: (event: PartitionEvent) => void;
   readonly #failures = new Map<number, Error>();
   #phase: PartitionPhase = 'new';
+  #stopping = false;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: PartitionOptions) {
@@ -131,8 +132,12 @@ export class Partition {
     });
   }
 
-  /** Ends the processors' threads: by their own doing within `deadlineMs`, or terminated. */
+  /**
+   * Ends the processors' threads: by their own doing within `deadlineMs`, or terminated. An operation that still waits
+   * for a processor is given up.
+   */
   stop(deadlineMs: number): Promise<void> {
+    this.#stopping = true;
     return this.#exclusive(async () => {
       if (this.#phase === 'stopped') return;
       const started = this.#phase !== 'new';
@@ -142,7 +147,7 @@ export class Partition {
       const end = performance.now() + deadlineMs;
       await Promise.all(this.#requests.map(async (_, index) => {
         const request = this.#give(index, ProcessorCommand.Stop);
-        if (!await this.#answered(index, request, end)) await this.#threads.terminate(index);
+        if (!await this.#answered(index, request, () => performance.now() < end)) await this.#threads.terminate(index);
       }));
     });
   }
@@ -235,8 +240,8 @@ export class Partition {
 
   async #command(index: number, command: ProcessorCommand): Promise<void> {
     const request = this.#give(index, command);
-    if (await this.#answered(index, request, Infinity)) return;
-    throw this.#failures.get(index) ?? new Error(`processor ${index} does not answer`);
+    if (await this.#answered(index, request, () => !this.#stopping)) return;
+    throw this.#failures.get(index) ?? new Error('the partition was stopped meanwhile');
   }
 
   #give(index: number, command: ProcessorCommand): number {
@@ -245,15 +250,14 @@ export class Partition {
     return request;
   }
 
-  /** Whether the processor has answered `request` before `end` and before its thread failed. */
-  async #answered(index: number, request: number, end: number): Promise<boolean> {
+  /** Whether the processor has answered `request` while that was `wanted` and before its thread failed. */
+  async #answered(index: number, request: number, wanted: () => boolean): Promise<boolean> {
     const requests = this.#requests[index] as ProcessorRequests;
     for (;;) {
       const answered = requests.answered;
       if (answered === request) return true;
-      const left = end - performance.now();
-      if (left <= 0 || this.#failures.has(index)) return false;
-      await waitForChange(this.#control.words, requests.answerWord, answered, Math.min(left, LIVENESS_MS));
+      if (!wanted() || this.#failures.has(index)) return false;
+      await waitForChange(this.#control.words, requests.answerWord, answered, LIVENESS_MS);
     }
   }
 

@@ -147,7 +147,8 @@ export class SyntheticTimers {
     const now = this.#time.now100ns();
     const view = new DataView(this.#payload.buffer);
     const counts = this.#at + COUNT + timer * 2;
-    const periodic = ((this.#words[this.#at + CONFIG + timer * 2] as number) & StimerConfig.Periodic) !== 0;
+    const config = this.#words[this.#at + CONFIG + timer * 2] as number;
+    const periodic = (config & StimerConfig.Periodic) !== 0;
     const high = Math.floor(now / 0x1_0000_0000);
     TimerMessagePayload.encode(view, 0, {
       timerIndex: timer,
@@ -156,7 +157,7 @@ export class SyntheticTimers {
       deliveryTimeLow: now >>> 0,
       deliveryTimeHigh: high,
     });
-    const sint = ((this.#words[this.#at + CONFIG + timer * 2] as number) >> StimerConfig.SintShift) & StimerConfig.SintMask;
+    const sint = (config >> StimerConfig.SintShift) & StimerConfig.SintMask;
     const busy = this.#synic.deliver(sint, MessageType.TimerExpired, this.#payload) === MessageDelivery.SlotBusy;
     const pending = this.#words[this.#at + PENDING] as number;
     this.#words[this.#at + PENDING] = busy ? pending | (1 << timer) : pending & ~(1 << timer);

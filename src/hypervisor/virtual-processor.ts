@@ -227,7 +227,7 @@ export class VirtualProcessor {
     if (this.#trace.on) this.#trace.add(TraceKind.Nmi, this.#time.nowNs(), 0, 0, 0, 0);
   }
 
-  /** The boot processor would start over at the reset vector, which means firmware: that is a reset of the partition. */
+  /** The boot processor would start over at the reset vector, in firmware: that is a reset of the partition. */
   #init(): void {
     if (this.#index === 0) {
       this.shutDown(PartitionEventKind.Reset);

@@ -69,5 +69,6 @@ export function makeFixture(options: {
     requests.give(ProcessorCommand.Run);
     processor.run();
   };
-  return { control, clock, time, memory, processor, engine: engine as unknown as ScriptedEngine, endOfInterrupts, play };
+  const scripted = engine as unknown as ScriptedEngine;
+  return { control, clock, time, memory, processor, engine: scripted, endOfInterrupts, play };
 }
