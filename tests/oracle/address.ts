@@ -19,7 +19,8 @@ export function chooseTarget(sample: Sample, size: number, alignment: number): b
   };
   const choice = random.below(100);
   if (size > 64 || choice < 64) {
-    if (size > 64 && choice >= 90) return choice < 94 ? BigInt(READ_ONLY) : choice < 97 ? BigInt(AFTER) : crossing(AFTER);
+    if (size > 64 && choice >= 97) return crossing(AFTER);
+    if (size > 64 && choice >= 90) return BigInt(choice < 94 ? READ_ONLY : AFTER);
     return align(DATA + 0xe40 + random.below(0x380 - size));
   }
   if (choice < 73) return crossing(DATA + 0x1000);
@@ -33,7 +34,8 @@ export function chooseTarget(sample: Sample, size: number, alignment: number): b
   if (choice < 97) return align(CODE + random.below(0x100));
   if (sample.mode === 32) return BigInt(random.once(2) ? random.below(0x1_0000) : 0xffff_0000 + random.below(0xff00));
   if (choice < 98) return 0xffff_8000_0000_0000n + BigInt(random.below(0x7fff_0000));
-  return random.once(2) ? 0x8000_0000_0000n - BigInt(random.below(size + 1)) : (random.u64() & 0xffffn) | 0x1234_0000_0000_0000n;
+  if (random.once(2)) return 0x8000_0000_0000n - BigInt(random.below(size + 1));
+  return (random.u64() & 0xffffn) | 0x1234_0000_0000_0000n;
 }
 
 export interface MemoryEncoding {
@@ -82,7 +84,8 @@ function encodeShape(sample: Sample, effective: bigint, bits: 32 | 64): Shape {
   if (choice === 0 && fits32) {
     const displacement = { size: 4, value: signed } as const;
     if (mode === 32 && random.once(2)) return { mod: 0, rm: 5, displacement, rexX: false, rexB: false };
-    return { mod: 0, rm: 4, sib: random.below(4) << 6 | 0x25, displacement, rexX: false, rexB: mode === 64 && random.once(2) };
+    const rexes = { rexX: false, rexB: mode === 64 && random.once(2) };
+    return { mod: 0, rm: 4, sib: random.below(4) << 6 | 0x25, displacement, ...rexes };
   }
   if (choice <= 3 && mode === 64) {
     const distance = Number(BigInt.asIntN(64, effective)) - Number(sample.record.view.getBigUint64(RIP, true));
@@ -120,7 +123,8 @@ function withBase(sample: Sample, effective: bigint, bits: 32 | 64): Shape {
   const offset = usable ? sample.record.gpr(index) << BigInt(scale) : 0n;
   if (usable) sample.fixed.add(index);
   const size = random.pick((base & 7) === 5 ? [1, 4] as const : [0, 1, 4] as const);
-  const displacement = size === 0 ? 0 : size === 1 ? random.below(256) - 128 : Number(BigInt.asIntN(32, integer(random)));
+  const displacement = size === 0 ? 0 : size === 1 ? random.below(256) - 128
+    : Number(BigInt.asIntN(32, integer(random)));
   setAddressRegister(sample, base, effective - offset - BigInt(displacement), bits);
   const common = {
     mod: size === 0 ? 0 : size === 1 ? 1 : 2, rexB: base > 7,

@@ -1,12 +1,14 @@
 /**
  * Compares the state after an instruction on the host with the state after it on the engine. Not compared: what
- * undefined.ts says, the last x87 instruction's opcode and addresses, bytes between the x87 registers, and of RFLAGS the
- * resume flag.
+ * undefined.ts says, the last x87 instruction's opcode and addresses, bytes between the x87 registers, and of RFLAGS
+ * the resume flag.
  */
 
 import type { Form } from './form.ts';
-import { ADDRESS, BYTES, ERROR, FLAGS, FS_BASE, FXSAVE, GS_BASE, RECORD_SIZE, REGISTER_NAMES, RIP, type SampleRecord, SELECTORS, VECTOR,
-  WINDOWS, WINDOW_LIST } from './record.ts';
+import {
+  ADDRESS, BYTES, ERROR, FLAGS, FS_BASE, FXSAVE, FXSAVE_SIZE, GS_BASE, RECORD_SIZE, REGISTER_NAMES, RIP,
+  type SampleRecord, SELECTORS, VECTOR, WINDOWS, WINDOW_LIST,
+} from './record.ts';
 import { closeEnough } from './tolerance.ts';
 import { undefinedIn, type Undefined } from './undefined.ts';
 
@@ -29,8 +31,7 @@ export function compare(form: Form, before: SampleRecord, expected: SampleRecord
   const differ = (what: string, at: number, size: 1 | 2 | 4 | 8 | 10, mask = -1n): void => {
     const values = [before, expected, actual].map(({ view }) => read(view, at, size) & BigInt.asUintN(80, mask));
     if (values[1] === values[2]) return;
-    const [was, should, is] = values.map((value) => value.toString(16).padStart(size * 2, '0')) as [string, string, string];
-    found.push({ what, before: was, expected: should, actual: is });
+    found.push(differenceOf(what, values, size));
   };
   differ('vector', VECTOR, 4);
   compareException(expected, differ);
@@ -48,6 +49,18 @@ export function compare(form: Form, before: SampleRecord, expected: SampleRecord
   compareFloating(ignore, expected, actual, differ);
   if (!ignore.memory) compareMemory(before, expected, actual, found);
   return found;
+}
+
+/** Before, on the host, on the engine. */
+type Three = readonly bigint[];
+
+function differenceOf(what: string, values: Three, size: number): Difference {
+  const [before = '', expected = '', actual = ''] = values.map((value) => value.toString(16).padStart(size * 2, '0'));
+  return { what, before, expected, actual };
+}
+
+function samePart(first: SampleRecord, second: SampleRecord, from: number, to: number): boolean {
+  return Buffer.compare(first.bytes.subarray(from, to), second.bytes.subarray(from, to)) === 0;
 }
 
 type Differ = (what: string, at: number, size: 1 | 2 | 4 | 8 | 10, mask?: bigint) => void;
@@ -74,8 +87,7 @@ function compareException(expected: SampleRecord, differ: Differ): void {
 }
 
 function compareFloating(ignore: Undefined, expected: SampleRecord, actual: SampleRecord, differ: Differ): void {
-  const same = Buffer.compare(expected.bytes.subarray(FXSAVE, FXSAVE + 416), actual.bytes.subarray(FXSAVE, FXSAVE + 416)) === 0;
-  if (same) return;
+  if (samePart(expected, actual, FXSAVE, FXSAVE + FXSAVE_SIZE)) return;
   const estimate = ignore.tolerance > 0;
   differ('x87 control', FXSAVE, 2);
   differ('x87 status', FXSAVE + 2, 2, BigInt(~(ignore.status | (estimate ? 0x220 : 0)) & 0xffff));
@@ -83,7 +95,8 @@ function compareFloating(ignore: Undefined, expected: SampleRecord, actual: Samp
   differ('mxcsr', FXSAVE + 24, 4);
   for (let n = 0; n < 8; n++) {
     const at = FXSAVE + 32 + n * 16;
-    if (!estimate || !closeEnough(expected.view, actual.view, at, 'extended', ignore.tolerance)) differ(`st${n}`, at, 10);
+    const close = estimate && closeEnough(expected.view, actual.view, at, 'extended', ignore.tolerance);
+    if (!close) differ(`st${n}`, at, 10);
   }
   for (let n = 0; n < 16; n++) {
     for (const half of [0, 8]) {
@@ -96,20 +109,19 @@ function compareFloating(ignore: Undefined, expected: SampleRecord, actual: Samp
 }
 
 function compareMemory(before: SampleRecord, expected: SampleRecord, actual: SampleRecord, found: Difference[]): void {
-  if (Buffer.compare(expected.bytes.subarray(WINDOWS, RECORD_SIZE), actual.bytes.subarray(WINDOWS, RECORD_SIZE)) === 0) return;
+  if (samePart(expected, actual, WINDOWS, RECORD_SIZE)) return;
   for (const { address, size, offset } of WINDOW_LIST) {
     for (let n = 0; n < size; n += 8) {
       const at = offset + n;
-      const [was, should, is] = [before, expected, actual].map(({ view }) => view.getBigUint64(at, true)) as [bigint, bigint, bigint];
-      if (should === is) continue;
-      const hex = (value: bigint): string => value.toString(16).padStart(16, '0');
-      found.push({ what: `memory ${(address + n).toString(16)}`, before: hex(was), expected: hex(should), actual: hex(is) });
+      const values = [before, expected, actual].map(({ view }) => view.getBigUint64(at, true));
+      if (values[1] !== values[2]) found.push(differenceOf(`memory ${(address + n).toString(16)}`, values, 8));
     }
   }
 }
 
 /** A failing sample in one compact block, with how to run it alone. */
-export function describe(form: Form, seed: number, sample: number, before: SampleRecord, found: readonly Difference[]): string {
+export function describe(form: Form, seed: number, sample: number, before: SampleRecord,
+  found: readonly Difference[]): string {
   const code = Buffer.from(before.bytes.subarray(BYTES, BYTES + 16)).toString('hex').replace(/(cc)+$/, '');
   const lines = found.slice(0, 12).map(({ what, before: was, expected, actual }) =>
     `    ${what.padEnd(16)} before ${was}  host ${expected}  engine ${actual}`);

@@ -8,7 +8,9 @@ import type { Form, Operand } from './form.ts';
 import { Random } from './random.ts';
 import { BYTES, BYTES_SIZE, CODE, CODE_SIZE, RECORD_SIZE, RIP, SampleRecord } from './record.ts';
 import { Sample } from './sample.ts';
-import { branchDisplacement, codeTarget, prepareMemory, prepareOperands, prepareRegisters, selector } from './special.ts';
+import {
+  branchDisplacement, codeTarget, prepareMemory, prepareOperands, prepareRegisters, selector,
+} from './special.ts';
 import { integer } from './values.ts';
 
 const INT3 = 0xcc;
@@ -25,7 +27,8 @@ interface Sizes {
   readonly operand: 2 | 4 | 8;
 }
 
-export function generate(form: Form, seed: number, number: number, into: Uint8Array = new Uint8Array(RECORD_SIZE)): SampleRecord {
+export function generate(form: Form, seed: number, number: number,
+  into: Uint8Array = new Uint8Array(RECORD_SIZE)): SampleRecord {
   const random = new Random(`${seed}/${form.key}/${number}`);
   const sample = new Sample(form, random, new SampleRecord(into));
   prepareRegisters(sample);
@@ -38,7 +41,7 @@ export function generate(form: Form, seed: number, number: number, into: Uint8Ar
 
 function chooseSizes({ form, mode, random }: Sample): Sizes {
   const { row } = form;
-  const varies = form.mandatoryPrefixes === undefined || /[EGMZAO][vyz]/.test(row.operands) || row.operands.startsWith('v');
+  const varies = form.mandatoryPrefixes === undefined || /[EGMZAO][vyz]|^v/.test(row.operands);
   const w = form.rexW ?? (mode === 64 && (varies ? random.once(3) : random.once(8)) ? 1 : 0);
   const prefixable = form.mandatoryPrefixes === undefined
     || (form.mandatoryPrefixes.length > 0 && !form.mandatoryPrefixes.includes(0x66) && row.operands.includes('v'));
@@ -176,7 +179,7 @@ function appendImmediates(sample: Sample, sizes: Sizes, bytes: number[], prefixe
 
 function immediate({ form: { row }, random }: Sample, { size }: Operand): bigint {
   if (row.name === 'ENTER') return BigInt(size === 'w' ? random.below(96) : random.once(4) ? random.below(8) : 0);
-  if (row.name === 'RET' || row.name === 'RET FAR') return BigInt(random.once(4) ? random.below(0x1_0000) : random.below(64));
+  if (row.name.startsWith('RET')) return BigInt(random.below(random.once(4) ? 0x1_0000 : 64));
   if (/^(RO|RC|S)[LRAH]/.test(row.name) && random.once(2)) return BigInt(random.below(34));
   if (row.name === 'INT' && random.once(2)) return BigInt(random.pick([0, 1, 3, 4, 14]));
   return integer(random);

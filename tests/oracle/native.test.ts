@@ -1,3 +1,5 @@
+/** The native runner and the generator alone: no engine takes part. */
+
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -9,7 +11,9 @@ import { compare } from './compare.ts';
 import { generate } from './generate.ts';
 import { NativeRunner } from './native-runner.ts';
 import { allForms, formsNamed, notNative } from './oracles.ts';
-import { CODE, FLAGS, RECORD_SIZE, RIP, SampleRecord, SIGNAL, USER_CODE_32, USER_CODE_64, USER_DATA } from './record.ts';
+import {
+  CODE, FLAGS, RECORD_SIZE, RIP, SampleRecord, SIGNAL, USER_CODE_32, USER_CODE_64, USER_DATA,
+} from './record.ts';
 
 const NATIVE = fileURLToPath(new URL('../../../tests/oracle/native/', import.meta.url));
 const unavailable = NativeRunner.unavailable();
@@ -65,7 +69,8 @@ test('an instruction that never ends is reported, and the next record runs', { s
 test('samples depend on the seed, the form and the number alone', () => {
   const [form] = formsNamed(allForms(), '01 /r');
   assert.ok(form !== undefined);
-  const bytes = (seed: number, number: number): string => Buffer.from(generate(form, seed, number).bytes).toString('hex');
+  const bytes = (seed: number, number: number): string =>
+    Buffer.from(generate(form, seed, number).bytes).toString('hex');
   assert.equal(bytes(1, 5), bytes(1, 5));
   assert.notEqual(bytes(1, 5), bytes(1, 6));
   assert.notEqual(bytes(1, 5), bytes(2, 5));

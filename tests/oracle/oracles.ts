@@ -28,3 +28,16 @@ export function formsNamed(forms: readonly Form[], text: string): Form[] {
   const exact = forms.filter(({ key }) => key === text);
   return exact.length > 0 ? exact : forms.filter(({ row }) => row.name === text || row.opcode === text);
 }
+
+const BOOT = 'Linux boots';
+
+/** By name: who vouches for what a form does where the native oracle cannot see it (mostly in ring 0). */
+export const OTHER_ORACLES: Readonly<Record<string, string>> = {
+  SYSCALL: `kvm-unit-tests syscall, ${BOOT}`, SYSRET: `kvm-unit-tests syscall, ${BOOT}`,
+  IRET: `kvm-unit-tests eventinj, ${BOOT}`, CPUID: BOOT, RDTSC: 'kvm-unit-tests tsc', RDTSCP: 'kvm-unit-tests tsc',
+  RDMSR: 'kvm-unit-tests msr', WRMSR: 'kvm-unit-tests msr',
+  SGDT: 'kvm-unit-tests umip', SIDT: 'kvm-unit-tests umip', SLDT: 'kvm-unit-tests umip', STR: 'kvm-unit-tests umip',
+  SMSW: 'kvm-unit-tests umip', CLAC: 'kvm-unit-tests smap', STAC: 'kvm-unit-tests smap', LGDT: BOOT, LIDT: BOOT,
+  LLDT: BOOT, LTR: BOOT, INVLPG: `kvm-unit-tests access_test, ${BOOT}`, SWAPGS: BOOT, XSETBV: 'kvm-unit-tests xsave',
+  HLT: BOOT, CLI: BOOT, STI: BOOT, IN: BOOT, OUT: BOOT, CLTS: BOOT, WBINVD: BOOT, LMSW: 'kvm-unit-tests realmode',
+};

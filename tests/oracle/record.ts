@@ -34,7 +34,7 @@ export const FXSAVE = 0x100;
 export const FXSAVE_SIZE = 416;
 export const WINDOWS = 0x300;
 
-/** A piece of the data pages whose contents belong to the record: its linear address, length, and place in the record. */
+/** A piece of the data pages whose contents belong to the record: its linear address, length, place in the record. */
 export interface Window {
   readonly address: number;
   readonly size: number;

@@ -78,7 +78,7 @@ export class Sample {
   #fillGeneral(): void {
     const { random, record } = this;
     for (let n = 0; n < 16; n++) record.setGpr(n, integer(random));
-    if (!random.once(16)) this.fix(RSP, BigInt(DATA + 0xf00 + random.below(0x200) - (random.once(4) ? 0 : random.below(8))));
+    if (!random.once(16)) this.fix(RSP, BigInt(DATA + 0xf00 + random.below(0x200)));
     let flags = 0x202 | (random.u32() & 0x2008d5 & ~0x100);
     if (random.once(8)) flags |= 0x400;
     if (random.once(40)) flags |= 0x4_0000;
@@ -116,7 +116,8 @@ export class Sample {
     const { random, record: { view } } = this;
     const { class: of } = this.form.row;
     const masks = random.once(8) ? random.below(64) : 0x3f;
-    const control = masks | 0x40 | (random.once(3) ? 3 : random.pick([0, 2, 3])) << 8 | (random.once(2) ? 0 : random.below(4)) << 10;
+    const precision = random.once(3) ? random.pick([0, 2, 3]) : 3;
+    const control = masks | 0x40 | precision << 8 | (random.once(2) ? 0 : random.below(4)) << 10;
     let status = (random.once(3) ? random.u32() & masks : 0) | (random.below(16) & 7) << 8 | random.below(2) << 14
       | (random.once(2) ? 0 : random.below(8)) << 11;
     if (random.once(24)) status |= random.below(64);

@@ -3,7 +3,9 @@
  * are small, divisors that fit, selectors that exist, images that can be loaded.
  */
 
-import { CODE, CODE_SIZE, DATA, FLAGS, FXSAVE, READ_ONLY, RIP, USER_CODE_32, USER_CODE_64, USER_DATA } from './record.ts';
+import {
+  CODE, CODE_SIZE, DATA, FLAGS, FXSAVE, READ_ONLY, RIP, USER_CODE_32, USER_CODE_64, USER_DATA,
+} from './record.ts';
 import { RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, type Sample } from './sample.ts';
 import { integer } from './values.ts';
 
@@ -11,6 +13,8 @@ const STRINGS = ['MOVS', 'CMPS', 'STOS', 'LODS', 'SCAS', 'INS', 'OUTS'];
 const SCANS = ['CMPS', 'SCAS'];
 const SHIFTS = ['ROL', 'ROR', 'RCL', 'RCR', 'SHL', 'SHR', 'SAR', 'SHLD', 'SHRD'];
 const SEGMENT_LOADS = ['LES', 'LDS', 'LSS', 'LFS', 'LGS'];
+/** Null ones, the kernel's, beyond the table, in a local table. */
+const ODD_SELECTORS = [1, 2, 3, 0x10, 0x18, 0x20, 0x28, 0x30, 0x40, 0x80, 0x88, 0x33c, 0xfff8, 0x2c, 0x37];
 const SELECTOR_OPERANDS = ['LAR', 'LSL', 'VERR', 'VERW', 'ARPL', 'LLDT', 'LTR'];
 
 /** An address in the code pages that holds int3 and is not the instruction itself; at times one that is no code. */
@@ -29,9 +33,7 @@ export function codeTarget(sample: Sample): bigint {
 
 /** A selector: mostly one that Linux's and the engine's descriptor table have in common. */
 export function selector({ random }: Sample): bigint {
-  const value = random.once(6) ? random.pick([1, 2, 3, 0x10, 0x18, 0x20, 0x28, 0x30, 0x40, 0x80, 0x88, 0x33c, 0xfff8, 0x2c, 0x37])
-    : random.pick([0, USER_CODE_64, USER_CODE_32, USER_DATA, USER_DATA]);
-  return BigInt(value);
+  return BigInt(random.pick(random.once(6) ? ODD_SELECTORS : [0, USER_CODE_64, USER_CODE_32, USER_DATA, USER_DATA]));
 }
 
 /** Sets registers before operands are chosen. */
@@ -41,7 +43,8 @@ export function prepareRegisters(sample: Sample): void {
   if (sample.is('XLAT')) {
     const into = random.below(256);
     record.setGpr(RAX, (record.gpr(RAX) & ~0xffn) | BigInt(into));
-    sample.fix(RBX, BigInt(random.once(8) ? READ_ONLY + 0x1000 - random.below(128) : DATA + 0xf00 - into + random.below(0x200)));
+    const table = random.once(8) ? READ_ONLY + 0x1000 - random.below(128) : DATA + 0xf00 - into + random.below(0x200);
+    sample.fix(RBX, BigInt(table));
   }
   if (sample.is('MASKMOVQ', 'MASKMOVDQU')) {
     sample.fix(RDI, BigInt(random.once(4) ? READ_ONLY - random.below(20) : DATA + 0xf00 + random.below(0x200)));
@@ -67,7 +70,9 @@ export function prepareRegisters(sample: Sample): void {
 
 /** XMM registers over a small alphabet, so that strings match and end. */
 function pokeText({ random, record }: Sample, least: number): void {
-  for (let n = 0; n < 256; n++) if (!random.once(4)) record.bytes[FXSAVE + 160 + n] = random.below(4) + (random.once(12) ? 0 : least);
+  for (let n = 0; n < 256; n++) {
+    if (!random.once(4)) record.bytes[FXSAVE + 160 + n] = random.below(4) + (random.once(12) ? 0 : least);
+  }
 }
 
 function prepareString(sample: Sample): void {
@@ -169,7 +174,9 @@ function pokeImage(sample: Sample, target: bigint): void {
   for (let n = 32; n < 288; n += random.between(1, 40)) sample.poke(target + BigInt(n), random.u64(), 1);
   sample.poke(target + 24n, BigInt(random.u32() & (random.once(12) ? 0x1_ffff : 0xffff)), 4);
   if (sample.is('FXRSTOR')) return;
-  for (let n = 0; n < 8; n++) sample.poke(target + 512n + BigInt(n * 8), n === 0 ? BigInt(random.below(4)) : random.once(200) ? 1n : 0n, 8);
+  for (let n = 0n; n < 64n; n += 8n) {
+    sample.poke(target + 512n + n, n === 0n ? BigInt(random.below(4)) : random.once(200) ? 1n : 0n, 8);
+  }
 }
 
 /** Gives the register operands of some instructions values that fit; called when they are known. */

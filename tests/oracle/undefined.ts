@@ -1,6 +1,6 @@
 /**
- * What the manuals leave undefined, or processors do differently, beyond a row's `undefinedFlags`: depending on counts and
- * operands. A comparison ignores what `undefinedIn` says of a sample, and nothing else.
+ * What the manuals leave undefined, or processors do differently, beyond a row's `undefinedFlags`: depending on counts
+ * and operands. A comparison ignores what `undefinedIn` says of a sample, and nothing else.
  */
 
 import type { Form } from './form.ts';
@@ -30,7 +30,7 @@ const SHIFTS: Readonly<Record<string, true>> = { SHL: true, SHR: true, SAR: true
 const ROTATES: Readonly<Record<string, true>> = { ROL: true, ROR: true, RCL: true, RCR: true };
 const X87_ESTIMATES = /^(FSIN|FCOS|FSINCOS|FPTAN|FPATAN|F2XM1|FYL2X|FYL2XP1)$/;
 /** x87 instructions that define C0, C2 and C3; the others leave them undefined [SDM vol. 1, 8.1.3]. */
-const X87_CONDITIONS = /^(FU?COM|FICOM|FU?COMI|FTST|FXAM|FPREM|FLDENV|FRSTOR|FNINIT|FINIT|FNCLEX|FCLEX|FXRSTOR|FNOP|FNST|FST|EMMS)/;
+const X87_CONDITIONS = /^(FU?COM|FICOM|FTST|FXAM|FPREM|FLDENV|FRSTOR|FN?INIT|FN?CLEX|FNOP|FNST|FST)/;
 
 export function undefinedIn(form: Form, before: SampleRecord): Undefined {
   const { row } = form;
@@ -74,8 +74,8 @@ function shiftOf(form: Form, before: SampleRecord): Shift {
   const wide = (rex & 8) !== 0;
   const size = form.operands[0]?.size === 'b' ? 8 : wide ? 64 : operandPrefix ? 16 : 32;
   const last = form.operands[form.operands.length - 1];
-  const raw = last?.letter === '1' ? 1 : last?.letter === 'I' ? bytes[immediateAt(form, bytes, at, is64, bytes.includes(0x67))] ?? 0
-    : before.bytes[GPR + 8] ?? 0;
+  const immediate = (): number => bytes[immediateAt(form, bytes, at, is64, bytes.subarray(0, at).includes(0x67))] ?? 0;
+  const raw = last?.letter === '1' ? 1 : last?.letter === 'I' ? immediate() : before.bytes[GPR + 8] ?? 0;
   return { size, count: raw & (wide ? 63 : 31), rm: modrm >= 0xc0 ? (modrm & 7) | (rex & 1) << 3 : undefined };
 }
 

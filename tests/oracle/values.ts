@@ -27,7 +27,8 @@ const SPECIAL_SINGLES: readonly number[] = [
 const SPECIAL_DOUBLES: readonly bigint[] = [
   0n, 1n << 63n, 0x3ff0n << 48n, 0xbff0n << 48n, 1n, (1n << 63n) | 1n, 0x000f_ffff_ffff_ffffn, 0x0010n << 48n,
   0x7fef_ffff_ffff_ffffn, 0xffef_ffff_ffff_ffffn, 0x7ff0n << 48n, 0xfff0n << 48n, 0x7ff8n << 48n, 0xfff8n << 48n,
-  0x7ff0_0000_0000_0001n, 0xfff0_0000_0000_0001n, 0x7fff_ffff_ffff_ffffn, 0x3fe0n << 48n, 0x3ff8n << 48n, 0x4004n << 48n,
+  0x7ff0_0000_0000_0001n, 0xfff0_0000_0000_0001n, 0x7fff_ffff_ffff_ffffn, 0x3fe0n << 48n, 0x3ff8n << 48n,
+  0x4004n << 48n,
   0x41e0n << 48n, 0xc1e0n << 48n, 0xc1e0_0000_0020_0000n, 0x41df_ffff_ffc0_0000n, 0x43e0n << 48n, 0xc3e0n << 48n,
   0x4330n << 48n, 0x433f_ffff_ffff_ffffn, 0x3fef_ffff_ffff_ffffn, 0x47ef_ffff_e000_0000n, 0x47ef_ffff_f000_0000n,
   0x380f_ffff_ffff_ffffn, 0x3810n << 48n, 0x36a0n << 48n, 0x3690n << 48n, 0x7ff4_0000_0000_1234n, 0x4008n << 48n,
@@ -88,7 +89,10 @@ export function extended(random: Random, view: DataView, at: number): void {
   switch (random.below(5)) {
     case 0: [exponent, mantissa] = random.pick(SPECIAL_EXTENDED); break;
     case 1: exponent = random.below(0x1_0000); mantissa = random.u64(); break;
-    case 2: exponent = (random.below(2) << 15) | random.between(0x3fc0, 0x4045); mantissa = random.u64() | (1n << 63n); break;
+    case 2:
+      exponent = (random.below(2) << 15) | random.between(0x3fc0, 0x4045);
+      mantissa = random.u64() | (1n << 63n);
+      break;
     default:
       exponent = (random.below(2) << 15) | random.between(0x3ff8, 0x4008);
       mantissa = BigInt.asUintN(64, (random.u64() | (1n << 63n)) & (-1n << BigInt(random.below(64))));
