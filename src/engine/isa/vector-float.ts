@@ -146,7 +146,7 @@ const CONVERSIONS: Row[] = [
 /** Conversions with MMX registers: they enter the MMX state, save CVTPI2PD from memory, which touches no MMX register. */
 const MMX_CONVERSIONS: Row[] = [
   ['NP 0F 2A /r', 'CVTPI2PS', 'V,Q', 'cvtpi2ps', double],
-  ['66 0F 2A /r r', 'CVTPI2PD', 'V,N', 'cvtpi2pd', double],
+  ['66 0F 2A /r r', 'CVTPI2PD', 'V,N', 'cvtdq2pd', double],
   ['NP 0F 2C /r', 'CVTTPS2PI', 'P,W', 'cvttps2pi', double],
   ['66 0F 2C /r', 'CVTTPD2PI', 'P,W', 'cvttpd2pi', packed],
   ['NP 0F 2D /r', 'CVTPS2PI', 'P,W', 'cvtps2pi', double],
@@ -159,7 +159,7 @@ export const VECTOR_FLOAT: readonly Instruction[] = [
     ...LOGIC,
     ...ARITHMETIC,
     ...CONVERSIONS,
-    ['66 0F 2A /r m', 'CVTPI2PD', 'V,Q', 'cvtdq2pd', double],
+    ['66 0F 2A /r m', 'CVTPI2PD', 'V,W', 'cvtdq2pd', double],
   ]),
   ...instructions('mmx', MMX_CONVERSIONS),
 ];

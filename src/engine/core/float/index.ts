@@ -7,3 +7,8 @@ export * from "./sse-move";
 export * from "./sse-round";
 export * from "./sse-sums";
 export * from "./state";
+export * from "./x87-arithmetic";
+export * from "./x87-compare";
+export * from "./x87-control";
+export * from "./x87-move";
+export * from "./x87-scale";

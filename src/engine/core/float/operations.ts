@@ -147,7 +147,6 @@ export function divide(r: usize, a: usize, b: usize): void {
   const sign = load<u32>(a, SIGN) ^ load<u32>(b, SIGN);
   if (kb == ZERO) {
     if (ka != INFINITE) signal(ZE);
-    if (ka == FINITE) signalDenormal(a);
     setKind(r, INFINITE, sign);
     return;
   }

@@ -1,7 +1,5 @@
 // SSE conversions between integers and floating-point formats, those with MMX registers included (SDM volume 2).
 
-import { FTAG, FTOP } from "../layout";
-import { cpu } from "../cpu";
 import { fromInteger, isNaN, pack32, pack64, slot } from "./number";
 import { propagateOne, signalDenormal } from "./operations";
 import { round32, round64, setMode, toInteger, TRUNCATE } from "./rounding";
@@ -237,56 +235,40 @@ export function cvttpd2dq(d: usize, s: usize, i: i32): void {
   packedFrom64(d, s, true);
 }
 
-/** An instruction with an MMX operand makes all x87 registers valid and TOP zero. */
-function enterMmx(): void {
-  store<u32>(cpu + FTOP, 0);
-  store<u8>(cpu + FTAG, 0xff);
-}
-
-function setMmx(d: usize, value: u64): void {
-  enterMmx();
-  store<u64>(d, value);
-  store<u16>(d, 0xffff, 8);
-}
+// The MMX forms: the dispatcher has entered the MMX state before, and marks a written register after.
 
 export function cvtpi2ps(d: usize, s: usize, i: i32): void {
   enterSse();
   const r0 = integerTo32(load<i32>(s));
   const r1 = integerTo32(load<i32>(s, 4));
   leaveSse();
-  enterMmx();
   store<u64>(d, <u64>r0 | (<u64>r1 << 32));
-}
-
-export function cvtpi2pd(d: usize, s: usize, i: i32): void {
-  enterMmx();
-  cvtdq2pd(d, s, i);
 }
 
 export function cvtps2pi(d: usize, s: usize, i: i32): void {
   enterSse();
   const result = pairFrom32(s, false);
   leaveSse();
-  setMmx(d, result);
+  store<u64>(d, result);
 }
 
 export function cvttps2pi(d: usize, s: usize, i: i32): void {
   enterSse();
   const result = pairFrom32(s, true);
   leaveSse();
-  setMmx(d, result);
+  store<u64>(d, result);
 }
 
 export function cvtpd2pi(d: usize, s: usize, i: i32): void {
   enterSse();
   const result = pairFrom64(s, false);
   leaveSse();
-  setMmx(d, result);
+  store<u64>(d, result);
 }
 
 export function cvttpd2pi(d: usize, s: usize, i: i32): void {
   enterSse();
   const result = pairFrom64(s, true);
   leaveSse();
-  setMmx(d, result);
+  store<u64>(d, result);
 }

@@ -70,6 +70,10 @@ function selectedProduct32(d: usize, s: usize, i: i32, n: usize): u32 {
   return (i >> (4 + <i32>n)) & 1 ? compute32(MULTIPLY, load<u32>(d + (n << 2)), load<u32>(s + (n << 2))) : 0;
 }
 
+/**
+ * Every element is a sum of its own, in an order of its own: it differs in which of several NaNs wins, and is what
+ * processors do (the manual names one order for all).
+ */
 export function dpps(d: usize, s: usize, i: i32): void {
   enterSse();
   const p0 = selectedProduct32(d, s, i, 0);
@@ -77,12 +81,20 @@ export function dpps(d: usize, s: usize, i: i32): void {
   const p2 = selectedProduct32(d, s, i, 2);
   const p3 = selectedProduct32(d, s, i, 3);
   leaveSse();
-  const low = compute32(ADD, p0, p1);
-  const high = compute32(ADD, p2, p3);
+  const even = compute32(ADD, p1, p0);
+  const odd = compute32(ADD, p0, p1);
+  const evenHigh = compute32(ADD, p3, p2);
+  const oddHigh = compute32(ADD, p2, p3);
   leaveSse();
-  const sum = compute32(ADD, low, high);
+  const r0 = compute32(ADD, even, evenHigh);
+  const r1 = compute32(ADD, odd, oddHigh);
+  const r2 = compute32(ADD, evenHigh, even);
+  const r3 = compute32(ADD, oddHigh, odd);
   leaveSse();
-  for (let n = 0; n < 4; n++) store<u32>(d + (n << 2), (i >> n) & 1 ? sum : 0);
+  store<u32>(d, i & 1 ? r0 : 0);
+  store<u32>(d, i & 2 ? r1 : 0, 4);
+  store<u32>(d, i & 4 ? r2 : 0, 8);
+  store<u32>(d, i & 8 ? r3 : 0, 12);
 }
 
 export function dppd(d: usize, s: usize, i: i32): void {
@@ -90,8 +102,9 @@ export function dppd(d: usize, s: usize, i: i32): void {
   const p0 = i & 0x10 ? compute64(MULTIPLY, load<u64>(d), load<u64>(s)) : 0;
   const p1 = i & 0x20 ? compute64(MULTIPLY, load<u64>(d, 8), load<u64>(s, 8)) : 0;
   leaveSse();
-  const sum = compute64(ADD, p0, p1);
+  const r0 = compute64(ADD, p0, p1);
+  const r1 = compute64(ADD, p1, p0);
   leaveSse();
-  store<u64>(d, i & 1 ? sum : 0);
-  store<u64>(d, i & 2 ? sum : 0, 8);
+  store<u64>(d, i & 1 ? r0 : 0);
+  store<u64>(d, i & 2 ? r1 : 0, 8);
 }
