@@ -9,7 +9,7 @@ import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirectory } from '../kit/cache-directory.ts';
 import { Disposables } from '../kit/disposables.ts';
-import { OperatingError } from '../kit/errors.ts';
+import { OperatingError, systemError } from '../kit/errors.ts';
 import { acquireProcessLock } from '../kit/process-lock.ts';
 import { Apt, type PackageVersion, type Progress } from './apt.ts';
 import { badArchive } from './bad-archive.ts';
@@ -83,10 +83,14 @@ export async function buildImage(
     minimumMemoryMiB: minimumMemoryMiB(tree, initrd),
     packages: packages.map(({ name: packageName, version }) => `${packageName}=${version}`),
   };
-  return await store.add(name, description, async (kernelFile, initrdFile) => {
-    await writeFile(kernelFile, kernel);
-    await writePieces(initrdFile, initrd);
-  });
+  try {
+    return await store.add(name, description, async (kernelFile, initrdFile) => {
+      await writeFile(kernelFile, kernel);
+      await writePieces(initrdFile, initrd);
+    });
+  } catch (error) {
+    throw systemError(`write the image ${name}`, error);
+  }
 }
 
 /** The newest cloud kernel of the suite: what the meta-package depends on. */

@@ -3,7 +3,7 @@
  * Specification 0.8), else, for users without a home directory, a folder of their own among the temporary files.
  */
 
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { accessSync, constants, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { OperatingError, systemError } from './errors.ts';
@@ -16,18 +16,25 @@ export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): st
   if (xdg !== undefined && isAbsolute(xdg)) return makeOwn(join(xdg, 'partout'));
   const home = environment['HOME'] ?? homedir();
   try {
-    if (isAbsolute(home) && home !== '/') return makeOwn(join(home, '.cache', 'partout'), home);
+    if (isAbsolute(home) && home !== '/') return makeOwn(join(home, '.cache', 'partout'), { requiredParent: home });
   } catch {
     // A home directory that is missing or not ours to write is as good as none.
   }
-  return makeOwn(join(tmpdir(), `partout-${process.getuid?.() ?? 'user'}`));
+  return makeOwn(join(tmpdir(), `partout-${process.getuid?.() ?? 'user'}`), { isShared: true });
+}
+
+interface Requirements {
+  /** A directory that must be there already. */
+  readonly requiredParent?: string;
+  /** Whether others may put things beside it, a link in its place among them. */
+  readonly isShared?: boolean;
 }
 
 /**
  * Makes a directory that only we may enter. One that is there and belongs to someone else is refused: what is kept in
  * it is booted as a kernel.
  */
-function makeOwn(directory: string, requiredParent?: string): string {
+function makeOwn(directory: string, { requiredParent, isShared = false }: Requirements = {}): string {
   try {
     if (requiredParent !== undefined) statSync(requiredParent);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -35,7 +42,8 @@ function makeOwn(directory: string, requiredParent?: string): string {
   } catch (error) {
     throw systemError(`make the cache directory ${directory}`, error);
   }
-  if (process.getuid === undefined || statSync(directory).uid === process.getuid()) return directory;
+  const status = isShared ? lstatSync(directory) : statSync(directory);
+  if (status.isDirectory() && (process.getuid === undefined || status.uid === process.getuid())) return directory;
   throw new OperatingError(
     'host', `the cache directory ${directory} belongs to someone else: name one of your own in PARTOUT_CACHE`,
   );
