@@ -6,8 +6,8 @@
 
 import type { Form } from './form.ts';
 import {
-  ADDRESS, BYTES, ERROR, FLAGS, FS_BASE, FXSAVE, FXSAVE_SIZE, GS_BASE, RECORD_SIZE, REGISTER_NAMES, RIP,
-  type SampleRecord, SELECTORS, VECTOR, WINDOWS, WINDOW_LIST,
+  ADDRESS, BYTES, ERROR, FLAGS, FS_BASE, FXSAVE, FXSAVE_SIZE, GS_BASE, OPERAND, RECORD_SIZE, REGISTER_NAMES, RIP,
+  type SampleRecord, SELECTORS, VECTOR, windowOffset, WINDOWS, WINDOW_LIST,
 } from './record.ts';
 import { closeEnough } from './tolerance.ts';
 import { undefinedIn, type Undefined } from './undefined.ts';
@@ -47,7 +47,7 @@ export function compare(form: Form, before: SampleRecord, expected: SampleRecord
     if (expected.selector('gs') === 0) differ('gs base', GS_BASE, 8);
   }
   compareFloating(ignore, expected, actual, differ);
-  if (!ignore.memory) compareMemory(before, expected, actual, found);
+  compareMemory(ignore, before, expected, actual, found);
   return found;
 }
 
@@ -108,8 +108,16 @@ function compareFloating(ignore: Undefined, expected: SampleRecord, actual: Samp
   }
 }
 
-function compareMemory(before: SampleRecord, expected: SampleRecord, actual: SampleRecord, found: Difference[]): void {
+function compareMemory(ignore: Undefined, before: SampleRecord, expected: SampleRecord, actual: SampleRecord,
+  found: Difference[]): void {
   if (samePart(expected, actual, WINDOWS, RECORD_SIZE)) return;
+  const operand = Number(before.view.getBigUint64(OPERAND, true));
+  for (const [from, to] of ignore.memory) {
+    for (let n = from; n < to; n++) {
+      const at = windowOffset(operand + n);
+      if (at !== undefined) actual.bytes[at] = expected.bytes[at] as number;
+    }
+  }
   for (const { address, size, offset } of WINDOW_LIST) {
     for (let n = 0; n < size; n += 8) {
       const at = offset + n;

@@ -6,7 +6,7 @@
 import { chooseTarget, encodeMemory, type MemoryEncoding } from './address.ts';
 import type { Form, Operand } from './form.ts';
 import { Random } from './random.ts';
-import { BYTES, BYTES_SIZE, CODE, CODE_SIZE, RECORD_SIZE, RIP, SampleRecord } from './record.ts';
+import { BYTES, BYTES_SIZE, CODE, CODE_SIZE, OPERAND, RECORD_SIZE, RIP, SampleRecord } from './record.ts';
 import { Sample } from './sample.ts';
 import {
   branchDisplacement, codeTarget, prepareMemory, prepareOperands, prepareRegisters, selector,
@@ -17,6 +17,8 @@ const INT3 = 0xcc;
 /** Near branches, whose operand-size prefix 64-bit processors of different makers understand differently. */
 const BRANCHES = /^(J[A-Z]+|CALL|RET|LOOP[A-Z]*)$/;
 const REPEATED = /^(MOVS|CMPS|STOS|LODS|SCAS|INS|OUTS)$/;
+/** x87 images whose layout depends on the operand size. */
+const ENVIRONMENTS = /^F(LDENV|NSTENV|RSTOR|NSAVE)$/;
 /** Sizes of memory operands that rows do not say. */
 const MEMORY_SIZES: Readonly<Record<string, number>> = { FXSAVE: 512, FXRSTOR: 512, XSAVE: 576, XRSTOR: 576, BOUND: 8 };
 
@@ -45,7 +47,7 @@ function chooseSizes({ form, mode, random }: Sample): Sizes {
   const w = form.rexW ?? (mode === 64 && (varies ? random.once(3) : random.once(8)) ? 1 : 0);
   const prefixable = form.mandatoryPrefixes === undefined
     || (form.mandatoryPrefixes.length > 0 && !form.mandatoryPrefixes.includes(0x66) && row.operands.includes('v'));
-  const prefix = prefixable && (row.class === 'integer' || row.class === 'system')
+  const prefix = prefixable && (row.class === 'integer' || row.class === 'system' || ENVIRONMENTS.test(row.name))
     && (BRANCHES.test(row.name) ? mode === 32 && random.once(12) : random.once(4));
   const wide = mode === 64 && (w === 1 || (row.default64 === true && !prefix));
   return { operandPrefix: prefix, rexW: w === 1, operand: wide ? 8 : prefix ? 2 : 4 };
@@ -91,6 +93,7 @@ function encode(sample: Sample): number[] {
     prepareOperands(sample, reg, undefined);
     const target = chooseTarget(sample, size, alignmentOf(form));
     memory = encodeMemory(sample, target);
+    sample.record.view.setBigUint64(OPERAND, target, true);
     prepareMemory(sample, target, size);
   } else if (form.modrm || form.registerInOpcode) {
     rm = form.fixedRm ?? random.below(registers);

@@ -29,6 +29,8 @@ export const SIGNAL = 0x0c0;
 export const VECTOR = 0x0c4;
 export const ERROR = 0x0c8;
 export const ADDRESS = 0x0d0;
+/** The linear address of the memory operand, before; nobody changes it. */
+export const OPERAND = 0x0d8;
 /** An FXSAVE64 image. */
 export const FXSAVE = 0x100;
 export const FXSAVE_SIZE = 416;
@@ -93,13 +95,13 @@ export class SampleRecord {
   setSelector(name: keyof typeof SELECTORS, value: number): void {
     this.view.setUint16(SELECTORS[name], value, true);
   }
+}
 
-  /** The record's offset of the byte at linear `address`, when a window holds it. */
-  static offsetOf(address: number): number | undefined {
-    for (const window of WINDOW_LIST) {
-      const into = address - window.address;
-      if (into >= 0 && into < window.size) return window.offset + into;
-    }
-    return undefined;
+/** The record's offset of the byte at linear `address`, when a window holds it. */
+export function windowOffset(address: number): number | undefined {
+  for (const window of WINDOW_LIST) {
+    const into = address - window.address;
+    if (into >= 0 && into < window.size) return window.offset + into;
   }
+  return undefined;
 }

@@ -6,7 +6,7 @@
 import type { Form } from './form.ts';
 import { Random } from './random.ts';
 import { CODE, CODE_SIZE, DATA, FLAGS, FS_BASE, FXSAVE, GS_BASE, RIP, SampleRecord, USER_CODE_32, USER_CODE_64,
-  USER_DATA, WINDOWS, WINDOW_LIST } from './record.ts';
+  USER_DATA, windowOffset, WINDOWS, WINDOW_LIST } from './record.ts';
 import { fill, integer, type ValueKind } from './values.ts';
 
 export const RAX = 0;
@@ -63,15 +63,15 @@ export class Sample {
   /** Writes little-endian `value` at a linear address, as far as windows hold it. */
   poke(address: bigint, value: bigint, size: number): void {
     for (let n = 0; n < size; n++) {
-      const at = SampleRecord.offsetOf(Number(address) + n);
+      const at = windowOffset(Number(address) + n);
       if (at !== undefined) this.record.bytes[at] = Number(value >> BigInt(n * 8)) & 0xff;
     }
   }
 
   /** Fills `size` bytes at a linear address with values of one kind, when a window holds them all. */
   pokeValues(address: bigint, size: number, kind: ValueKind): void {
-    const at = SampleRecord.offsetOf(Number(address));
-    if (at === undefined || SampleRecord.offsetOf(Number(address) + size - 1) !== at + size - 1) return;
+    const at = windowOffset(Number(address));
+    if (at === undefined || windowOffset(Number(address) + size - 1) !== at + size - 1) return;
     fill(this.random, this.record.view, at, size, kind);
   }
 

@@ -4,7 +4,7 @@
  */
 
 import type { Form } from './form.ts';
-import { BYTES, FXSAVE, GPR, type SampleRecord } from './record.ts';
+import { BYTES, GPR, type SampleRecord } from './record.ts';
 
 const CF = 0x1;
 const AF = 0x10;
@@ -20,10 +20,23 @@ export interface Undefined {
   readonly status: number;
   /** The segment bases (after a null selector is loaded, makers differ). */
   readonly segmentBases: boolean;
-  /** Contents of memory: offsets from the operand whose bytes are not compared. */
-  readonly memory: boolean;
+  /** Bytes of the memory operand that are not compared: from, to. */
+  readonly memory: readonly (readonly [number, number])[];
   /** Difference allowed between floating-point results, relative to the result: see tolerance.ts. */
   readonly tolerance: number;
+}
+
+/**
+ * Bytes of images that say which x87 instruction was last, which processors keep at different times; the mask of MXCSR;
+ * and which components XSAVE found in use.
+ */
+function imageMemory(form: Form, before: SampleRecord): Undefined['memory'] {
+  switch (form.row.name) {
+    case 'FXSAVE': return [[6, 24], [28, 32]];
+    case 'XSAVE': return [[6, 24], [28, 32], [512, 513]];
+    case 'FNSTENV': case 'FNSAVE': return prefixesOf(before).operandPrefix ? [[6, 14]] : [[12, 28]];
+    default: return [];
+  }
 }
 
 const SHIFTS: Readonly<Record<string, true>> = { SHL: true, SHR: true, SAR: true, SHLD: true, SHRD: true };
@@ -48,7 +61,7 @@ export function undefinedIn(form: Form, before: SampleRecord): Undefined {
   return {
     flags, registers, status: x87 ? 0x4500 : 0,
     segmentBases: /^(POP|L)(\s?[FG]S)$/.test(row.name) || form.operands[0]?.letter === 'S',
-    memory: row.name === 'SHLD' || row.name === 'SHRD' ? registers.length === 0 && flags === ALL : false,
+    memory: /^SH[LR]D$/.test(row.name) && (flags & ALL) === ALL ? [[0, 2]] : imageMemory(form, before),
     tolerance: X87_ESTIMATES.test(row.name) ? 2 ** -60 : /^R(CP|SQRT)(PS|SS)$/.test(row.name) ? 1.5 * 2 ** -11 : 0,
   };
 }
@@ -62,12 +75,8 @@ interface Shift {
 /** Operand size in bits, masked count and register operand of a shift or rotate, from its bytes. */
 function shiftOf(form: Form, before: SampleRecord): Shift {
   const bytes = before.bytes.subarray(BYTES, BYTES + 16);
-  let at = 0;
-  let operandPrefix = false;
-  while ([0x66, 0x67, 0xf0, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65].includes(bytes[at] ?? 0)) {
-    if (bytes[at] === 0x66) operandPrefix = true;
-    at++;
-  }
+  const { operandPrefix, length } = prefixesOf(before);
+  let at = length;
   const is64 = before.selector('cs') === 0x33;
   const rex = is64 && ((bytes[at] ?? 0) & 0xf0) === 0x40 ? bytes[at++] as number : 0;
   const modrm = bytes[at + form.opcode.length] ?? 0;
@@ -77,6 +86,14 @@ function shiftOf(form: Form, before: SampleRecord): Shift {
   const immediate = (): number => bytes[immediateAt(form, bytes, at, is64, bytes.subarray(0, at).includes(0x67))] ?? 0;
   const raw = last?.letter === '1' ? 1 : last?.letter === 'I' ? immediate() : before.bytes[GPR + 8] ?? 0;
   return { size, count: raw & (wide ? 63 : 31), rm: modrm >= 0xc0 ? (modrm & 7) | (rex & 1) << 3 : undefined };
+}
+
+const PREFIXES = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
+
+function prefixesOf({ bytes }: SampleRecord): { readonly operandPrefix: boolean; readonly length: number } {
+  let length = 0;
+  while (PREFIXES.includes(bytes[BYTES + length] ?? 0)) length++;
+  return { operandPrefix: bytes.subarray(BYTES, BYTES + length).includes(0x66), length };
 }
 
 /** Where the immediate follows ModRM, SIB and displacement. */
@@ -104,5 +121,3 @@ function shiftFlags(form: Form, before: SampleRecord): number {
   return flags;
 }
 
-/** Bytes of an FXSAVE image that say which x87 instruction was last: processors disagree when they are kept. */
-export const LAST_INSTRUCTION = { from: FXSAVE + 6, to: FXSAVE + 24 } as const;
