@@ -11,8 +11,8 @@ test('events come out in the order in which they went in, up to the limit, and t
   assert.equal(PartitionControl.eventsDropped.get(control.view, 0), 1);
   for (let i = 0; i < EVENT_COUNT; i++) assert.equal(events.take()?.processor, i);
   assert.equal(events.take(), undefined);
-  events.post(PartitionEventKind.PowerOff, 3);
+  events.post(PartitionEventKind.TripleFault, 3);
   assert.deepEqual(events.take(), {
-    kind: PartitionEventKind.PowerOff, processor: 3, crashParameters: [], crashMessage: false,
+    kind: PartitionEventKind.TripleFault, processor: 3, crashParameters: [], crashMessage: false,
   });
 });

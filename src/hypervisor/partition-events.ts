@@ -10,12 +10,10 @@ import { SharedLock } from './shared-lock.ts';
 export const PartitionEventKind = {
   /** The guest asked for a reset; the processor that asked has stopped. */
   Reset: 1,
-  /** The guest powered itself off; the processor that did has stopped. */
-  PowerOff: 2,
   /** A fault while delivering a double fault: the processor has shut down. */
-  TripleFault: 3,
+  TripleFault: 2,
   /** The guest wrote its crash registers; it goes on running. */
-  Crash: 4,
+  Crash: 3,
 } as const;
 export type PartitionEventKind = (typeof PartitionEventKind)[keyof typeof PartitionEventKind];
 

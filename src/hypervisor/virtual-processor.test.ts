@@ -194,6 +194,18 @@ test('writing RESET stops the processor in its tracks and is reported', () => {
   assert.equal(activity(fixture), VpActivity.ShutDown);
 });
 
+test('a parked processor stops, and says nothing', () => {
+  const fixture = enabled({ io: { portWrite: () => fixture.processor.park() } });
+  interrupt(fixture, 0x90);
+  fixture.play((engine) => {
+    engine.intercepts.portWrite(0x604, 2, 0x2000);
+    assert.equal(engine.run(), StopReason.Kick);
+    return StopReason.Slice;
+  });
+  assert.equal(activity(fixture), VpActivity.ShutDown);
+  assert.equal(new PartitionEvents(fixture.control).take(), undefined);
+});
+
 test('a processor other than the first waits for its start-up IPI, and starts where it points', () => {
   const fixture = enabled({ processorCount: 2, index: 1 });
   fixture.processor.router.startUp(1, 0x9a);

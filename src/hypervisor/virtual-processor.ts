@@ -92,7 +92,7 @@ export class VirtualProcessor {
     });
     const hyperv = new HypervMsrs({
       control, index, time, apic, synic, timers, partition,
-      idle: () => this.engine.kick(), reset: () => this.shutDown(PartitionEventKind.Reset),
+      idle: () => this.engine.kick(), reset: () => this.#shutDown(PartitionEventKind.Reset),
     });
     const architectural = new ArchitecturalMsrs({ control, index, time, apic });
     const msrs = new Msrs({ apic, hyperv, architectural });
@@ -134,12 +134,16 @@ export class VirtualProcessor {
   }
 
   /**
-   * Reports an end of the partition and stops this processor until the owner resets or restores it. On this
-   * processor's own thread: for devices through which a guest resets itself or powers off.
+   * Stops this processor at the end of the present instruction, until the owner resets or restores it. On this
+   * processor's own thread: for devices through which a guest resets itself or switches itself off.
    */
-  shutDown(kind: PartitionEventKind): void {
+  park(): void {
     this.#words[this.#at + ACTIVITY] = VpActivity.ShutDown;
     this.engine.kick();
+  }
+
+  #shutDown(kind: PartitionEventKind): void {
+    this.park();
     this.#events.post(kind, this.#index);
   }
 
@@ -184,7 +188,7 @@ export class VirtualProcessor {
         if (words[this.#at + ACTIVITY] === VpActivity.Running) words[this.#at + ACTIVITY] = VpActivity.Halted;
         return;
       case StopReason.TripleFault:
-        this.shutDown(PartitionEventKind.TripleFault);
+        this.#shutDown(PartitionEventKind.TripleFault);
         return;
       case StopReason.Slice:
       case StopReason.Kick:
@@ -230,7 +234,7 @@ export class VirtualProcessor {
   /** The boot processor would start over at the reset vector, in firmware: that is a reset of the partition. */
   #init(): void {
     if (this.#index === 0) {
-      this.shutDown(PartitionEventKind.Reset);
+      this.#shutDown(PartitionEventKind.Reset);
       return;
     }
     resetLocalApic(this.#control, this.#index);
@@ -267,7 +271,6 @@ export class VirtualProcessor {
     if (this.#trace.on) this.#trace.add(TraceKind.Command, this.#time.nowNs(), command, 0, 0, 0);
     switch (command) {
       case ProcessorCommand.Run:
-        this.#time.forget();
         this.#paused = false;
         return;
       case ProcessorCommand.Pause:
@@ -278,6 +281,7 @@ export class VirtualProcessor {
         this.#requests.putState(this.engine.saveState());
         return;
       case ProcessorCommand.Load:
+        this.#time.forget();
         this.engine.restoreState(this.#requests.takeState());
         return;
       case ProcessorCommand.Reset:
