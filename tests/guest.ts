@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 export const PARTOUT = fileURLToPath(new URL('../../bin/partout', import.meta.url));
 
-/** The prompt of the tiny image's shell: a directory and a number sign. */
-const PROMPT = /\S* ?# $/;
+/** The prompt of a root shell, at the start of a line. More may follow it: the kernel speaks whenever it likes. */
+const PROMPT = /(?:^|\n)(?:~|\/\S*|\S+@\S+) ?# /;
 
 export interface GuestImage {
   readonly kernel: string;
@@ -32,6 +32,13 @@ export interface GuestOptions {
   readonly append?: string;
   /** More words for `partout boot`. */
   readonly words?: readonly string[];
+  /** Its standard input and output are a terminal, made by script(1). */
+  readonly terminal?: boolean;
+}
+
+/** A word for the shell. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 export class Guest implements AsyncDisposable {
@@ -47,7 +54,10 @@ export class Guest implements AsyncDisposable {
     const words = ['boot', '--kernel', options.kernel];
     if (options.initrd !== undefined) words.push('--initrd', options.initrd);
     if (options.append !== undefined) words.push('--append', options.append);
-    this.process = spawn(PARTOUT, [...words, ...options.words ?? []], { stdio: 'pipe' });
+    words.push(...options.words ?? []);
+    this.process = options.terminal === true
+      ? spawn('script', ['-qefc', [PARTOUT, ...words].map(quoted).join(' '), '/dev/null'], { stdio: 'pipe' })
+      : spawn(PARTOUT, words, { stdio: 'pipe' });
     this.process.stdout?.on('data', (bytes: Buffer) => {
       this.#console += bytes.toString('latin1');
       this.#changed();

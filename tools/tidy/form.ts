@@ -29,7 +29,8 @@ const fileIsSmall: Rule = (file) => {
 
 /** A test beside its subject need not say again what that is. */
 const opensWithComment: Rule = (file) => {
-  if (!isTypeScript(file) || file.path.endsWith('.test.ts') || /^(\/\*\*|\/\/) ?\S|^\/\*\*\n/.test(file.text)) return [];
+  if (!isTypeScript(file) || file.path.endsWith('.test.ts') || /^(\/\*\*|\/\/) ?\S|^\/\*\*\n/.test(file.text))
+    return [];
   return [{ path: file.path, line: 1, message: 'does not open with a comment that says what it is' }];
 };
 
