@@ -111,7 +111,7 @@ export class Guest implements AsyncDisposable {
   async run(command: string, timeoutMs: number): Promise<{ output: string; status: number }> {
     const start = this.#read;
     this.type(`${command}; echo "ended:"$?\n`);
-    const match = await this.expect(/ended:(\d+)\r?\n/, timeoutMs);
+    const match = await this.expect(/ended:(\d+)\r*\n/, timeoutMs);
     const echoed = this.#console.slice(start, this.#read - match[0].length);
     await this.prompt(timeoutMs);
     return { output: echoed.slice(echoed.indexOf('\n') + 1).replaceAll('\r', ''), status: Number(match[1]) };
