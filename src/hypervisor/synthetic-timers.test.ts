@@ -166,6 +166,20 @@ test('a full slot is marked, and the message follows after EOM', () => {
   assert.equal(take(fixture), -1, 'it is delivered once');
 });
 
+test('a timer that is set anew forgets the message that waits for its slot', () => {
+  const fixture = makeFixture();
+  enableApic(fixture);
+  enableSynic(fixture);
+  MessageHeader.encode(fixture.memory.view, SLOT, { messageType: 1 });
+  fixture.clock.advance(6000);
+  fixture.engine.writeMsr(CONFIG, 0x2_0009n);
+  fixture.engine.writeMsr(COUNT, 50n);
+  fixture.engine.writeMsr(COUNT, 0n);
+  MessageHeader.encode(fixture.memory.view, SLOT, { messageType: 0 });
+  fixture.engine.writeMsr(HvMsr.HV_X64_MSR_EOM, 0n);
+  assert.equal(take(fixture), -1);
+});
+
 test('a message for a masked SINT or a page that is not RAM is dropped', () => {
   for (const spoil of [
     (fixture: Fixture) => fixture.engine.writeMsr(HvMsr.HV_X64_MSR_SINT0 + 2, 0x1_00f3n),

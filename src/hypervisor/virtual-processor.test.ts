@@ -67,6 +67,23 @@ test('the window is given up when there is nothing left to deliver', () => {
   );
 });
 
+test('the window is given up when the guest raises its priority above what waits', () => {
+  const fixture = enabled();
+  interrupt(fixture, 0x31);
+  fixture.engine.interruptsEnabled = false;
+  fixture.play(
+    (engine) => {
+      assert.equal(engine.windowRequested, true);
+      engine.intercepts.writeCr8(3);
+      return StopReason.Slice;
+    },
+    (engine) => {
+      assert.equal(engine.windowRequested, false);
+      return StopReason.Slice;
+    },
+  );
+});
+
 test('an interrupt raised by an instruction asks for a window in the middle of the slice', () => {
   const fixture = enabled({ io: { portWrite: () => interrupt(fixture, 0x24) } });
   fixture.play((engine) => {
