@@ -138,3 +138,89 @@ export const RF = 0x10000;
 export const VM = 0x20000;
 export const AC = 0x40000;
 export const ID = 0x200000;
+
+// Offsets of the fields of one decoded instruction ("record"), 32 bytes.
+export const OP = 0; // u16, case of the interpreter's dispatch
+export const OFFSET = 2; // u16, of the instruction in its page
+export const LENGTH = 4; // u8
+export const COUNT = 5; // u8, instructions of the block up to and including this one
+export const FORM = 6; // u8, see below
+export const ADDRESS = 7; // u8, 0: register form · 1: plain 64-bit address · 2: with masks or segment checks
+export const TARGET = 8; // u16, offset in the processor of the register operand written (or ModRM.reg of MOV to segment …)
+export const OPERAND = 10; // u16, offset of the register operand read
+export const BASE_REGISTER = 12; // u16
+export const INDEX_REGISTER = 14; // u16
+export const SCALE = 16; // u8, shift
+export const SEGMENT = 17; // u8
+export const SEGMENT_BASE = 18; // u16, offset of the segment base to add
+export const DISPLACEMENT = 20; // i32; of branches: target's offset from CODE_BASE
+export const IMMEDIATE = 24; // i64; of vector instructions u8
+export const LINK = 24; // u32, record of the branch target once known
+export const HANDLER = 28; // u16, of vector, x87 and system instructions
+export const BYTES = 30; // u16, size of a vector memory operand
+export const RECORD_SIZE = 32;
+
+// FORM: bits 0-1 operand size (0: 8, 1: 16, 2: 32, 3: 64 bits) · 2-3 repeat (2: REPNE, 3: REPE) · 4 LOCK
+// · 5-6 address size (0: 16, 1: 32, 2: 64) · 7 memory operand must be aligned to 16 bytes
+export const FORM_REPEAT = 0x0c;
+export const FORM_REPNE = 0x08;
+export const FORM_REPE = 0x0c;
+export const FORM_LOCK = 0x10;
+export const FORM_ADDRESS_SHIFT = 5;
+export const FORM_ALIGNED = 0x80;
+
+// A block: one header of 32 bytes, then its records.
+export const BLOCK_KEY = 0; // u64, physical address | mode << 60
+export const BLOCK_NEXT = 8; // u32, next of the hash bucket
+export const BLOCK_PAGE_NEXT = 12; // u32, next of the page
+export const BLOCK_COUNT = 16; // u32, records
+export const BLOCK_HEADER = 32;
+
+// Per 4 KiB of RAM, 16 bytes: first block u32, u32, bitmap of 64-byte chunks that hold decoded code u64.
+export const PAGE_BLOCKS = 0;
+export const PAGE_CHUNKS = 8;
+export const PAGE_ENTRY = 16;
+
+// TLB entry, 32 bytes. A tag is the page's linear address, or 1 when the access must take the slow path.
+export const TAG_READ = 0; // u64
+export const TAG_WRITE = 8; // u64
+export const TAG_EXECUTE = 16; // u64
+export const ADDEND = 24; // u32, host address - linear address, modulo 2^32
+export const PAGE_NUMBER = 28; // u32, guest-physical page number
+export const TLB_ENTRY = 32;
+export const TLB_ENTRIES = 512;
+export const TLB_SIZE = 0x4000; // of one of the three TLBs: user, supervisor, supervisor that may touch user pages
+
+// More of the processor: the page that runs, why `run` ends, large pages that the TLB may hold parts of.
+export const CODE_PAGE = 0x314; // u32, host address of the page that runs
+export const CODE_PHYSICAL = 0x318; // u64, its guest-physical address
+export const STOP = 0x320; // u32, reason + 1 that an instruction asked for
+export const LARGE_LOW = 0x328; // u64
+export const LARGE_HIGH = 0x330; // u64
+export const RANDOM = 0x338; // u64, state of RDRAND
+
+// Where things lie in the engine's memory, as offsets from the configuration block that `configure` is given.
+export const SLOT_COUNT = 0x00; // u32
+export const DECODER_TABLES = 0x04; // u32
+export const HASH_TABLE = 0x08; // u32, 64 Ki buckets of u32
+export const ARENA_START = 0x0c; // u32
+export const ARENA_END = 0x10; // u32
+export const PAGE_MAP = 0x14; // u32, entry of the page at the lowest host address of RAM
+export const RAM_START = 0x18; // u32, lowest host address of RAM
+export const ARENA_NEXT = 0x1c; // u32, first free byte
+export const SLOTS = 0x20; // {gpa u64, size u64, host u32, pad u32}, 24 bytes each, at most 8
+export const HASH_BUCKETS = 0x10000;
+
+// Operations that the decoder itself emits; the generated ones follow.
+export const OP_STOP = 0; // end of a single step
+export const OP_NEXT = 1; // the block ends without a branch
+export const OP_STALE = 2; // the block was invalidated: look RIP up again
+export const OP_CROSS = 3; // the instruction reaches into the next page
+export const OP_UNDEFINED = 4; // #UD
+export const OP_TOO_LONG = 5; // #GP(0): more than 15 bytes
+export const OP_SYSTEM = 6; // handler over the record
+export const OP_SYSTEM_END = 7; // the same, and RIP may have changed
+export const OP_VECTOR = 8; // handler over (d, s, i), registers only
+export const OP_VECTOR_LOAD = 9; // source in memory
+export const OP_VECTOR_STORE = 10; // destination in memory
+export const OP_GENERATED = 11;

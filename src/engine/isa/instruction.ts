@@ -4,7 +4,7 @@
  *
  * `opcode` follows the manuals' notation, tokens separated by spaces:
  *   NP 66 F3 F2      mandatory prefix (NP: none of the three). Without one of these the row holds for all four, and 66
- *                    is the operand-size prefix; a row with a prefix wins over a row without.
+ *                    is the operand-size prefix; a row with a prefix wins over a row without. `66 F2`: both.
  *   0F, 0F 38, 0F 3A the opcode map; then the opcode byte; `+r` when its low three bits name a register
  *   /r               a ModRM byte follows;  /0 … /7  its reg field extends the opcode
  *   m, r             only the memory form, only the register form;  rm=N  the register form with this rm field
@@ -17,6 +17,7 @@
  *   I  immediate                               J  relative target                  O  absolute memory offset
  *   S  segment register (ModRM.reg)            V  XMM (reg)   W  XMM (rm) or memory   U  XMM (rm) only
  *   P  MMX (reg)   Q  MMX (rm) or memory       N  MMX (rm) only
+ *   a single memory operand is written; one that is only read is preceded by an empty destination: `,M`
  *   followed by a size: b w d q (1 2 4 8 bytes), v (operand size 2/4/8), z (2 or 4 bytes: immediates),
  *   y (4, or 8 with REX.W). V W U P Q N take none: the memory operand's size is `bytes`.
  */

@@ -141,30 +141,34 @@ export function squareRootFinite(r: usize, a: usize): void {
 }
 
 /**
- * a = a - b × q for q = a ÷ b truncated, with exponents at most 63 apart (a's is not the smaller one). Returns q's low
- * 64 bits; the result keeps a's sign and may be KIND ZERO.
+ * a = |a| - |b| × q for q = |a| ÷ |b| truncated, where a's exponent is the greater by `steps` (0 …); or as many steps of
+ * it, for an a that is left larger. Returns q's low 64 bits; a keeps its sign and may become KIND ZERO.
  */
 export function reduceFinite(a: usize, b: usize, steps: i32): u64 {
-  const divisor = load<u64>(b, HI);
-  let rest = load<u64>(a, HI);
+  const bh = load<u64>(b, HI);
+  const bl = load<u64>(b, LO);
+  let hi = load<u64>(a, HI);
+  let lo = load<u64>(a, LO);
   let quotient: u64 = 0;
   let over = false;
   for (let n = 0; ; n++) {
     quotient = quotient << 1;
-    if (over || rest >= divisor) {
-      rest -= divisor;
+    if (over || hi > bh || (hi == bh && lo >= bl)) {
+      hi = subtractWide(hi, lo, bh, bl);
+      lo = low;
       quotient |= 1;
     }
     if (n == steps) break;
-    over = (rest & TOP) != 0;
-    rest = rest << 1;
+    over = (hi & TOP) != 0;
+    hi = (hi << 1) | (lo >> 63);
+    lo = lo << 1;
   }
-  setFinite(a, load<u32>(a, SIGN), load<i32>(a, EXPONENT) - steps, rest, 0);
+  setFinite(a, load<u32>(a, SIGN), load<i32>(a, EXPONENT) - steps, hi, lo);
   normalize(a);
   return quotient;
 }
 
-/** Whether 2 × |a| compares with |b|: -1, 0, 1; both finite. */
+/** -1, 0 or 1 as 2 × |a| is less than, equal to or greater than |b|; both finite. */
 export function compareTwice(a: usize, b: usize): i32 {
   store<i32>(a, load<i32>(a, EXPONENT) + 1, EXPONENT);
   const order = compareMagnitudes(a, b);

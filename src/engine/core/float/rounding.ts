@@ -119,7 +119,10 @@ function roundTiny(a: usize, bits: u32, least: i32): void {
     raised |= UE;
     if (roundAt(a, bits)) raised |= PE;
     store<i32>(a, load<i32>(a, EXPONENT) + WRAP, EXPONENT);
-    if (load<i32>(a, EXPONENT) < least) store<u32>(a, ZERO, KIND);
+    if (load<i32>(a, EXPONENT) < least) {
+      raised |= PE;
+      store<u32>(a, ZERO, KIND);
+    }
     return;
   }
   if (tiny && flush) {
@@ -138,7 +141,11 @@ function overflow(a: usize, bits: u32, most: i32): void {
   raised |= OE;
   if (!(masked & OE)) {
     store<i32>(a, load<i32>(a, EXPONENT) - WRAP, EXPONENT);
-    if (load<i32>(a, EXPONENT) > most) store<u32>(a, INFINITE, KIND);
+    if (load<i32>(a, EXPONENT) > most) {
+      raised |= PE;
+      roundedUp = true;
+      store<u32>(a, INFINITE, KIND);
+    }
     return;
   }
   raised |= PE;

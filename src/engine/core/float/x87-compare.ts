@@ -26,6 +26,7 @@ import {
   enterX87,
   isEmpty,
   isRefused,
+  leaveKeepingC1,
   leaveX87,
   pop,
   setConditions,
@@ -69,7 +70,7 @@ function compareToFlags(i: u32, signalling: boolean, pops: i32): void {
   }
   setOrderFlags(order);
   if (!isRefused()) for (; pops > 0; pops--) pop();
-  leaveX87();
+  leaveKeepingC1();
 }
 
 export function fcomSingle(d: usize, s: usize, i: i32): void {
@@ -183,7 +184,7 @@ function moveIf(condition: boolean, i: u32): void {
     store<u64>(st(0), load<u64>(st(i)));
     store<u16>(st(0), load<u16>(st(i), 8), 8);
   }
-  leaveX87();
+  leaveKeepingC1();
 }
 
 export function fcmovb(d: usize, s: usize, i: i32): void {

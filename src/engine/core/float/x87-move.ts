@@ -22,6 +22,7 @@ import {
   masked,
   OE,
   outOfRange,
+  PE,
   raised,
   round32,
   round64,
@@ -171,8 +172,11 @@ export function fldz(d: usize, s: usize, i: i32): void {
 
 /** Ends a store: whether memory gets its value. An unmasked exception other than precision keeps it and the stack. */
 function finishStore(pops: i32): void {
-  if (raised & ~masked & (IE | OE | UE)) withhold();
-  else if (pops) pop();
+  if (raised & ~masked & (IE | OE | UE)) {
+    setRaised(raised & ~PE);
+    setRoundedUp(false);
+    withhold();
+  } else if (pops) pop();
   leaveX87();
 }
 
@@ -371,12 +375,14 @@ export function fchs(d: usize, s: usize, i: i32): void {
 
 export function ffree(d: usize, s: usize, i: i32): void {
   setTag(i, 0);
+  setConditions(C1, 0);
 }
 
 /** FFREEP, undocumented: frees ST(i), then pops. */
 export function ffreep(d: usize, s: usize, i: i32): void {
   setTag(i, 0);
   pop();
+  setConditions(C1, 0);
 }
 
 export function fincstp(d: usize, s: usize, i: i32): void {
@@ -390,13 +396,14 @@ export function fdecstp(d: usize, s: usize, i: i32): void {
 }
 
 
-/** FSTPNCE, undocumented (D9 D8+i): FSTP that takes an empty ST0 as it is. */
+/** FSTPNCE, undocumented (D9 D8+i): FSTP that only pops when ST0 is empty. */
 export function fstpnce(d: usize, s: usize, i: i32): void {
   enterX87();
-  const empty = isEmpty(0);
-  store<u64>(st(i), load<u64>(st(0)));
-  store<u16>(st(i), load<u16>(st(0), 8), 8);
-  setTag(i, empty ? 0 : 1);
+  if (!isEmpty(0)) {
+    store<u64>(st(i), load<u64>(st(0)));
+    store<u16>(st(i), load<u16>(st(0), 8), 8);
+    setTag(i, 1);
+  }
   pop();
   leaveX87();
 }

@@ -97,6 +97,10 @@ export function fscale(d: usize, s: usize, i: i32): void {
   const a = slot(0);
   if (takeTwo()) {
     scale(a, slot(1));
+    if (kind(a) == FINITE && kind(slot(1)) == ZERO) {
+      leaveX87();
+      return;
+    }
     round80(a);
   }
   finish(0, a, 0);
@@ -172,7 +176,10 @@ function nearestRemainder(a: usize, b: usize, quotient: u64): u64 {
   return quotient + 1;
 }
 
-/** FPREM and FPREM1: C2 says that the exponents were too far apart to finish; else C0 C3 C1 are the quotient's low bits. */
+/**
+ * FPREM and FPREM1: C2 says that the exponents were too far apart to finish; else C0 C3 C1 are the quotient's low bits
+ * (C0 and C3 stay when there is none).
+ */
 function partialRemainder(nearest: boolean): void {
   const a = slot(0);
   const b = slot(1);
@@ -189,10 +196,11 @@ function partialRemainder(nearest: boolean): void {
       conditions = (quotient & 4 ? C0 : 0) | (quotient & 2 ? C3 : 0) | (quotient & 1 ? C1 : 0);
     }
     if (kind(a) == ZERO) store<u32>(a, sign, SIGN);
-    round80(a);
   }
+  round80(a);
   finish(0, a, 0);
-  setConditions(C0 | C1 | C2 | C3, conditions);
+  const which = isNaN(a) || isRefused() ? C1 | C2 : C0 | C1 | C2 | C3;
+  setConditions(which, conditions & which & (isRefused() ? 0 : C0 | C1 | C2 | C3));
 }
 
 export function fprem(d: usize, s: usize, i: i32): void {

@@ -8,7 +8,7 @@ import { FCW, FSW, FTAG, FTOP } from "../layout";
 import { cpu, st } from "../cpu";
 import { pack80, setDefaultNaN, slot } from "./number";
 import { setNaNRule } from "./operations";
-import { begin, DENORMAL_OPERAND, IE, masked, raised, round, roundedUp, setRoundedUp, signal, ZE } from "./rounding";
+import { begin, DENORMAL_OPERAND, IE, masked, raised, round, roundedUp, setRaised, setRoundedUp, signal, ZE } from "./rounding";
 
 export const STACK_FAULT: u32 = 0x40;
 const SUMMARY: u32 = 0x8080;
@@ -28,12 +28,24 @@ export function enterX87(): void {
   precision = field == 0 ? 24 : field == 2 ? 53 : 64;
 }
 
-/** Puts exceptions and C1 into FSW. */
+/** Puts exceptions and C1 into FSW; what rounding found of a result that is refused never happened. */
 export function leaveX87(): void {
+  if (isRefused()) {
+    setRaised(raised & (IE | DENORMAL_OPERAND | ZE | STACK_FAULT));
+    if (!(raised & STACK_FAULT)) setRoundedUp(false);
+  }
   let status = (<u32>load<u16>(cpu + FSW) & ~C1) | raised;
   if (roundedUp) status |= C1;
   if (raised & ~masked & 0x3f) status |= SUMMARY;
   store<u16>(cpu + FSW, <u16>status);
+}
+
+/** The same for FCOMI and FCMOVcc, which leave C1 alone unless the stack faults. */
+export function leaveKeepingC1(): void {
+  if (!(raised & STACK_FAULT)) setRoundedUp((load<u16>(cpu + FSW) & C1) != 0);
+  const status = raised & ~masked & 0x3f ? raised | SUMMARY : raised;
+  const kept = <u32>load<u16>(cpu + FSW) & ~C1;
+  store<u16>(cpu + FSW, <u16>(kept | status | (roundedUp ? C1 : 0)));
 }
 
 /** Replaces condition codes `which` by `value`. */
@@ -96,7 +108,7 @@ export function finish(i: u32, a: usize, pops: i32): void {
   leaveX87();
 }
 
-/** Pushes `a` unless the stack is full, and ends the instruction. */
+/** Pushes `a` unless the stack is full, and ends the instruction. A load of a denormal is not refused. */
 export function finishPush(a: usize): void {
   let value = a;
   if (!isEmpty(7)) {
@@ -104,7 +116,7 @@ export function finishPush(a: usize): void {
     signal(IE | STACK_FAULT);
     setDefaultNaN(value);
   }
-  if (!isRefused()) {
+  if (!(raised & ~masked & IE)) {
     moveTop(-1);
     setRegister(0, value);
   }

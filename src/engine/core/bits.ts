@@ -1,0 +1,171 @@
+// Bit instructions: double shifts, scans, counts, bit test and modify.
+
+import { ADDRESS, CF, FLAGS_AUX, FLAGS_RESULT, IMMEDIATE, OPERAND, RCX, TARGET, ZF } from "./layout";
+import { cpu } from "./cpu";
+import { arithmeticFlags, setArithmeticFlags, overflow } from "./flags";
+import { addressMask, ea, effectiveAddress } from "./address";
+import {
+  inMemory, readMemory, readMemoryForWrite, readOperand, readRegister, readTarget, signedOf, sizeMask, sizeOf, writeMemory, writeRegister, writeTarget,
+} from "./operand";
+
+function setShiftFlags(result: u64, size: u32, carry: u32, overflow: u32): void {
+  store<i64>(cpu + FLAGS_RESULT, signedOf(result, size));
+  store<u32>(cpu + FLAGS_AUX, (carry << 31) | ((carry ^ overflow) << 30));
+}
+
+function doubleShift(u: usize, count: u32, left: bool): void {
+  const size = sizeOf(u);
+  const bits: u32 = 8 << size;
+  const memory = inMemory(u);
+  const address = memory ? ea(u) : 0;
+  const value = memory ? readMemoryForWrite(address, size) : readRegister(load<u16>(u, TARGET), size);
+  let by = count & (size == 3 ? 63 : 31);
+  if (by == 0) {
+    // A 32-bit destination is written, and so zero-extended, all the same.
+    if (!memory && size == 2) writeRegister(load<u16>(u, TARGET), size, value);
+    return;
+  }
+  const fill = readRegister(load<u16>(u, OPERAND), size);
+  let result: u64;
+  let carry: u32;
+  if (size == 1) {
+    // 16 bits with a count up to 31: the source follows, then the destination again, as processors do it.
+    const wide: u64 = left ? (value << 32) | (fill << 16) | value : value | (fill << 16) | (value << 32);
+    if (left) {
+      result = ((wide << by) >> 32) & 0xffff;
+      carry = <u32>((wide << (by - 1)) >> 47) & 1;
+    } else {
+      result = (wide >> by) & 0xffff;
+      carry = <u32>(wide >> (by - 1)) & 1;
+    }
+  } else if (left) {
+    result = ((value << by) | (fill >> (bits - by))) & sizeMask(size);
+    carry = <u32>(value >> (bits - by)) & 1;
+  } else {
+    result = ((value >> by) | (fill << (bits - by))) & sizeMask(size);
+    carry = <u32>(value >> (by - 1)) & 1;
+  }
+  if (memory) writeMemory(address, size, result);
+  else writeRegister(load<u16>(u, TARGET), size, result);
+  const changed = <u32>((result ^ value) >> (bits - 1)) & 1;
+  setShiftFlags(result, size, carry, changed);
+}
+
+export function shld(u: usize): void {
+  doubleShift(u, load<u8>(u, IMMEDIATE), true);
+}
+
+export function shldCl(u: usize): void {
+  doubleShift(u, load<u8>(cpu + RCX), true);
+}
+
+export function shrd(u: usize): void {
+  doubleShift(u, load<u8>(u, IMMEDIATE), false);
+}
+
+export function shrdCl(u: usize): void {
+  doubleShift(u, load<u8>(cpu + RCX), false);
+}
+
+/** ZF tells a zero source, whose destination stays; the other flags are undefined. */
+function scan(u: usize, reverse: bool): void {
+  const size = sizeOf(u);
+  const value = readOperand(u, size);
+  const flags = arithmeticFlags() & ~ZF;
+  if (value == 0) {
+    setArithmeticFlags(flags | ZF);
+    return;
+  }
+  setArithmeticFlags(flags);
+  writeRegister(load<u16>(u, TARGET), size, reverse ? 63 - clz<u64>(value) : ctz<u64>(value));
+}
+
+export function bsf(u: usize): void {
+  scan(u, false);
+}
+
+export function bsr(u: usize): void {
+  scan(u, true);
+}
+
+export function popcount(u: usize): void {
+  const size = sizeOf(u);
+  const value = readOperand(u, size);
+  writeRegister(load<u16>(u, TARGET), size, popcnt<u64>(value));
+  setArithmeticFlags(value == 0 ? ZF : 0);
+}
+
+function setCarry(carry: u32): void {
+  const overflowing = overflow();
+  store<u32>(cpu + FLAGS_AUX, (load<u32>(cpu + FLAGS_AUX) & 0x3fffffff) | (carry << 31) | ((carry ^ overflowing) << 30));
+}
+
+const BIT_TEST: u32 = 0;
+const BIT_SET: u32 = 1;
+const BIT_RESET: u32 = 2;
+const BIT_COMPLEMENT: u32 = 3;
+
+function modify(value: u64, mask: u64, what: u32): u64 {
+  return what == BIT_SET ? value | mask : what == BIT_RESET ? value & ~mask : value ^ mask;
+}
+
+/** A register bit offset reaches beyond a memory operand, both ways. */
+function bitByRegister(u: usize, what: u32): void {
+  const size = sizeOf(u);
+  const bits: u32 = 8 << size;
+  const offset = signedOf(readRegister(load<u16>(u, OPERAND), size), size);
+  const mask = <u64>1 << (<u64>offset & (bits - 1));
+  if (!inMemory(u)) {
+    const value = readRegister(load<u16>(u, TARGET), size);
+    if (what != BIT_TEST) writeRegister(load<u16>(u, TARGET), size, modify(value, mask, what));
+    setCarry(u32((value & mask) != 0));
+    return;
+  }
+  // The displaced offset wraps at the address size before the segment base is added.
+  const plain = effectiveAddress(u);
+  const displaced = (plain + <u64>((offset >> (3 + size)) << size)) & addressMask(u);
+  const address = ea(u) - plain + displaced;
+  const value = what == BIT_TEST ? readMemory(address, size) : readMemoryForWrite(address, size);
+  if (what != BIT_TEST) writeMemory(address, size, modify(value, mask, what));
+  setCarry(u32((value & mask) != 0));
+}
+
+export function btMemory(u: usize): void {
+  bitByRegister(u, BIT_TEST);
+}
+
+export function bts(u: usize): void {
+  bitByRegister(u, BIT_SET);
+}
+
+export function btr(u: usize): void {
+  bitByRegister(u, BIT_RESET);
+}
+
+export function btc(u: usize): void {
+  bitByRegister(u, BIT_COMPLEMENT);
+}
+
+function bitByImmediate(u: usize, what: u32): void {
+  const size = sizeOf(u);
+  const mask = <u64>1 << (<u64>load<u8>(u, IMMEDIATE) & ((8 << size) - 1));
+  const memory = inMemory(u);
+  const address = memory ? ea(u) : 0;
+  const value = memory ? readMemoryForWrite(address, size) : readRegister(load<u16>(u, TARGET), size);
+  const result = modify(value, mask, what);
+  if (memory) writeMemory(address, size, result);
+  else writeRegister(load<u16>(u, TARGET), size, result);
+  setCarry(u32((value & mask) != 0));
+}
+
+export function btsImmediate(u: usize): void {
+  bitByImmediate(u, BIT_SET);
+}
+
+export function btrImmediate(u: usize): void {
+  bitByImmediate(u, BIT_RESET);
+}
+
+export function btcImmediate(u: usize): void {
+  bitByImmediate(u, BIT_COMPLEMENT);
+}

@@ -1,0 +1,147 @@
+// Decoded code: blocks of records in an arena, found by physical address and mode. A block is straight-line code (it goes
+// on behind conditional branches that were not taken) of one page. When guest memory under decoded code changes, every
+// record of that page becomes OP_STALE: whoever comes by, also the running block, looks its address up again.
+
+import {
+  ARENA_END, ARENA_NEXT, ARENA_START, BASE, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT, CODE_BASE, CODE_PAGE,
+  CODE_PHYSICAL, CS, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LIMIT, MODE, MODE_16, MODE_64, OP, OP_NEXT, OP_STALE, PAGE_BLOCKS,
+  PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, RAM_START, RECORD_SIZE, RIP, SEGMENTS, SEGMENT_SIZE, SLOTS, SLOT_COUNT, COUNT, OFFSET, LENGTH,
+} from "./layout";
+import { cpu, GP, raiseError, UD, raise } from "./cpu";
+import { configuration, dropWriteTags, flushTlb, hostOf, translateCode } from "./memory";
+import { decodeBlock } from "./decode";
+
+/** The most records of one block, its closing one not counted. */
+export const BLOCK_RECORDS: u32 = 64;
+
+// @ts-ignore: decorator
+@inline
+function pageEntry(host: usize): usize {
+  return load<u32>(configuration, PAGE_MAP) + ((host - load<u32>(configuration, RAM_START)) >> 12) * PAGE_ENTRY;
+}
+
+/** The page at host address `host` holds decoded code. */
+export function hasCode(host: usize): bool {
+  return load<u64>(pageEntry(host), PAGE_CHUNKS) != 0;
+}
+
+/** A store of `size` bytes at `host`, within a page that holds decoded code. */
+export function writeToCode(host: usize, size: u32): void {
+  const first = (<u32>host & 0xfff) >> 6;
+  const last = ((<u32>host & 0xfff) + size - 1) >> 6;
+  const touched = ((<u64>2 << (last - first)) - 1) << first;
+  const page = pageEntry(host);
+  if ((load<u64>(page, PAGE_CHUNKS) & touched) != 0) invalidatePage(page);
+}
+
+function invalidatePage(page: usize): void {
+  let block: usize = load<u32>(page, PAGE_BLOCKS);
+  while (block != 0) {
+    const count = load<u32>(block, BLOCK_COUNT);
+    let record = block + BLOCK_HEADER;
+    for (let i: u32 = 0; i < count; i++) {
+      store<u16>(record, OP_STALE, OP);
+      record += RECORD_SIZE;
+    }
+    // Out of the hash: the key no longer matches anything.
+    store<u64>(block, ~0, BLOCK_KEY);
+    block = load<u32>(block, BLOCK_PAGE_NEXT);
+  }
+  store<u32>(page, 0, PAGE_BLOCKS);
+  store<u64>(page, 0, PAGE_CHUNKS);
+}
+
+/** Guest memory at [host, host + length) was changed by somebody else (a device, the hypervisor). */
+export function memoryChanged(host: usize, length: u32): void {
+  let at = host & ~0xfff;
+  while (at < host + length) {
+    const page = pageEntry(at);
+    if (load<u64>(page, PAGE_CHUNKS) != 0) invalidatePage(page);
+    at += 0x1000;
+  }
+}
+
+/** Forgets every block. Only between blocks. */
+export function flushBlocks(): void {
+  memory.fill(load<u32>(configuration, HASH_TABLE), 0, HASH_BUCKETS * 4);
+  const count = load<u32>(configuration, SLOT_COUNT);
+  for (let i: u32 = 0; i < count; i++) {
+    const slot = configuration + SLOTS + i * 24;
+    const first = pageEntry(load<u32>(slot, 16));
+    memory.fill(first, 0, <usize>(load<u64>(slot, 8) >> 12) * PAGE_ENTRY);
+  }
+  store<u32>(configuration, load<u32>(configuration, ARENA_START), ARENA_NEXT);
+  flushTlb();
+}
+
+// @ts-ignore: decorator
+@inline
+function bucketOf(physical: u64): usize {
+  const hash = <u32>physical ^ (<u32>(physical >> 12) * 0x9e3779b1 >> 12);
+  return load<u32>(configuration, HASH_TABLE) + <usize>((hash & (HASH_BUCKETS - 1)) << 2);
+}
+
+/** First record of the block at the guest-physical address in the present mode; decodes it when needed. */
+export function blockAt(physical: u64): usize {
+  const key = physical | (<u64>load<u32>(cpu + MODE) << 60);
+  const bucket = bucketOf(physical);
+  let block: usize = load<u32>(bucket);
+  while (block != 0) {
+    if (load<u64>(block, BLOCK_KEY) == key) return block + BLOCK_HEADER;
+    block = load<u32>(block, BLOCK_NEXT);
+  }
+  return makeBlock(physical, key);
+}
+
+function makeBlock(physical: u64, key: u64): usize {
+  const room: u32 = BLOCK_HEADER + (BLOCK_RECORDS + 2) * RECORD_SIZE;
+  if (load<u32>(configuration, ARENA_NEXT) + room > load<u32>(configuration, ARENA_END)) flushBlocks();
+  const block: usize = load<u32>(configuration, ARENA_NEXT);
+  const host = hostOf(physical);
+  const offset = <u32>physical & 0xfff;
+  const count = decodeBlock(block + BLOCK_HEADER, host & ~0xfff, offset);
+  const last = block + BLOCK_HEADER + (count - 1) * RECORD_SIZE;
+  const end = load<u16>(last, OFFSET) + load<u8>(last, LENGTH);
+
+  const bucket = bucketOf(physical);
+  const page = pageEntry(host);
+  store<u64>(block, key, BLOCK_KEY);
+  store<u32>(block, load<u32>(bucket), BLOCK_NEXT);
+  store<u32>(block, load<u32>(page, PAGE_BLOCKS), BLOCK_PAGE_NEXT);
+  store<u32>(block, count, BLOCK_COUNT);
+  store<u32>(bucket, <u32>block);
+  store<u32>(page, <u32>block, PAGE_BLOCKS);
+  store<u32>(configuration, <u32>(block + BLOCK_HEADER + count * RECORD_SIZE), ARENA_NEXT);
+
+  const firstChunk = offset >> 6;
+  const lastChunk = ((end > 0x1000 ? 0x1000 : end) - 1) >> 6;
+  const chunks = ((<u64>2 << (lastChunk - firstChunk)) - 1) << firstChunk;
+  const known = load<u64>(page, PAGE_CHUNKS);
+  store<u64>(page, known | chunks, PAGE_CHUNKS);
+  if (known == 0) dropWriteTags(<u32>(physical >> 12));
+  return block + BLOCK_HEADER;
+}
+
+/** First record at RIP. Raises what fetching there raises. */
+export function lookup(): usize {
+  store<u32>(cpu + INSTRUCTION, 0);
+  const ip = load<u64>(cpu + RIP);
+  let linear = ip;
+  if (load<u32>(cpu + MODE) != MODE_64) {
+    const segment = cpu + SEGMENTS + CS * SEGMENT_SIZE;
+    if (ip > <u64>load<u32>(segment, LIMIT)) raiseError(GP, 0);
+    linear = (ip + load<u64>(segment, BASE)) & 0xffffffff;
+  }
+  const physical = translateCode(linear);
+  const host = hostOf(physical);
+  if (host == 0) raise(UD); // code outside RAM: nothing that a guest may run
+  store<u64>(cpu + CODE_BASE, ip - (linear & 0xfff));
+  store<u64>(cpu + CODE_PHYSICAL, physical & ~0xfff);
+  store<u32>(cpu + CODE_PAGE, <u32>(host & ~0xfff));
+  return blockAt(physical);
+}
+
+/** Record of the branch target at `offset` of the page that runs, for LINK. */
+export function linkTarget(offset: u32): usize {
+  return blockAt(load<u64>(cpu + CODE_PHYSICAL) + offset);
+}

@@ -1,0 +1,64 @@
+// Between blocks: the checks that every block's end passes, and the ways to the next record.
+
+import {
+  ARENA_NEXT, BUDGET, CODE_BASE, COUNT, CS, BASE, DISPLACEMENT, EXIT_REQUEST, IF, INSTRUCTION, LINK, MODE, MODE_64, OFFSET, OP_NEXT, RFLAGS, RIP,
+  SEGMENTS, SEGMENT_SIZE, SHADOW, STEPPING, STOP, WINDOW,
+} from "./layout";
+import { cpu } from "./cpu";
+import { configuration, translateCode } from "./memory";
+import { linkTarget, lookup } from "./blocks";
+import { decodeStep } from "./decode";
+
+// What `run` returns, the engine port's StopReason.
+export const STOP_SLICE: u32 = 0;
+export const STOP_KICK: u32 = 1;
+export const STOP_HALT: u32 = 2;
+export const STOP_WINDOW: u32 = 3;
+export const STOP_SHUTDOWN: u32 = 4;
+/** Internal: go on in the other loop (single steps or blocks). */
+export const STOP_MODE: u32 = 100;
+
+/** Asks the interpreter to return `reason` at the end of this instruction. */
+export function stop(reason: u32): void {
+  store<u32>(cpu + STOP, reason + 1);
+}
+
+/** First record at RIP, or 0 when the processor is to stop. */
+export function dispatch(): usize {
+  if (load<u32>(cpu + STOP) != 0) return 0;
+  if (load<i32>(cpu + BUDGET) <= 0) stop(STOP_SLICE);
+  else if (load<i32>(cpu + EXIT_REQUEST) != 0) stop(STOP_KICK);
+  else if (load<u32>(cpu + STEPPING) != 0) stop(STOP_MODE);
+  else if (load<u32>(cpu + SHADOW) != 0) {
+    store<u32>(cpu + SHADOW, 0);
+    return lookup();
+  } else if (load<u32>(cpu + WINDOW) != 0 && (load<u32>(cpu + RFLAGS) & IF) != 0) stop(STOP_WINDOW);
+  else return lookup();
+  return 0;
+}
+
+/** Finds the target of a branch within the page and remembers it in the branch's record. */
+export function link(u: usize): usize {
+  const before = load<u32>(configuration, ARENA_NEXT);
+  const target = linkTarget(load<u32>(u, DISPLACEMENT));
+  // When the arena was flushed meanwhile, the branch's record is gone.
+  if (load<u32>(configuration, ARENA_NEXT) >= before) store<u32>(u, <u32>target, LINK);
+  return target;
+}
+
+/** Linear address of RIP. */
+export function linearRip(): u64 {
+  const ip = load<u64>(cpu + RIP);
+  if (load<u32>(cpu + MODE) == MODE_64) return ip;
+  return (ip + load<u64>(cpu + SEGMENTS + CS * SEGMENT_SIZE, BASE)) & 0xffffffff;
+}
+
+/** Decodes the instruction that a CROSS record stands for; RIP points to it. */
+export function crossPage(u: usize): usize {
+  const count = load<u8>(u, COUNT);
+  const offset = load<u16>(u, OFFSET);
+  store<u32>(cpu + INSTRUCTION, 0);
+  store<i32>(cpu + BUDGET, load<i32>(cpu + BUDGET) - (count - 1));
+  const linear = linearRip();
+  return decodeStep(translateCode(linear), linear, offset, 1, OP_NEXT);
+}

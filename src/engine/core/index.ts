@@ -1,0 +1,113 @@
+// The engine core's exports: what wasm-engine.ts calls.
+
+import {
+  BUDGET, CODE_BASE, COUNT, CR2, DR6, DR7, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION, INSTRUCTIONS, MODE, OFFSET, OP_STOP, PENDING_DEBUG, RF,
+  RFLAGS, RIP, SHADOW, SLICE_START, STEPPING, STOP, TF, WINDOW,
+} from "./layout";
+import { cpu, DB, raise, setProcessor } from "./cpu";
+import { hostOf, setConfiguration, translateCode } from "./memory";
+import { flushBlocks, memoryChanged as blocksChanged } from "./blocks";
+import {
+  crossPage, dispatch, linearRip, stop, STOP_HALT, STOP_KICK, STOP_MODE, STOP_SHUTDOWN, STOP_SLICE, STOP_WINDOW,
+} from "./dispatch";
+import { decodeStep } from "./decode";
+import { codeBreakpoints } from "./debug";
+import { deliverFault, interrupt, nonMaskableInterrupt } from "./exceptions";
+import { readFlags, setArithmeticFlags } from "./flags";
+import { updateDerived } from "./control";
+import { interpret } from "./generated/interpret";
+import { initializeX87, statusWord, setStatusWord, summarize, xsaveImage, xrstorImage } from "./float/state";
+import { arithmeticFlags } from "./flags";
+
+export { deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived, initializeX87 };
+
+/** Binds this instance to a processor's state and the configuration block. */
+export function initialize(processor: usize, configuration: usize): void {
+  setProcessor(processor);
+  setConfiguration(configuration);
+}
+
+/** The x87 and SSE state as an XSAVE image of 576 bytes at `target`; `components` as in XCR0. */
+export function saveExtendedState(target: usize, components: u32): void {
+  xsaveImage(target, components, 1);
+}
+
+export function loadExtendedState(source: usize, components: u32): void {
+  xrstorImage(source, components, 1);
+}
+
+/** Sets all of RFLAGS. */
+export function writeFlags(value: u32): void {
+  setArithmeticFlags(value);
+  store<u32>(cpu + RFLAGS, value & ~0x8d5 | 2);
+}
+
+export function memoryChanged(host: usize, length: u32): void {
+  blocksChanged(host, length);
+}
+
+/** After an unwinding: puts RIP and the budget where the faulting instruction left them. */
+export function settleFault(): void {
+  const record = load<u32>(cpu + INSTRUCTION);
+  if (record == 0) return;
+  store<u64>(cpu + RIP, load<u64>(cpu + CODE_BASE) + load<u16>(record, OFFSET));
+  const before: i32 = load<u8>(record, COUNT);
+  if (before > 1) store<i32>(cpu + BUDGET, load<i32>(cpu + BUDGET) - (before - 1));
+  store<u32>(cpu + INSTRUCTION, 0);
+}
+
+/** Runs until something stops the processor; returns the reason (dispatch.ts). */
+export function run(): u32 {
+  while (true) {
+    store<u32>(cpu + STOP, 0);
+    store<u32>(cpu + FAULT_NESTED, 0);
+    if (load<u32>(cpu + STEPPING) != 0) stepping();
+    else {
+      const first = dispatch();
+      if (first != 0) interpret(first);
+    }
+    const reason = load<u32>(cpu + STOP) - 1;
+    if (reason != STOP_MODE) return reason;
+  }
+}
+
+/** One instruction at a time, while TF or a breakpoint is armed. */
+function stepping(): void {
+  while (true) {
+    if (load<i32>(cpu + BUDGET) <= 0) stop(STOP_SLICE);
+    else if (load<i32>(cpu + EXIT_REQUEST) != 0) stop(STOP_KICK);
+    else if (load<u32>(cpu + STEPPING) == 0) stop(STOP_MODE);
+    else if (load<u32>(cpu + SHADOW) == 0 && load<u32>(cpu + WINDOW) != 0 && (load<u32>(cpu + RFLAGS) & IF) != 0) stop(STOP_WINDOW);
+    if (load<u32>(cpu + STOP) != 0) return;
+    store<u32>(cpu + SHADOW, 0);
+    store<u32>(cpu + INSTRUCTION, 0);
+    const linear = linearRip();
+    const hits = codeBreakpoints(linear);
+    if (hits != 0) {
+      store<u64>(cpu + DR6, load<u64>(cpu + DR6) | hits);
+      raise(DB);
+    }
+    stepOne(linear);
+    if (load<u32>(cpu + STOP) != 0) return;
+  }
+}
+
+function stepOne(linear: u64): void {
+  const traced = (load<u32>(cpu + RFLAGS) & TF) != 0;
+  const budget = load<i32>(cpu + BUDGET);
+  const physical = translateCode(linear);
+  const offset = <u32>linear & 0xfff;
+  store<u64>(cpu + CODE_BASE, load<u64>(cpu + RIP) - offset);
+  const record = decodeStep(physical, linear, offset, 1, OP_STOP);
+  store<i32>(cpu + BUDGET, 1);
+  interpret(record);
+  store<i32>(cpu + BUDGET, budget - 1);
+  store<u32>(cpu + INSTRUCTION, 0);
+  store<u32>(cpu + RFLAGS, load<u32>(cpu + RFLAGS) & ~RF);
+  // A branch or a system instruction ended at `dispatch`, which found the budget used up.
+  if (load<u32>(cpu + STOP) == STOP_SLICE + 1 || load<u32>(cpu + STOP) == STOP_KICK + 1) store<u32>(cpu + STOP, 0);
+  if (traced) {
+    store<u64>(cpu + DR6, load<u64>(cpu + DR6) | 0x4000);
+    raise(DB);
+  }
+}

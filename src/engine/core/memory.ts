@@ -1,0 +1,315 @@
+// Guest memory as instructions see it: a software TLB per privilege in front of the page walk.
+//
+// Hot path: read8…write64 and readForWrite8…64, budget 2 ns on a hit. One compare decides: a tag equals the linear address of the
+// access's last byte with its page offset cleared, so that a page-crossing access misses too. Pages that hold decoded
+// code, are not RAM, or lack the dirty bit have no write tag and take the slow path.
+
+import {
+  ADDEND, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, OFFSET, PAGE_NUMBER, SEGMENT, SLOTS, SLOT_COUNT, SS,
+  TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_ENTRIES, TLB_SIZE,
+} from "./layout";
+import { cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
+import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, fill, isCanonical } from "./paging";
+import { hasCode, writeToCode } from "./blocks";
+
+// @ts-ignore: decorator
+@external("env", "mmioRead")
+declare function mmioRead(gpa: f64, size: i32): void;
+// @ts-ignore: decorator
+@external("env", "mmioWrite")
+declare function mmioWrite(gpa: f64, size: i32): void;
+
+/** Address of the configuration block. */
+export let configuration: usize = 0;
+
+export function setConfiguration(address: usize): void {
+  configuration = address;
+}
+
+/** Host address of a guest-physical address, 0 when it is not RAM. */
+export function hostOf(physical: u64): usize {
+  const count = load<u32>(configuration, SLOT_COUNT);
+  let slot = configuration + SLOTS;
+  for (let i: u32 = 0; i < count; i++) {
+    const at = physical - load<u64>(slot);
+    if (at < load<u64>(slot, 8)) return load<u32>(slot, 16) + <usize>at;
+    slot += 24;
+  }
+  return 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function entryOf(address: u64): usize {
+  return load<u32>(cpu + TLB_BASE) + ((<usize>(address >> 12) & (TLB_ENTRIES - 1)) << 5);
+}
+
+/** Empties the TLB of every privilege. */
+export function flushTlb(): void {
+  const base = cpu + TLB;
+  for (let at = base; at < base + 3 * TLB_SIZE; at += 32) {
+    store<u64>(at, 1, TAG_READ);
+    store<u64>(at, 1, TAG_WRITE);
+    store<u64>(at, 1, TAG_EXECUTE);
+  }
+}
+
+/** Forgets one page of the TLBs. */
+export function flushPage(address: u64): void {
+  const page = address & ~0xfff;
+  for (let privilege: usize = 0; privilege < 3; privilege++) {
+    const entry = cpu + TLB + privilege * TLB_SIZE + ((<usize>(page >> 12) & (TLB_ENTRIES - 1)) << 5);
+    store<u64>(entry, 1, TAG_READ);
+    store<u64>(entry, 1, TAG_WRITE);
+    store<u64>(entry, 1, TAG_EXECUTE);
+  }
+}
+
+/** Takes away the write tags of a guest-physical page, so that stores to it are seen. */
+export function dropWriteTags(pageNumber: u32): void {
+  const base = cpu + TLB;
+  for (let at = base; at < base + 3 * TLB_SIZE; at += 32) {
+    if (load<u32>(at, PAGE_NUMBER) == pageNumber) store<u64>(at, 1, TAG_WRITE);
+  }
+}
+
+/** Raises #GP or #SS for a non-canonical address. */
+function checkCanonical(address: u64): void {
+  if (isCanonical(address)) return;
+  const record = load<u32>(cpu + INSTRUCTION);
+  raiseError(record != 0 && load<u8>(record, SEGMENT) == SS ? STACK_FAULT : GP, 0);
+}
+
+/** Guest-physical address of an access that stays in its page; fills the TLB. Raises #PF, #GP or #SS. */
+export function translate(address: u64, access: u32): u64 {
+  checkCanonical(address);
+  const entry = entryOf(address);
+  const page = address & ~0xfff;
+  const tag = access == ACCESS_READ ? load<u64>(entry, TAG_READ) : load<u64>(entry, TAG_WRITE);
+  if (tag == page) return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);
+  return fill(address, access, entry, (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE);
+}
+
+/** As `translate`, as a supervisor whatever the privilege now is: descriptor tables, task state, interrupt stacks. */
+export function translateSystem(address: u64, access: u32): u64 {
+  if (!isCanonical(address)) raiseError(GP, 0);
+  const entry = cpu + TLB + TLB_SIZE + ((<usize>(address >> 12) & (TLB_ENTRIES - 1)) << 5);
+  const page = address & ~0xfff;
+  const tag = access == ACCESS_READ ? load<u64>(entry, TAG_READ) : load<u64>(entry, TAG_WRITE);
+  if (tag == page) return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);
+  return fill(address, access, entry, 1);
+}
+
+/** Reads 1, 2, 4 or 8 bytes of one page. */
+function readPhysical(physical: u64, size: u32): u64 {
+  const host = hostOf(physical);
+  if (host == 0) {
+    mmioRead(<f64>physical, size);
+    const low = <u64>load<u32>(cpu + DATA);
+    if (size == 8) return low | (<u64>load<u32>(cpu + DATA + 4) << 32);
+    return size == 4 ? low : low & ((<u64>1 << (size << 3)) - 1);
+  }
+  if (size == 1) return <u64>load<u8>(host);
+  if (size == 2) return <u64>load<u16>(host);
+  if (size == 4) return <u64>load<u32>(host);
+  return load<u64>(host);
+}
+
+/** Writes 1, 2, 4 or 8 bytes of one page. */
+function writePhysical(physical: u64, size: u32, value: u64): void {
+  const host = hostOf(physical);
+  if (host == 0) {
+    store<u64>(cpu + DATA, value);
+    mmioWrite(<f64>physical, size);
+    return;
+  }
+  if (hasCode(host)) writeToCode(host, size);
+  if (size == 1) store<u8>(host, <u8>value);
+  else if (size == 2) store<u16>(host, <u16>value);
+  else if (size == 4) store<u32>(host, <u32>value);
+  else store<u64>(host, value);
+}
+
+function readSlow(address: u64, size: u32): u64 {
+  if ((address & 0xfff) + size <= 0x1000) return readPhysical(translate(address, ACCESS_READ), size);
+  const first = translate(address, ACCESS_READ);
+  const nextPage = linearNextPage(address);
+  const second = translate(nextPage, ACCESS_READ);
+  let value: u64 = 0;
+  const inFirst: u32 = 0x1000 - (<u32>address & 0xfff);
+  for (let i: u32 = 0; i < size; i++) {
+    const byte = readPhysical(i < inFirst ? first + i : second + (i - inFirst), 1);
+    value |= byte << (i << 3);
+  }
+  return value;
+}
+
+/** Address of the page after the one of `address`; wraps at 4 GiB outside long mode. */
+function linearNextPage(address: u64): u64 {
+  const next = (address | 0xfff) + 1;
+  return isLong() ? next : next & 0xffffffff;
+}
+
+import { isLong } from "./paging";
+
+function writeSlow(address: u64, size: u32, value: u64): void {
+  if ((address & 0xfff) + size <= 0x1000) {
+    writePhysical(translate(address, ACCESS_WRITE), size, value);
+    return;
+  }
+  const first = translate(address, ACCESS_WRITE);
+  const second = translate(linearNextPage(address), ACCESS_WRITE);
+  const inFirst: u32 = 0x1000 - (<u32>address & 0xfff);
+  for (let i: u32 = 0; i < size; i++) {
+    writePhysical(i < inFirst ? first + i : second + (i - inFirst), 1, (value >> (i << 3)) & 0xff);
+  }
+}
+
+/** Reads for a read-modify-write: faults as a write does, before anything has changed. */
+function readForWriteSlow(address: u64, size: u32): u64 {
+  probeWrite(address, size);
+  return readSlow(address, size);
+}
+
+/** Raises what a write of `size` (at most 4096) bytes would raise. */
+export function probeWrite(address: u64, size: u32): void {
+  translate(address, ACCESS_WRITE);
+  if ((address & 0xfff) + size > 0x1000) translate(linearNextPage(address), ACCESS_WRITE);
+}
+
+/** Raises what a read of `size` bytes would raise. */
+export function probeRead(address: u64, size: u32): void {
+  translate(address, ACCESS_READ);
+  if ((address & 0xfff) + size > 0x1000) translate(linearNextPage(address), ACCESS_READ);
+}
+
+// Hot path from here on.
+
+export function read8(address: u64): u64 {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_READ) == (address & ~0xfff)) return <u64>load<u8>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  return readSlow(address, 1);
+}
+
+export function read16(address: u64): u64 {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_READ) == ((address + 1) & ~0xfff)) return <u64>load<u16>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  return readSlow(address, 2);
+}
+
+export function read32(address: u64): u64 {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_READ) == ((address + 3) & ~0xfff)) return <u64>load<u32>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  return readSlow(address, 4);
+}
+
+export function read64(address: u64): u64 {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_READ) == ((address + 7) & ~0xfff)) return load<u64>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  return readSlow(address, 8);
+}
+
+export function write8(address: u64, value: u64): void {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_WRITE) == (address & ~0xfff)) store<u8>(<usize>(<u32>address + load<u32>(entry, ADDEND)), <u8>value);
+  else writeSlow(address, 1, value);
+}
+
+export function write16(address: u64, value: u64): void {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_WRITE) == ((address + 1) & ~0xfff)) store<u16>(<usize>(<u32>address + load<u32>(entry, ADDEND)), <u16>value);
+  else writeSlow(address, 2, value);
+}
+
+export function write32(address: u64, value: u64): void {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_WRITE) == ((address + 3) & ~0xfff)) store<u32>(<usize>(<u32>address + load<u32>(entry, ADDEND)), <u32>value);
+  else writeSlow(address, 4, value);
+}
+
+export function write64(address: u64, value: u64): void {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_WRITE) == ((address + 7) & ~0xfff)) store<u64>(<usize>(<u32>address + load<u32>(entry, ADDEND)), value);
+  else writeSlow(address, 8, value);
+}
+
+export function readForWrite8(address: u64): u64 {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_WRITE) == (address & ~0xfff)) return <u64>load<u8>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  return readForWriteSlow(address, 1);
+}
+
+export function readForWrite16(address: u64): u64 {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_WRITE) == ((address + 1) & ~0xfff)) return <u64>load<u16>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  return readForWriteSlow(address, 2);
+}
+
+export function readForWrite32(address: u64): u64 {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_WRITE) == ((address + 3) & ~0xfff)) return <u64>load<u32>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  return readForWriteSlow(address, 4);
+}
+
+export function readForWrite64(address: u64): u64 {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_WRITE) == ((address + 7) & ~0xfff)) return load<u64>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  return readForWriteSlow(address, 8);
+}
+
+/** Copies guest memory to the scratch at `target`. Nothing is copied when any of it faults. */
+export function readBytes(address: u64, target: usize, length: u32): void {
+  if (length == 16 && (address & 0xfff) <= 0xff0) {
+    const entry = entryOf(address);
+    if (load<u64>(entry, TAG_READ) == (address & ~0xfff)) {
+      v128.store(target, v128.load(<usize>(<u32>address + load<u32>(entry, ADDEND))));
+      return;
+    }
+  }
+  probeRead(address, length);
+  let at: u32 = 0;
+  for (; at + 8 <= length; at += 8) store<u64>(target + at, read64(address + at));
+  for (; at < length; at++) store<u8>(target + at, <u8>read8(address + at));
+}
+
+/** Copies scratch to guest memory. Nothing is written when any of it faults. */
+export function writeBytes(address: u64, source: usize, length: u32): void {
+  if (length == 16 && (address & 0xfff) <= 0xff0) {
+    const entry = entryOf(address);
+    if (load<u64>(entry, TAG_WRITE) == (address & ~0xfff)) {
+      v128.store(<usize>(<u32>address + load<u32>(entry, ADDEND)), v128.load(source));
+      return;
+    }
+  }
+  probeWrite(address, length);
+  let at: u32 = 0;
+  for (; at + 8 <= length; at += 8) write64(address + at, load<u64>(source + at));
+  for (; at < length; at++) write8(address + at, <u64>load<u8>(source + at));
+}
+
+// System accesses: as a supervisor, for descriptor tables, task state and interrupt stacks.
+
+export function systemRead(address: u64, size: u32): u64 {
+  if ((address & 0xfff) + size <= 0x1000) return readPhysical(translateSystem(address, ACCESS_READ), size);
+  let value: u64 = 0;
+  for (let i: u32 = 0; i < size; i++) value |= readPhysical(translateSystem(address + i, ACCESS_READ), 1) << (i << 3);
+  return value;
+}
+
+export function systemWrite(address: u64, size: u32, value: u64): void {
+  if ((address & 0xfff) + size <= 0x1000) {
+    writePhysical(translateSystem(address, ACCESS_WRITE), size, value);
+    return;
+  }
+  for (let i: u32 = 0; i < size; i++) {
+    writePhysical(translateSystem(address + i, ACCESS_WRITE), 1, (value >> (i << 3)) & 0xff);
+  }
+}
+
+/** Guest-physical address of the instruction byte at linear `address`; fills the TLB. Raises #PF or #GP. */
+export function translateCode(address: u64): u64 {
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_EXECUTE) == (address & ~0xfff)) return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);
+  if (!isCanonical(address)) raiseError(GP, 0);
+  return fill(address, ACCESS_EXECUTE, entry, (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE);
+}

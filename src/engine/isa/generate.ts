@@ -1,0 +1,167 @@
+/**
+ * Build step: instruction rows → src/engine/core/generated (the interpreter's dispatch, constants of the decoder) and
+ * dist/src/engine/decoder-tables.bin. Files are only written when they change, so that the core is compiled only then.
+ */
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildDecoderTables, FLAG, IMMEDIATE, KIND, LEAVES, type Operations, SELECT } from './decoder-tables.ts';
+import type { Instruction } from './instruction.ts';
+import {
+  BRANCH_FAR_DELTA, branchText, caseText, formsOf, isDirectBranch, OperationNumbers,
+} from './interpreter-text.ts';
+import { INSTRUCTION_ROWS } from './rows.ts';
+import { OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE } from '../core/layout.ts';
+import { handlersText, systemHandlers, usesVectorHandler, vectorCase, vectorHandlers } from './handlers.ts';
+
+const GENERATED_NOTE = '// Generated from the instruction rows in src/engine/isa by generate.ts.\n';
+
+function constantsText(unconditional: number): string {
+  const lines = [GENERATED_NOTE];
+  const put = (prefix: string, values: Readonly<Record<string, number>>): void => {
+    for (const [name, value] of Object.entries(values)) lines.push(`export const ${prefix}_${name}: u32 = ${value};`);
+  };
+  put('FLAG', FLAG);
+  put('KIND', KIND);
+  put('IMMEDIATE', IMMEDIATE);
+  put('SELECT', SELECT);
+  lines.push(`export const LEAVES: u32 = ${LEAVES};`, `export const OP_BRANCH_FAR_DELTA: u32 = ${BRANCH_FAR_DELTA};`);
+  lines.push(
+    '// @ts-ignore: decorator', '@inline',
+    `export function isUnconditional(op: u32): bool { return op >= ${unconditional}; }`);
+  return lines.join('\n') + '\n';
+}
+
+function interpreterText(numbers: OperationNumbers): string {
+  const cases: string[] = [];
+  const add = (labels: number[], comment: string, body: readonly string[]): void => {
+    cases.push(...labels.map((label) => `      case ${label}:`), `      { // ${comment}`, ...body.map((line) => `        ${line}`), '      }');
+  };
+  for (const { family, form, size, number } of numbers.all()) {
+    if (isDirectBranch(family)) {
+      if (size !== 16) add([number], `${family} ${size}, linked`, branchText(family, size, false));
+      add([number + BRANCH_FAR_DELTA], `${family} ${size}`, branchText(family, size, true));
+    } else add([number], `${family} ${form} ${size}`, caseText(family, form, size));
+  }
+  return GENERATED_NOTE + INTERPRETER_HEAD + cases.join('\n') + INTERPRETER_TAIL;
+}
+
+const INTERPRETER_HEAD = `
+import { ADDRESS, BUDGET, BYTES, CODE_BASE, COUNT, DESTINATION, DISPLACEMENT, EXIT_REQUEST, FLAGS_AUX, FLAGS_RESULT, FORM,
+  FORM_ALIGNED, HANDLER, IMMEDIATE, INSTRUCTION, LENGTH, LINK, OFFSET, OP, OPERAND, RDX, RECORD_SIZE, RIP, SOURCE, TARGET } from "../layout";
+import { cpu, GP, raise, raiseError, UD } from "../cpu";
+import { carry, overflow, parity, sign, zero } from "../flags";
+import { ea, effectiveAddress } from "../address";
+import { isCanonical } from "../paging";
+import { drop, peek16, peek32, peek64, pop16, pop32, pop64, push16, push32, push64 } from "../stack";
+import { probeWrite, read16, read32, read64, read8, readBytes, readForWrite16, readForWrite32, readForWrite64, readForWrite8,
+  write16, write32, write64, write8, writeBytes } from "../memory";
+import { multiplyHighSigned } from "../arithmetic";
+import { crossPage, dispatch, link } from "../dispatch";
+import { checkAligned, system, vector } from "./handlers";
+
+/** Runs records from \`u\` until something stops the processor; STOP says what. */
+export function interpret(first: usize): void {
+  const c = cpu;
+  let u = first;
+  while (true) {
+    store<u32>(c + INSTRUCTION, <u32>u);
+    switch (<u32>load<u16>(u, OP)) {
+      case 0: { // STOP
+        store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET));
+        store<i32>(c + BUDGET, load<i32>(c + BUDGET) - load<u8>(u, COUNT));
+        return;
+      }
+      case 1: { // NEXT
+        store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET));
+        store<i32>(c + BUDGET, load<i32>(c + BUDGET) - load<u8>(u, COUNT));
+        u = dispatch(); if (u == 0) return; continue;
+      }
+      case 2: { // STALE
+        store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET));
+        store<i32>(c + BUDGET, load<i32>(c + BUDGET) - load<u8>(u, COUNT));
+        u = dispatch(); if (u == 0) return; continue;
+      }
+      case 3: { // CROSS
+        store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET));
+        u = crossPage(u); continue;
+      }
+      case 4: { raise(UD); break; }
+      case 5: { raiseError(GP, 0); break; }
+      case 6: { system(u); break; }
+      case 7: { // SYSTEM_END
+        store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET) + load<u8>(u, LENGTH));
+        const count = <i32>load<u8>(u, COUNT);
+        system(u);
+        store<i32>(c + BUDGET, load<i32>(c + BUDGET) - count);
+        u = dispatch(); if (u == 0) return; continue;
+      }
+      case 8: { // VECTOR
+        vector(u, c + load<u16>(u, TARGET), c + load<u16>(u, OPERAND)); break;
+      }
+      case 9: { // VECTOR_LOAD
+        const address = ea(u);
+        if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
+        readBytes(address, c + SOURCE, load<u16>(u, BYTES));
+        vector(u, c + load<u16>(u, TARGET), c + SOURCE); break;
+      }
+      case 10: { // VECTOR_STORE
+        const address = ea(u);
+        if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
+        const bytes = <u32>load<u16>(u, BYTES);
+        probeWrite(address, bytes);
+        vector(u, c + DESTINATION, c + load<u16>(u, OPERAND));
+        writeBytes(address, c + DESTINATION, bytes); break;
+      }
+`;
+
+const INTERPRETER_TAIL = `
+      default: { raise(UD); }
+    }
+    u += RECORD_SIZE;
+  }
+}
+`;
+
+function writeWhenChanged(path: string, content: string | Uint8Array): void {
+  mkdirSync(dirname(path), { recursive: true });
+  if (existsSync(path) && Buffer.from(content).equals(readFileSync(path))) return;
+  writeFileSync(path, content);
+}
+
+function generate(root: string): void {
+  const numbers = new OperationNumbers();
+  const keys = new Map<Instruction, { register: string; memory: string; sized: boolean }>();
+  for (const row of INSTRUCTION_ROWS) {
+    if (row.class !== 'integer') continue;
+    const { register, memory, sizes, sized } = formsOf(row);
+    keys.set(row, {
+      register: register === '' ? '' : numbers.request(row.op, register, sizes),
+      memory: memory === '' ? '' : numbers.request(row.op, memory, sizes),
+      sized,
+    });
+  }
+  const unconditional = numbers.freeze();
+  const vectors = vectorHandlers(INSTRUCTION_ROWS);
+  const systems = systemHandlers(INSTRUCTION_ROWS);
+  const sixteenIsSecond = (key: string): number => (key === '' ? 0 : numbers.numberOf(key));
+  const operationsOf = (row: Instruction): Operations => {
+    const key = keys.get(row);
+    if (key) return { register: sixteenIsSecond(key.register), memory: sixteenIsSecond(key.memory), sized: key.sized, handler: 0xffff };
+    if (usesVectorHandler(row)) {
+      const first = row.operands.split(',')[0] as string;
+      const memory = /^[EWQM]/.test(first) ? OP_VECTOR_STORE : OP_VECTOR_LOAD;
+      return { register: OP_VECTOR, memory, sized: false, handler: vectors.indexOf(vectorCase(row)) };
+    }
+    const operation = row.ends ? OP_SYSTEM_END : OP_SYSTEM;
+    return { register: operation, memory: operation, sized: false, handler: systems.indexOf(row.op) };
+  };
+  const core = join(root, 'src/engine/core/generated');
+  writeWhenChanged(join(core, 'decoder-constants.ts'), constantsText(unconditional));
+  writeWhenChanged(join(core, 'interpret.ts'), interpreterText(numbers));
+  writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE + handlersText(join(root, 'src/engine/core'), vectors, systems));
+  writeWhenChanged(join(root, 'dist/src/engine/decoder-tables.bin'), buildDecoderTables(INSTRUCTION_ROWS, operationsOf));
+}
+
+generate(join(dirname(fileURLToPath(import.meta.url)), '../../../..'));

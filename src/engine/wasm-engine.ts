@@ -1,0 +1,206 @@
+/**
+ * The engine port on our own x86-64 interpreter: one instance of the AssemblyScript core per processor, over the VM's
+ * shared memory. An exception unwinds the core by a JavaScript throw; it is delivered here and execution goes on.
+ */
+
+import { readFileSync } from 'node:fs';
+import { randomFillSync } from 'node:crypto';
+import { type ProcessorEngine, type ProcessorIntercepts, type ProcessorState, StopReason } from '../hypervisor/engine-port.ts';
+import {
+  BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, RANDOM, RFLAGS, SHADOW, STOP, WINDOW,
+} from './core/layout.ts';
+import { type EngineMemoryHandle, processorAddress } from './engine-memory.ts';
+import { loadProcessorState, resetProcessorState, saveProcessorState } from './processor-state.ts';
+
+/** Instructions of one slice: a bit less than a millisecond of interpretation. */
+const SLICE_INSTRUCTIONS = 100_000;
+
+export interface CoreExports {
+  initialize(processor: number, configuration: number): void;
+  run(): number;
+  deliverFault(): void;
+  settleFault(): void;
+  interrupt(vector: number): void;
+  nonMaskableInterrupt(): void;
+  readFlags(): number;
+  writeFlags(flags: number): void;
+  updateDerived(): void;
+  flushBlocks(): void;
+  memoryChanged(host: number, length: number): void;
+  initializeX87(): void;
+  saveExtendedState(target: number, components: number): void;
+  loadExtendedState(source: number, components: number): void;
+}
+
+/** What the core throws through its own frames. */
+const UNWIND = Object.freeze({ unwinding: true });
+
+let compiled: WebAssembly.Module | undefined;
+
+/** The core's module; compiled once per thread. */
+export function coreModule(): WebAssembly.Module {
+  compiled ??= new WebAssembly.Module(readFileSync(new URL('./core.wasm', import.meta.url)));
+  return compiled;
+}
+
+export interface WasmEngineOptions {
+  readonly handle: EngineMemoryHandle;
+  readonly index: number;
+  readonly intercepts: ProcessorIntercepts;
+}
+
+export class WasmEngine implements ProcessorEngine {
+  readonly data: Int32Array;
+  readonly #core: CoreExports;
+  readonly #handle: EngineMemoryHandle;
+  readonly #words: Int32Array;
+  readonly #view: DataView;
+  readonly #at: number;
+  #faulted = false;
+
+  constructor({ handle, index, intercepts }: WasmEngineOptions) {
+    this.#handle = handle;
+    this.#at = processorAddress(index);
+    const buffer = handle.memory.buffer;
+    this.#words = new Int32Array(buffer);
+    this.#view = new DataView(buffer);
+    this.data = new Int32Array(buffer, this.#at + DATA, 8);
+    const instance = new WebAssembly.Instance(coreModule(), {
+      env: { memory: handle.memory, ...importsOf(intercepts) },
+    });
+    this.#core = instance.exports as unknown as CoreExports;
+    this.#core.initialize(this.#at, handle.configuration);
+    const seed = new Uint8Array(8);
+    randomFillSync(seed);
+    seed[0] = (seed[0] as number) | 1; // xorshift must not start at 0
+    new Uint8Array(buffer).set(seed, this.#at + RANDOM);
+    this.reset();
+  }
+
+  run(): StopReason {
+    const words = this.#words;
+    const budget = (this.#at + BUDGET) >> 2;
+    words[budget] = SLICE_INSTRUCTIONS;
+    const reason = this.#runCore();
+    const executed = SLICE_INSTRUCTIONS - (words[budget] as number);
+    const low = (this.#at + INSTRUCTIONS) >> 2;
+    const sum = ((words[low] as number) >>> 0) + executed;
+    words[low] = sum | 0;
+    if (sum > 0xffff_ffff) words[low + 1] = (words[low + 1] as number) + 1;
+    if (reason === StopReason.Kick) Atomics.store(words, (this.#at + EXIT_REQUEST) >> 2, 0);
+    return reason;
+  }
+
+  /** Runs and delivers exceptions until the core has a reason to stop. */
+  #runCore(): StopReason {
+    while (true) {
+      try {
+        if (this.#faulted) {
+          this.#core.deliverFault();
+          this.#faulted = false;
+          if (this.#words[(this.#at + STOP) >> 2] !== 0) return StopReason.TripleFault;
+        }
+        return this.#core.run() as StopReason;
+      } catch (thrown) {
+        this.#catch(thrown);
+      }
+    }
+  }
+
+  #catch(thrown: unknown): void {
+    if (thrown !== UNWIND) throw thrown;
+    this.#core.settleFault();
+    this.#faulted = true;
+  }
+
+  kick(): void {
+    Atomics.store(this.#words, (this.#at + EXIT_REQUEST) >> 2, 1);
+  }
+
+  canInterrupt(): boolean {
+    const flags = this.#words[(this.#at + RFLAGS) >> 2] as number;
+    return (flags & IF) !== 0 && this.#words[(this.#at + SHADOW) >> 2] === 0 && !this.#faulted;
+  }
+
+  interrupt(vector: number): void {
+    try {
+      this.#core.interrupt(vector);
+    } catch (thrown) {
+      this.#catch(thrown);
+    }
+  }
+
+  nmi(): void {
+    try {
+      this.#core.nonMaskableInterrupt();
+    } catch (thrown) {
+      this.#catch(thrown);
+    }
+  }
+
+  requestInterruptWindow(on: boolean): void {
+    this.#words[(this.#at + WINDOW) >> 2] = on ? 1 : 0;
+  }
+
+  readRegister(index: number): { low: number; high: number } {
+    const at = (this.#at + GPR + index * 8) >> 2;
+    return { low: this.#words[at] as number, high: this.#words[at + 1] as number };
+  }
+
+  writeRegister(index: number, low: number, high: number): void {
+    const at = (this.#at + GPR + index * 8) >> 2;
+    this.#words[at] = low;
+    this.#words[at + 1] = high;
+  }
+
+  saveState(): ProcessorState {
+    return saveProcessorState(this.#view, this.#at, this.#core);
+  }
+
+  restoreState(state: ProcessorState): void {
+    loadProcessorState(this.#view, this.#at, this.#core, state);
+    this.#faulted = false;
+  }
+
+  reset(): void {
+    resetProcessorState(this.#view, this.#at, this.#core);
+    this.#core.flushBlocks();
+    this.#faulted = false;
+  }
+
+  memoryChanged(gpa: number, length: number): void {
+    for (const slot of this.#handle.slots) {
+      const at = gpa - slot.gpa;
+      if (at >= 0 && at < slot.sizeBytes) this.#core.memoryChanged(slot.offset + at, Math.min(length, slot.sizeBytes - at));
+    }
+  }
+
+  /** Counters for statistics. */
+  counters(): { instructions: number; events: number } {
+    const at = this.#at + INSTRUCTIONS;
+    return {
+      instructions: this.#view.getUint32(at + 4, true) * 0x1_0000_0000 + this.#view.getUint32(at, true),
+      events: this.#view.getUint32(this.#at + EVENTS, true),
+    };
+  }
+}
+
+/** The core's imports. 64-bit values cross in DATA, so that nothing here allocates. */
+function importsOf(intercepts: ProcessorIntercepts): Record<string, WebAssembly.ImportValue> {
+  return {
+    unwind: () => {
+      throw UNWIND;
+    },
+    mmioRead: (gpa: number, size: number) => intercepts.mmioRead(gpa, size),
+    mmioWrite: (gpa: number, size: number) => intercepts.mmioWrite(gpa, size),
+    portRead: (port: number, size: number) => intercepts.portRead(port, size),
+    portWrite: (port: number, size: number, value: number) => intercepts.portWrite(port, size, value >>> 0),
+    cpuid: (leaf: number, subleaf: number) => intercepts.cpuid(leaf >>> 0, subleaf >>> 0),
+    readMsr: (index: number) => (intercepts.readMsr(index >>> 0) ? 1 : 0),
+    writeMsr: (index: number) => (intercepts.writeMsr(index >>> 0) ? 1 : 0),
+    hypercall: () => (intercepts.hypercall() ? 1 : 0),
+    readCr8: () => intercepts.readCr8(),
+    writeCr8: (value: number) => intercepts.writeCr8(value),
+    timeStampCounter: () => intercepts.timeStampCounter(),
+  };
+}

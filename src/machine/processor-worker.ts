@@ -1,0 +1,48 @@
+/**
+ * The thread of one virtual processor: the engine, the microkernel's part of that processor, and the chipset as this
+ * processor's accesses meet it, all over the VM's shared buffers.
+ */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { Chipset } from '../chipset/chipset.ts';
+import { type EngineMemoryHandle, guestMemoryOf } from '../engine/engine-memory.ts';
+import { WasmEngine } from '../engine/wasm-engine.ts';
+import { ControlBuffer } from '../hypervisor/control-buffer.ts';
+import { InterruptRouter } from '../hypervisor/interrupt-router.ts';
+import { VirtualProcessor } from '../hypervisor/virtual-processor.ts';
+import { HostClock } from '../kit/clock.ts';
+
+/** What the machine gives a processor's thread. */
+export interface ProcessorWorkerData {
+  readonly index: number;
+  readonly engine: EngineMemoryHandle;
+  readonly control: SharedArrayBuffer;
+  readonly chipset: SharedArrayBuffer;
+  readonly debugExit: boolean;
+}
+
+/** What the thread tells when it ends. */
+export interface ProcessorReport {
+  readonly instructions: number;
+  readonly exceptions: number;
+}
+
+function runProcessor(data: ProcessorWorkerData): void {
+  const clock = new HostClock();
+  const router = new InterruptRouter({ control: new ControlBuffer(data.control) });
+  const chipset = new Chipset({ shared: data.chipset, sink: router, clock, debugExit: data.debugExit });
+  let engine: WasmEngine | undefined;
+  const processor = new VirtualProcessor({
+    control: data.control,
+    index: data.index,
+    memory: guestMemoryOf(data.engine),
+    io: chipset.io,
+    clock,
+    engineFactory: (intercepts) => (engine = new WasmEngine({ handle: data.engine, index: data.index, intercepts })),
+  });
+  processor.run();
+  const counters = engine?.counters() ?? { instructions: 0, events: 0 };
+  parentPort?.postMessage({ instructions: counters.instructions, exceptions: counters.events } satisfies ProcessorReport);
+}
+
+runProcessor(workerData as ProcessorWorkerData);

@@ -1,0 +1,22 @@
+/** The part of the WebAssembly JavaScript interface that we use; Node's types leave it to the browser's. */
+declare global {
+  namespace WebAssembly {
+    type ImportValue = Memory | ((...parameters: never[]) => unknown);
+
+    class Module {
+      constructor(bytes: Uint8Array);
+    }
+
+    class Memory {
+      constructor(descriptor: { initial: number; maximum: number; shared: true });
+      readonly buffer: SharedArrayBuffer;
+    }
+
+    class Instance {
+      constructor(module: Module, imports: Record<string, Record<string, ImportValue>>);
+      readonly exports: Record<string, unknown>;
+    }
+  }
+}
+
+export {};
