@@ -1,10 +1,11 @@
 /**
- * Where the microkernel meets user mode: accesses that no part of the kernel answers go out through `IoIntercepts`, and
- * devices ask for interrupts through `InterruptSink`. Both are called on whatever thread has the need (a processor's own,
- * or the VM worker's main thread), so whoever implements them keeps its state in shared memory and guards it.
+ * Where the microkernel meets user mode: accesses that no part of the kernel answers go out through `IoIntercepts`,
+ * and devices ask for interrupts through `InterruptSink`. Both are called on whatever thread has the need (a
+ * processor's own, or the VM worker's main thread), so whoever implements them keeps its state in shared memory and
+ * guards it.
  */
 
-/** Port and memory-mapped accesses that leave the microkernel. Unclaimed reads are all ones, unclaimed writes vanish. */
+/** Port and memory accesses that leave the microkernel. Unclaimed reads are all ones, unclaimed writes vanish. */
 export interface IoIntercepts {
   /** `size` is 1, 2 or 4 bytes; the result is zero-extended. */
   portRead(port: number, size: number): number;
@@ -22,5 +23,7 @@ export type DeliveryMode = (typeof DeliveryMode)[keyof typeof DeliveryMode];
 
 export interface InterruptSink {
   /** Sends an interrupt message to the local APICs that `destination` names, and wakes their processors. Any thread. */
-  sendInterrupt(destination: number, logical: boolean, mode: DeliveryMode, vector: number, levelTriggered: boolean): void;
+  sendInterrupt(
+    destination: number, logical: boolean, mode: DeliveryMode, vector: number, levelTriggered: boolean,
+  ): void;
 }

@@ -46,7 +46,7 @@ export interface ProcessorIntercepts {
   /** The task priority, bits 7:4 of the local APIC's TPR, as CR8 shows it. */
   readCr8(): number;
   writeCr8(value: number): void;
-  /** The virtual time-stamp counter (before the TSC offset of IA32_TSC writes), a whole number below 2^53. */
+  /** The time-stamp counter as RDTSC shows it, IA32_TSC writes included: a whole number below 2^53. */
   timeStampCounter(): number;
 }
 
@@ -91,8 +91,10 @@ export interface ProcessorState {
   gpr: bigint[]; // 16, encoding order
   rip: bigint;
   rflags: bigint;
-  segments: { es: SegmentState; cs: SegmentState; ss: SegmentState; ds: SegmentState; fs: SegmentState; gs: SegmentState;
-    ldtr: SegmentState; tr: SegmentState };
+  segments: {
+    es: SegmentState; cs: SegmentState; ss: SegmentState; ds: SegmentState; fs: SegmentState; gs: SegmentState;
+    ldtr: SegmentState; tr: SegmentState;
+  };
   gdtr: { base: bigint; limit: number };
   idtr: { base: bigint; limit: number };
   cr0: bigint; cr2: bigint; cr3: bigint; cr4: bigint; xcr0: bigint;
