@@ -12,7 +12,8 @@ import * as platform from './platform.ts';
 import { PM_PORTS, PowerManagement, type PowerState } from './power/device.ts';
 import { PowerEvents } from './power/events.ts';
 import { RealTimeClock, type RtcState } from './rtc/device.ts';
-import { SerialPort, type SerialState } from './serial/device.ts';
+import { SerialPort } from './serial/device.ts';
+import type { SerialState } from './serial/state.ts';
 
 export interface ChipsetOptions {
   /** At least `Chipset.sharedBytes`, all zero when the machine is new. */

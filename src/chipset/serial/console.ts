@@ -16,7 +16,8 @@ export class SerialConsole {
   readonly #running: Promise<void>;
   #closed = false;
   #writable: (() => void)[] = [];
-  #draining: Promise<void> | undefined;
+  #isDraining = false;
+  #drained = Promise.resolve();
 
   constructor(options: SerialConsoleOptions) {
     this.#port = options.port;
@@ -40,7 +41,7 @@ export class SerialConsole {
     this.#closed = true;
     this.#port.doorbell.ring();
     await this.#running;
-    await this.#draining;
+    await this.#drained;
   }
 
   async #run(): Promise<void> {
@@ -50,16 +51,17 @@ export class SerialConsole {
       this.#writable = [];
       for (const resolve of waiting) resolve();
       // Not awaited: a terminal that takes no output must not keep input from the guest.
-      this.#draining ??= this.#drain();
+      if (!this.#isDraining) this.#drained = this.#drain();
     }
   }
 
   async #drain(): Promise<void> {
+    this.#isDraining = true;
     for (;;) {
       const bytes = this.#port.takeTransmitted();
       if (bytes.length === 0) break;
       await this.#onData(bytes);
     }
-    this.#draining = undefined;
+    this.#isDraining = false;
   }
 }

@@ -10,45 +10,12 @@ import { ByteRing } from '../byte-ring.ts';
 import { Doorbell } from '../doorbell.ts';
 import type { PortDevice } from '../io-bus.ts';
 import { SharedLock } from '../../hypervisor/shared-lock.ts';
+import { modemDeltas, modemLines } from './modem.ts';
 import * as uart from './registers.ts';
+import { RECEIVE_RING_BYTES, RECEIVE_RING_OFFSET, REGISTERS_END, type SerialState, SHARED_BYTES, TRANSMIT_RING_BYTES,
+  TRANSMIT_RING_OFFSET, Word } from './state.ts';
 
-const { Register, InterruptEnable, InterruptId, FifoControl, ModemControl, LineStatus, ModemStatus } = uart;
-
-const TRANSMIT_RING_BYTES = 0x1_0000;
-const RECEIVE_RING_BYTES = 0x1000;
-
-/** Words of the shared region; the lock guards the others but the doorbell. The rings follow. */
-const Word = {
-  Lock: 0, Doorbell: 1, InterruptEnable: 2, FifoControl: 3, LineControl: 4, ModemControl: 5, ModemDeltas: 6, Scratch: 7,
-  DivisorLow: 8, DivisorHigh: 9,
-  /** LSR bits that a read clears. */
-  LineErrors: 10,
-  /** The transmitter emptied, and the guest has not been told yet. */
-  TransmitPending: 11,
-  /** The transmit ring was full: emptying it is an event. */
-  TransmitBlocked: 12,
-  /** The host has more to say than fitted: room in the receive ring is an event. */
-  ReceiveBlocked: 13,
-  /** The guest has written to MCR since reset. */
-  ModemControlWritten: 14,
-  Line: 15,
-  /** The receiver's FIFO in loopback: how many bytes, then the bytes, oldest first. */
-  LoopCount: 16, LoopBytes: 17, Count: 17 + uart.FIFO_BYTES,
-} as const;
-const REGISTERS_END = Word.Line;
-const TRANSMIT_RING_OFFSET = Math.ceil((Word.Count * 4) / 8) * 8;
-const RECEIVE_RING_OFFSET = TRANSMIT_RING_OFFSET + ByteRing.sharedBytes(TRANSMIT_RING_BYTES);
-
-export interface SerialState {
-  readonly version: 1;
-  /** The register words in the order of `Word`, from InterruptEnable on. */
-  readonly registers: readonly number[];
-  readonly line: boolean;
-  readonly loopback: readonly number[];
-  /** Sent and not yet taken by the host; received and not yet read by the guest. */
-  readonly transmitted: Uint8Array;
-  readonly received: Uint8Array;
-}
+const { Register, InterruptEnable, InterruptId, FifoControl, ModemControl, LineStatus } = uart;
 
 export interface SerialOptions {
   readonly shared: SharedArrayBuffer;
@@ -57,7 +24,7 @@ export interface SerialOptions {
 }
 
 export class SerialPort implements PortDevice {
-  static readonly sharedBytes: number = RECEIVE_RING_OFFSET + ByteRing.sharedBytes(RECEIVE_RING_BYTES);
+  static readonly sharedBytes: number = SHARED_BYTES;
   readonly byteWide = true;
   /** Rung for the host: there is output, or there is room for input again. */
   readonly doorbell: Doorbell;
@@ -247,13 +214,10 @@ export class SerialPort implements PortDevice {
   }
 
   #writeModemControl(value: number): void {
-    const before = this.#modemLines();
+    const before = modemLines(this.#word(Word.ModemControl));
     this.#words[Word.ModemControl] = value;
     this.#words[Word.ModemControlWritten] = 1;
-    const after = this.#modemLines();
-    const changed = ((before ^ after) >> 4) & (ModemStatus.DeltaCts | ModemStatus.DeltaDsr | ModemStatus.DeltaDcd);
-    const ringEnded = (before & ~after & ModemStatus.Ri) !== 0 ? ModemStatus.RingEnded : 0;
-    this.#words[Word.ModemDeltas] = this.#word(Word.ModemDeltas) | changed | ringEnded;
+    this.#words[Word.ModemDeltas] = this.#word(Word.ModemDeltas) | modemDeltas(before, modemLines(value));
   }
 
   #readInterruptId(): number {
@@ -273,17 +237,7 @@ export class SerialPort implements PortDevice {
   #readModemStatus(): number {
     const deltas = this.#word(Word.ModemDeltas);
     this.#words[Word.ModemDeltas] = 0;
-    return deltas | this.#modemLines();
-  }
-
-  /** CTS, DSR, RI and DCD: a modem that is there, or in loopback our own outputs. */
-  #modemLines(): number {
-    if (!this.#isLoopback()) return ModemStatus.Cts | ModemStatus.Dsr | ModemStatus.Dcd;
-    const control = this.#word(Word.ModemControl);
-    return ((control & ModemControl.Rts) !== 0 ? ModemStatus.Cts : 0) |
-      ((control & ModemControl.Dtr) !== 0 ? ModemStatus.Dsr : 0) |
-      ((control & ModemControl.Out1) !== 0 ? ModemStatus.Ri : 0) |
-      ((control & ModemControl.Out2) !== 0 ? ModemStatus.Dcd : 0);
+    return deltas | modemLines(this.#word(Word.ModemControl));
   }
 
   /** The pending interrupt of the highest priority. */
