@@ -15,7 +15,8 @@ const CODE = Uint8Array.from({ length: 100 }, (_, index) => index + 1);
 const OPTIONS: LoadOptions = { commandLine: 'console=ttyS0 quiet', rsdp: 0xe_0000, entropySeed: new Uint8Array() };
 
 function memoryOf(sizeMib: number, fill = 0): GuestMemory {
-  const memory = new GuestMemory(new SharedArrayBuffer(sizeMib * MIB), [{ gpa: 0, sizeBytes: sizeMib * MIB, offset: 0 }]);
+  const sizeBytes = sizeMib * MIB;
+  const memory = new GuestMemory(new SharedArrayBuffer(sizeBytes), [{ gpa: 0, sizeBytes, offset: 0 }]);
   memory.fill(0, sizeMib * MIB, fill);
   return memory;
 }
@@ -47,7 +48,8 @@ test('a bzImage is entered in long mode 0x200 bytes into its image, with RSI at 
   assert.equal(state.segments.cs.attributes & 0x6000, 0x2000, 'L set, D clear');
   assert.equal(state.rflags, 2n);
   assert.equal(memory.view.getUint8(KERNEL_GPA), 0xa5);
-  assert.equal(textAt(memory, BootParams.commandLineAddress.get(memory.view, Number(state.gpr[6]))), 'console=ttyS0 quiet');
+  const commandLine = BootParams.commandLineAddress.get(memory.view, Number(state.gpr[6]));
+  assert.equal(textAt(memory, commandLine), 'console=ttyS0 quiet');
 });
 
 test('the page tables map the first 4 GiB to themselves', () => {

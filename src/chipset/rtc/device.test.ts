@@ -36,7 +36,8 @@ class Fixture {
   constructor(utc = '2026-11-23T21:59:58Z') {
     this.clock = new WallClock(utc);
     this.rtc = new RealTimeClock({
-      shared: new SharedArrayBuffer(RealTimeClock.sharedBytes), byteOffset: 0, clock: this.clock, setLine: this.line.set,
+      shared: new SharedArrayBuffer(RealTimeClock.sharedBytes), byteOffset: 0, clock: this.clock,
+      setLine: this.line.set,
     });
     this.rtc.reset();
   }

@@ -4,6 +4,9 @@
  */
 import type { SerialPort } from './device.ts';
 
+/** How long the last output may take with a reader that is behind. */
+const CLOSE_DEADLINE_MS = 1000;
+
 export interface SerialConsoleOptions {
   readonly port: SerialPort;
   /** Takes what the guest wrote. The next bytes come when the promise is kept; until then the guest has to wait. */
@@ -36,12 +39,15 @@ export class SerialConsole {
     return new Promise((resolve) => this.#writable.push(resolve));
   }
 
-  /** Hands over what the guest has written so far, and ends. */
-  async close(): Promise<void> {
+  /** Hands over what the guest has written so far, and ends; a reader that is too slow loses the rest. */
+  async close(deadlineMs = CLOSE_DEADLINE_MS): Promise<void> {
     this.#closed = true;
     this.#port.doorbell.ring();
     await this.#running;
-    await this.#drained;
+    let timeout: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => { timeout = setTimeout(resolve, deadlineMs); });
+    await Promise.race([this.#drained, late]);
+    clearTimeout(timeout);
   }
 
   async #run(): Promise<void> {
