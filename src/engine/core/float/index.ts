@@ -10,5 +10,6 @@ export * from "./state";
 export * from "./x87-arithmetic";
 export * from "./x87-compare";
 export * from "./x87-control";
+export * from "./x87-functions";
 export * from "./x87-move";
 export * from "./x87-scale";

@@ -43,6 +43,11 @@ export function setMode(rounding: u32): void {
   mode = rounding;
 }
 
+/** For an operand that is the result as it is: a denormal one is no underflow then, masked or not. */
+export function maskUnderflow(): void {
+  masked |= UE;
+}
+
 export function signal(exceptions: u32): void {
   raised |= exceptions;
 }

@@ -19,7 +19,7 @@ import {
   ZERO
 } from "./number";
 import { add, invalid, propagate, propagateOne, signalDenormal } from "./operations";
-import { roundToIntegral, setRoundedUp, signal, ZE } from "./rounding";
+import { maskUnderflow, roundToIntegral, setRoundedUp, signal, ZE } from "./rounding";
 import {
   C0,
   C1,
@@ -34,20 +34,9 @@ import {
   round80,
   setConditions,
   setRegister,
+  takeTwo,
   underflow
 } from "./x87-stack";
-
-/** ST0 and ST1 into slots 0 and 1; false (and a stack fault is made) when one is empty. */
-function takeTwo(): boolean {
-  enterX87();
-  if (isEmpty(0) || isEmpty(1)) {
-    underflow(slot(0));
-    return false;
-  }
-  unpack80(slot(0), st(0));
-  unpack80(slot(1), st(1));
-  return true;
-}
 
 export function frndint(d: usize, s: usize, i: i32): void {
   const a = slot(0);
@@ -97,10 +86,7 @@ export function fscale(d: usize, s: usize, i: i32): void {
   const a = slot(0);
   if (takeTwo()) {
     scale(a, slot(1));
-    if (kind(a) == FINITE && kind(slot(1)) == ZERO) {
-      leaveX87();
-      return;
-    }
+    if (kind(slot(1)) == ZERO) maskUnderflow();
     round80(a);
   }
   finish(0, a, 0);
@@ -197,6 +183,7 @@ function partialRemainder(nearest: boolean): void {
     }
     if (kind(a) == ZERO) store<u32>(a, sign, SIGN);
   }
+  if (kind(b) == INFINITE) maskUnderflow();
   round80(a);
   finish(0, a, 0);
   const which = isNaN(a) || isRefused() ? C1 | C2 : C0 | C1 | C2 | C3;

@@ -6,7 +6,7 @@
 
 import { FCW, FSW, FTAG, FTOP } from "../layout";
 import { cpu, st } from "../cpu";
-import { pack80, setDefaultNaN, slot } from "./number";
+import { pack80, setDefaultNaN, slot, unpack80 } from "./number";
 import { setNaNRule } from "./operations";
 import { begin, DENORMAL_OPERAND, IE, masked, raised, round, roundedUp, setRaised, setRoundedUp, signal, ZE } from "./rounding";
 
@@ -91,6 +91,18 @@ export function underflow(r: usize): void {
   signal(IE | STACK_FAULT);
   setRoundedUp(false);
   setDefaultNaN(r);
+}
+
+/** Takes ST0 and ST1 to slots 0 and 1; false after a stack fault, whose result is in slot 0. */
+export function takeTwo(): boolean {
+  enterX87();
+  if (isEmpty(0) || isEmpty(1)) {
+    underflow(slot(0));
+    return false;
+  }
+  unpack80(slot(0), st(0));
+  unpack80(slot(1), st(1));
+  return true;
 }
 
 /** Writes ST(i). */
