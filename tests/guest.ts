@@ -11,6 +11,9 @@ export const PARTOUT = fileURLToPath(new URL('../../bin/partout', import.meta.ur
 /** The prompt of a root shell, at the start of a line. More may follow it: the kernel speaks whenever it likes. */
 const PROMPT = /(?:^|\n)(?:~|\/\S*|\S+@\S+) ?# /;
 
+/** Carriage returns, and what a line editor tells a terminal [ECMA-48, 5.4]. */
+const CONTROL = new RegExp('\\r|\\x1b\\[[?0-9;]*[A-Za-z]', 'g');
+
 export interface GuestImage {
   readonly kernel: string;
   readonly initrd: string;
@@ -114,7 +117,8 @@ export class Guest implements AsyncDisposable {
     const match = await this.expect(/ended:(\d+)\r*\n/, timeoutMs);
     const echoed = this.#console.slice(start, this.#read - match[0].length);
     await this.prompt(timeoutMs);
-    return { output: echoed.slice(echoed.indexOf('\n') + 1).replaceAll('\r', ''), status: Number(match[1]) };
+    const output = echoed.slice(echoed.indexOf('\n') + 1).replaceAll(CONTROL, '');
+    return { output, status: Number(match[1]) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

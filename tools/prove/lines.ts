@@ -24,6 +24,20 @@ export const LINES: readonly ProofLine[] = [
   boots('trixie', '6.12', 'bzimage'),
   boots('trixie', '6.12', 'pvh'),
   {
+    name: 'login',
+    what: 'a Debian user space, as a large initramfs, boots to a login and powers off with status 0',
+    folders: [...GUEST, 'tests/proofs/login.ts'],
+    command: ['dist/tests/proofs/login.js'],
+    deadlineMinutes: 60,
+  },
+  {
+    name: 'programs',
+    what: 'python3, perl, openssl, gzip, awk, sort and gcc give the same output natively and in the guest',
+    folders: [...GUEST, 'tests/initramfs.ts', 'tests/proofs/programs.ts', 'tests/proofs/workload.sh'],
+    command: ['dist/tests/proofs/programs.js'],
+    deadlineMinutes: 120,
+  },
+  {
     name: 'idle',
     what: 'an idle guest uses under 2 % of one core over 60 seconds',
     folders: [...GUEST, 'tests/proofs/idle.ts', 'tests/proofs/host-process.ts'],
