@@ -13,6 +13,7 @@ import { loadKernel } from '../chipset/loaders/kernel.ts';
 import { type PowerEvent, PowerEventKind } from '../chipset/power/events.ts';
 import { SerialConsole } from '../chipset/serial/console.ts';
 import { createEngineMemory, type EngineMemoryHandle, guestMemoryOf } from '../engine/engine-memory.ts';
+import type { ProcessorState } from '../hypervisor/engine-port.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import { Partition } from '../hypervisor/partition.ts';
 import { type PartitionEvent, PartitionEventKind } from '../hypervisor/partition-events.ts';
@@ -134,6 +135,19 @@ export class Machine implements RunnableMachine {
       },
       statistics: this.statistics(),
     };
+  }
+
+  /** The trace of a processor's exits as text, oldest first; empty unless the description asks for it. */
+  traceLines(index: number): string[] {
+    return this.#partition.traceLines(index);
+  }
+
+  /** Architectural state of a processor: pauses the partition, captures, and lets it run again. */
+  async captureProcessor(index: number): Promise<ProcessorState> {
+    await this.#partition.pause();
+    const state = await this.#partition.captureProcessor(index);
+    await this.#partition.resume();
+    return state;
   }
 
   #startThread(index: number): void {
