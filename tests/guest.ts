@@ -12,7 +12,8 @@ export const PARTOUT = fileURLToPath(new URL('../../bin/partout', import.meta.ur
 const PROMPT = /(?:^|\n)(?:~|\/\S*|\S+@\S+) ?# /;
 
 /** Carriage returns, and what a line editor tells a terminal [ECMA-48, 5.4]. */
-const CONTROL = new RegExp('\\r|\\x1b\\[[?0-9;]*[A-Za-z]', 'g');
+const ESCAPE = '\x1b';
+const CONTROL = new RegExp(`\\r|${ESCAPE}\\[[?0-9;]*[A-Za-z]`, 'g');
 
 export interface GuestImage {
   readonly kernel: string;
