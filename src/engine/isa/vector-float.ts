@@ -143,7 +143,7 @@ const CONVERSIONS: Row[] = [
   ['F2 0F E6 /r', 'CVTPD2DQ', 'V,W', 'cvtpd2dq', packed],
 ];
 
-/** Conversions with MMX registers: they enter the MMX state, save CVTPI2PD from memory, which touches no MMX register. */
+/** Conversions with MMX registers, which enter the MMX state; CVTPI2PD from memory touches none and is elsewhere. */
 const MMX_CONVERSIONS: Row[] = [
   ['NP 0F 2A /r', 'CVTPI2PS', 'V,Q', 'cvtpi2ps', double],
   ['66 0F 2A /r r', 'CVTPI2PD', 'V,N', 'cvtdq2pd', double],

@@ -1,8 +1,8 @@
 /**
  * The x87 (SDM volume 2; opcode map D8 … DF in volume 2, A.5.2), handlers in core/float. The operand of a register form
  * is ST(i) = ModRM.rm, which the handler gets as immediate. Of memory forms `M` is stored to and `,M` (no destination)
- * loaded from. Instructions that don't wait for a pending exception have names that begin with FN; FNOP waits, so its name
- * is written with its blank. The aliases that the map leaves empty do what processors since the 80387 do.
+ * loaded from. Instructions that don't wait for a pending exception have names that begin with FN; FNOP waits, so its
+ * name is written with a blank. The aliases that the map leaves empty do what processors since the 80387 do.
  */
 
 import { type Instruction, instructions, type Row } from './instruction.ts';

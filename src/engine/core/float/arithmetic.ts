@@ -6,7 +6,7 @@ import {
   addWide,
   divideWide,
   low,
-  multiplyHigh,
+  multiplyTop,
   multiplyWide,
   remainder,
   shiftRightSticky,
@@ -54,7 +54,7 @@ export function multiplyFinite(r: usize, a: usize, b: usize): void {
   const bl = load<u64>(b, LO);
   let hi: u64;
   if ((al | bl) == 0) hi = multiplyWide(load<u64>(a, HI), load<u64>(b, HI));
-  else hi = multiplyHigh(load<u64>(a, HI), al, load<u64>(b, HI), bl);
+  else hi = multiplyTop(load<u64>(a, HI), al, load<u64>(b, HI), bl);
   let lo = low;
   let exponent = load<i32>(a, EXPONENT) + load<i32>(b, EXPONENT);
   if (hi & TOP) exponent++;
@@ -115,7 +115,7 @@ export function squareRootFinite(r: usize, a: usize): void {
   const exponent = load<i32>(a, EXPONENT);
   const significand = load<u64>(a, HI);
   const odd = <u32>exponent & 1;
-  // The radicand as 128 bits: m × 2^126, so that its root is the significand. Two of its bits a step join the rest.
+  // The radicand as 128 bits is m × 2^126, so that its root is the significand. Two bits a step join the rest.
   let nh = odd ? significand : significand >> 1;
   let nl: u64 = odd ? 0 : significand << 63;
   let root: u64 = 0;

@@ -1,6 +1,6 @@
 // Rounding of unpacked numbers to a format, with the exceptions that it makes: overflow, underflow (tininess detected
-// after rounding, as x86 does) and precision. The environment (mode, masks, flush to zero) is set when an instruction begins;
-// the exceptions add up in `raised`, whose bits are those of MXCSR and FSW alike.
+// after rounding, as x86 does) and precision. The environment (mode, masks, flush to zero) is set when an instruction
+// begins; the exceptions add up in `raised`, whose bits are those of MXCSR and FSW alike.
 
 import { EXPONENT, FINITE, HI, INFINITE, KIND, LO, SIGN, TOP, ZERO } from "./number";
 import { low, shiftRightSticky } from "./wide";
@@ -190,8 +190,8 @@ export function roundToIntegral(a: usize): void {
 export let outOfRange: boolean = false;
 
 /**
- * The number as an integer of `width` bits (16, 32, 64), sign-extended; raises PE when it isn't one. Out of range raises
- * IE instead and gives the integer indefinite.
+ * The number as an integer of `width` bits (16, 32, 64), sign-extended; raises PE when it isn't one. Out of range it
+ * raises IE instead and gives the integer indefinite.
  */
 export function toInteger(a: usize, width: u32): i64 {
   const indefinite: i64 = i64.MIN_VALUE >> (64 - width);

@@ -1,5 +1,5 @@
-// SSE comparisons: CMPccPS/PD/SS/SD, COMIS and UCOMIS (SDM volume 2). Ordinary numbers need no softfloat, whatever MXCSR
-// says: comparing them raises nothing.
+// SSE comparisons: CMPccPS/PD/SS/SD, COMIS and UCOMIS (SDM volume 2). Ordinary numbers need no softfloat, whatever
+// MXCSR says: comparing them raises nothing.
 
 import { CF, PF, ZF } from "../layout";
 import { setArithmeticFlags } from "../flags";

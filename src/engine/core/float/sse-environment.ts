@@ -1,5 +1,5 @@
-// What every SSE arithmetic instruction begins and ends with: MXCSR's rounding, DAZ, FTZ and masks (SDM volume 1, 10.2.3
-// and 11.5), the raising of #XM before the destination changes, and the test that lets ordinary numbers take
+// What every SSE arithmetic instruction begins and ends with: MXCSR's rounding, DAZ, FTZ and masks (SDM volume 1,
+// 10.2.3 and 11.5), the raising of #XM before the destination changes, and the test that lets ordinary numbers take
 // WebAssembly's own arithmetic.
 
 import { CR4, MXCSR } from "../layout";

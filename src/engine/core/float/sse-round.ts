@@ -1,6 +1,6 @@
-// ROUNDPS/PD/SS/SD (SDM volume 2: rounding by the immediate or MXCSR, DE never, PE unless bit 3 of the immediate) and the
-// reciprocal approximations RCP and RSQRT. These are documented to a relative error of 1.5 × 2^-12; here they are the
-// correctly rounded values, with denormals as zeros as in hardware. They raise no exception.
+// ROUNDPS/PD/SS/SD (SDM volume 2: rounding by the immediate or MXCSR, DE never, PE unless bit 3 of the immediate) and
+// the reciprocal approximations RCP and RSQRT. These are documented to a relative error of 1.5 × 2^-12; here they are
+// the correctly rounded values, with denormals as zeros as in hardware. They raise no exception.
 
 import { FINITE, isNaN, kind, pack32, pack64, slot } from "./number";
 import { propagateOne } from "./operations";

@@ -1,5 +1,5 @@
-// SSE3 and SSE4.1 sums across lanes: horizontal and alternating sums and differences, dot products (SDM volume 2). Always
-// in softfloat, lane after lane in the manual's order, as the exceptions of every step add up.
+// SSE3 and SSE4.1 sums across lanes: horizontal and alternating sums and differences, dot products (SDM volume 2).
+// Always in softfloat, lane after lane in the manual's order, as the exceptions of every step add up.
 
 import { slot } from "./number";
 import { ADD, compute32, compute64, enterSse, leaveSse, MULTIPLY, SUBTRACT } from "./sse-environment";

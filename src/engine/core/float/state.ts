@@ -134,8 +134,8 @@ export function fxrstor64(d: usize, s: usize, i: i32): void {
 }
 
 /**
- * XSAVE of the components of `mask` (EAX; ANDed with XCR0 here) into the 576 bytes at `d`, which hold the guest's area as
- * it was: what the mask leaves out stays. `wide` is REX.W.
+ * XSAVE of the components of `mask` (EAX; ANDed with XCR0 here) into the 576 bytes at `d`, which hold the guest's area
+ * as it was: what the mask leaves out stays. `wide` is REX.W.
  */
 export function xsaveImage(d: usize, mask: u32, wide: u32 = 1): void {
   const components = mask & load<u32>(cpu + XCR0) & (X87_COMPONENT | SSE_COMPONENT);

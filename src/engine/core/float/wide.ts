@@ -20,7 +20,7 @@ export function multiplyWide(a: u64, b: u64): u64 {
 }
 
 /** (ah:al) × (bh:bl): returns the top 64 of 256 bits, leaves the next 64 in `low`, with bit 0 set for anything lost. */
-export function multiplyHigh(ah: u64, al: u64, bh: u64, bl: u64): u64 {
+export function multiplyTop(ah: u64, al: u64, bh: u64, bl: u64): u64 {
   let lost = multiplyWide(al, bl);
   let sticky = low;
   let h1 = multiplyWide(ah, bl);

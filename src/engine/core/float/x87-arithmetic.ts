@@ -1,6 +1,6 @@
 // x87 sums, products, quotients and roots in all operand forms (SDM volume 2: FADD FMUL FSUB FSUBR FDIV FDIVR FSQRT).
-// The first half of a name is the instruction, the second its operand: Single, Double (memory floats), Word, Long (memory
-// integers), Top (ST0 with STi), Register (STi with ST0) and Pop (the same, and pop).
+// The first half of a name is the instruction, the second its operand: Single, Double (memory floats), Word, Long
+// (memory integers), Top (ST0 with STi), Register (STi with ST0) and Pop (the same, and pop).
 
 import { st } from "../cpu";
 import { fromInteger, slot, unpack32, unpack64, unpack80 } from "./number";

@@ -28,7 +28,7 @@ import {
   isRefused,
   leaveKeepingC1,
   leaveX87,
-  pop,
+  popRegister,
   setConditions,
   setRegister,
   underflow
@@ -49,7 +49,7 @@ function compareTop(empty: boolean, signalling: boolean, pops: i32): void {
     order = compare(slot(0), slot(1), signalling);
   }
   setConditions(C3 | C2 | C0, orderConditions(order));
-  if (!isRefused()) for (; pops > 0; pops--) pop();
+  if (!isRefused()) for (; pops > 0; pops--) popRegister();
   leaveX87();
 }
 
@@ -69,7 +69,7 @@ function compareToFlags(i: u32, signalling: boolean, pops: i32): void {
     order = compare(slot(0), slot(1), signalling);
   }
   setOrderFlags(order);
-  if (!isRefused()) for (; pops > 0; pops--) pop();
+  if (!isRefused()) for (; pops > 0; pops--) popRegister();
   leaveKeepingC1();
 }
 

@@ -1,10 +1,13 @@
 // The x87's control instructions: words, environment and state (SDM volume 1, 8.1.10 and figures 8-9 … 8-12).
 //
 //            32-bit  16-bit                     32-bit  16-bit
-//   FCW         0      0      FIP offset          12      6     in real-address and virtual-8086 mode FIP and FDP are linear:
-//   FSW         4      2      CS (FOP: 18)        16      8     bits 15..0 at the offset's place, the rest << 12 (with FOP)
-//   tags        8      4      FDP offset          20     10     at the selector's
+//   FCW         0      0      FIP offset          12      6
+//   FSW         4      2      CS (FOP: 18)        16      8
+//   tags        8      4      FDP offset          20     10
 //   registers  28     14      DS                  24     12
+//
+// In real-address and virtual-8086 mode FIP and FDP are linear: bits 15..0 at the offset's place, the rest, shifted
+// left by 12 and with FOP below, at the selector's.
 
 import { CR0, FCS, FCW, FDP, FDS, FIP, FOP, FSW, FTAG, FTOP, RFLAGS, VM } from "../layout";
 import { cpu, st } from "../cpu";

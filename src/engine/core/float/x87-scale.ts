@@ -1,5 +1,5 @@
-// x87 instructions on exponents and remainders (SDM volume 2: FRNDINT FSCALE FXTRACT FPREM FPREM1); all are exact but for
-// rounding to an integer and to denormals.
+// x87 instructions on exponents and remainders (SDM volume 2: FRNDINT FSCALE FXTRACT FPREM FPREM1); all are exact but
+// for rounding to an integer and to denormals.
 
 import { st } from "../cpu";
 import { compareTwice, reduceFinite } from "./arithmetic";
@@ -54,14 +54,15 @@ export function frndint(d: usize, s: usize, i: i32): void {
 }
 
 /** Any exponent beyond this overflows or underflows every number. */
-const SCALE_LIMIT: i64 = 0x10000;
+const SCALE_LIMIT: i32 = 0x10000;
 
 /** The integer part of slot 1, limited. */
 function scaleFactor(b: usize): i32 {
   const exponent = load<i32>(b, EXPONENT);
   if (exponent < 0) return 0;
-  const magnitude = exponent > 16 ? SCALE_LIMIT : min<i64>(<i64>(load<u64>(b, HI) >> <u64>(63 - exponent)), SCALE_LIMIT);
-  return <i32>(load<u32>(b, SIGN) ? -magnitude : magnitude);
+  if (exponent >= 16) return load<u32>(b, SIGN) ? -SCALE_LIMIT : SCALE_LIMIT;
+  const magnitude = <i32>(load<u64>(b, HI) >> <u64>(63 - exponent));
+  return load<u32>(b, SIGN) ? -magnitude : magnitude;
 }
 
 function scale(a: usize, b: usize): void {

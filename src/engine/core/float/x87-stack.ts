@@ -6,9 +6,23 @@
 
 import { FCW, FSW, FTAG, FTOP } from "../layout";
 import { cpu, st } from "../cpu";
-import { pack80, setDefaultNaN, slot, unpack80 } from "./number";
+import { FINITE, HI, kind, pack80, setDefaultNaN, slot, TOP, unpack80 } from "./number";
 import { setNaNRule } from "./operations";
-import { begin, DENORMAL_OPERAND, IE, masked, raised, round, roundedUp, setRaised, setRoundedUp, signal, ZE } from "./rounding";
+import {
+  begin,
+  DENORMAL_OPERAND,
+  IE,
+  masked,
+  PE,
+  raised,
+  round,
+  roundedUp,
+  setRaised,
+  setRoundedUp,
+  signal,
+  UE,
+  ZE
+} from "./rounding";
 
 export const STACK_FAULT: u32 = 0x40;
 const SUMMARY: u32 = 0x8080;
@@ -71,7 +85,7 @@ export function moveTop(by: i32): void {
   store<u32>(cpu + FTOP, (load<u32>(cpu + FTOP) + <u32>by) & 7);
 }
 
-export function pop(): void {
+export function popRegister(): void {
   setTag(0, 0);
   moveTop(1);
 }
@@ -91,6 +105,12 @@ export function underflow(r: usize): void {
   signal(IE | STACK_FAULT);
   setRoundedUp(false);
   setDefaultNaN(r);
+}
+
+/** Rounds a result that counts as inexact, and as underflow when it is denormal, even if no bit is lost. */
+export function roundInexact(a: usize): void {
+  round80(a);
+  if (raised & PE && kind(a) == FINITE && !(load<u64>(a, HI) & TOP)) signal(UE);
 }
 
 /** Takes ST0 and ST1 to slots 0 and 1; false after a stack fault, whose result is in slot 0. */
@@ -115,7 +135,7 @@ export function setRegister(i: u32, a: usize): void {
 export function finish(i: u32, a: usize, pops: i32): void {
   if (!isRefused()) {
     setRegister(i, a);
-    for (; pops > 0; pops--) pop();
+    for (; pops > 0; pops--) popRegister();
   }
   leaveX87();
 }
