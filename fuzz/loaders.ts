@@ -7,6 +7,7 @@ import { loadKernel } from '../src/chipset/loaders/kernel.ts';
 import { extractVmlinux } from '../src/chipset/loaders/vmlinux.ts';
 import { bzImageFile, elf64File, KERNEL_GPA, multibootElf32File, multibootFlatFile }
   from '../src/chipset/testing/kernel-files.ts';
+import { seededNumbers } from '../src/chipset/testing/seeded-numbers.ts';
 import { GuestMemory } from '../src/hypervisor/guest-memory.ts';
 
 const MEMORY_BYTES = 4 * 2 ** 20;
@@ -23,8 +24,9 @@ const SEEDS = [
 export const target = {
   name: 'loaders',
   run(seed: number, iterations: number): void {
-    const next = generator(seed);
-    const memory = new GuestMemory(new SharedArrayBuffer(MEMORY_BYTES), [{ gpa: 0, sizeBytes: MEMORY_BYTES, offset: 0 }]);
+    const next = seededNumbers(seed);
+    const slots = [{ gpa: 0, sizeBytes: MEMORY_BYTES, offset: 0 }];
+    const memory = new GuestMemory(new SharedArrayBuffer(MEMORY_BYTES), slots);
     for (let iteration = 0; iteration < iterations; iteration++) {
       const file = damaged(SEEDS[next(SEEDS.length)] as Uint8Array, next);
       const options = {
@@ -62,15 +64,4 @@ function damaged(seed: Uint8Array, next: (limit: number) => number): Uint8Array 
 function lz4OfZeros(): Uint8Array {
   const block = [0x1f, 0x00, 1, 0, 255, 255, 10, 0x00];
   return Uint8Array.from([0x02, 0x21, 0x4c, 0x18, block.length, 0, 0, 0, ...block, 0, 0, 0, 0]);
-}
-
-/** Numbers below a limit, the same ones for the same seed [Marsaglia, "Xorshift RNGs"]. */
-function generator(seed: number): (limit: number) => number {
-  let state = (seed ^ 0x9e37_79b9) | 1;
-  return (limit) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % limit;
-  };
 }

@@ -6,8 +6,10 @@
 import type { InterruptSink, IoIntercepts } from '../hypervisor/device-port.ts';
 import type { Clock } from '../kit/clock.ts';
 import { DebugExit } from './debug-exit.ts';
+import type { TimedDevice } from './device-timers.ts';
 import { IO_APIC_MMIO_BYTES, IoApic, type IoApicState } from './io-apic/device.ts';
 import { IoBus, type PortRange } from './io-bus.ts';
+import { IntervalTimer, type PitState } from './pit/device.ts';
 import * as platform from './platform.ts';
 import { PM_PORTS, PowerManagement, type PowerState } from './power/device.ts';
 import { PowerEvents } from './power/events.ts';
@@ -31,6 +33,7 @@ export interface ChipsetState {
   readonly serial: SerialState;
   readonly ioApic: IoApicState;
   readonly rtc: RtcState;
+  readonly pit: PitState;
   readonly power: PowerState;
 }
 
@@ -39,7 +42,8 @@ const SERIAL_OFFSET = 0;
 const IO_APIC_OFFSET = after(SERIAL_OFFSET, SerialPort.sharedBytes);
 const RTC_OFFSET = after(IO_APIC_OFFSET, IoApic.sharedBytes);
 const POWER_OFFSET = after(RTC_OFFSET, RealTimeClock.sharedBytes);
-const EVENTS_OFFSET = after(POWER_OFFSET, PowerManagement.sharedBytes);
+const PIT_OFFSET = after(POWER_OFFSET, PowerManagement.sharedBytes);
+const EVENTS_OFFSET = after(PIT_OFFSET, IntervalTimer.sharedBytes);
 const END = after(EVENTS_OFFSET, PowerEvents.sharedBytes);
 
 /** Devices lie in cache lines of their own. */
@@ -53,8 +57,11 @@ export class Chipset {
   readonly serial: SerialPort;
   readonly ioApic: IoApic;
   readonly rtc: RealTimeClock;
+  readonly pit: IntervalTimer;
   readonly power: PowerManagement;
   readonly powerEvents: PowerEvents;
+  /** What `DeviceTimers` should drive on the main thread. */
+  readonly timedDevices: readonly TimedDevice[];
 
   constructor(options: ChipsetOptions) {
     const { shared, sink, clock } = options;
@@ -63,6 +70,8 @@ export class Chipset {
     this.ioApic = ioApic;
     this.serial = new SerialPort({ shared, byteOffset: SERIAL_OFFSET, setLine: line(platform.Gsi.Serial1) });
     this.rtc = new RealTimeClock({ shared, byteOffset: RTC_OFFSET, clock, setLine: line(platform.Gsi.Rtc) });
+    this.pit = new IntervalTimer({ shared, byteOffset: PIT_OFFSET, clock, setLine: line(platform.Gsi.Timer) });
+    this.timedDevices = [this.rtc, this.pit];
     const onRaise = options.onPowerEvent ?? ((): void => {});
     this.powerEvents = new PowerEvents({ shared, byteOffset: EVENTS_OFFSET, onRaise });
     this.power = new PowerManagement({
@@ -72,6 +81,8 @@ export class Chipset {
       { port: platform.SERIAL_1_PORT, count: 8, device: this.serial },
       { port: platform.RTC_PORT, count: 2, device: this.rtc },
       { port: platform.PM1A_EVENT_PORT, count: PM_PORTS, device: this.power },
+      { port: platform.PIT_PORT, count: 4, device: this.pit },
+      { port: platform.SYSTEM_CONTROL_PORT, count: 1, device: this.pit.systemControl },
       { port: platform.RESET_CONTROL_PORT, count: 1, device: this.power.resetControl },
       { port: platform.KEYBOARD_COMMAND_PORT, count: 1, device: this.power.keyboardCommand },
     ];
@@ -91,6 +102,7 @@ export class Chipset {
     this.ioApic.reset();
     this.serial.reset();
     this.rtc.reset();
+    this.pit.reset();
     this.power.reset();
     this.powerEvents.clear();
   }
@@ -99,7 +111,7 @@ export class Chipset {
   saveState(): ChipsetState {
     return {
       version: 1, serial: this.serial.saveState(), ioApic: this.ioApic.saveState(), rtc: this.rtc.saveState(),
-      power: this.power.saveState(),
+      pit: this.pit.saveState(), power: this.power.saveState(),
     };
   }
 
@@ -107,6 +119,7 @@ export class Chipset {
     this.serial.restoreState(state.serial);
     this.ioApic.restoreState(state.ioApic);
     this.rtc.restoreState(state.rtc);
+    this.pit.restoreState(state.pit);
     this.power.restoreState(state.power);
   }
 }

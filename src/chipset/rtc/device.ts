@@ -3,8 +3,7 @@
  * UTC plus an offset that setting the clock changes. The time registers are computed when they are read, so an update
  * is never in progress: register A's UIP bit stays clear.
  *
- * Interrupts (update-ended, alarm, periodic) come from `tick`, which the host calls when `doorbell` rings and then
- * again after as long as it says (`timer.ts`).
+ * Interrupts (update-ended, alarm, periodic) come from `tick`, which `DeviceTimers` calls.
  */
 import type { Clock } from '../../kit/clock.ts';
 import { Doorbell } from '../doorbell.ts';
@@ -99,7 +98,7 @@ export class RealTimeClock implements PortDevice {
     this.#lock.release();
   }
 
-  /** Raises what is due; answers in how many milliseconds to call again, or -1 when nothing is enabled. */
+  /** See `TimedDevice`. */
   tick(): number {
     this.#lock.acquire();
     this.#look();
