@@ -75,14 +75,14 @@ test('the power button raises the SCI once it is enabled, until its status is cl
   power.pressPowerButton();
   assert.equal(line.level, false);
   power.portWrite(ENABLE, 2, 0xffff);
-  assert.equal(power.portRead(ENABLE, 2), 0x500, 'only events that exist');
+  assert.equal(power.portRead(ENABLE, 2), 0x520, 'only events that exist');
   assert.equal(line.level, true);
   assert.equal(power.portRead(STATUS, 2) & 0xffff, 0x100);
   power.portWrite(STATUS, 2, 0x001);
   assert.equal(line.level, true);
   power.portWrite(STATUS, 2, 0x100);
   assert.equal(line.level, false);
-  assert.equal(power.portRead(STATUS, 4), 0x500_0000);
+  assert.equal(power.portRead(STATUS, 4), 0x520_0000);
 });
 
 test('the first power event stands until it is cleared, and wakes who waits', async () => {

@@ -14,9 +14,9 @@ const PM_TIMER_HZ = 3_579_545;
 export const PM_PORTS = 12;
 const TIMER_OFFSET = platform.PM_TIMER_PORT - platform.PM1A_EVENT_PORT;
 const CONTROL_OFFSET = platform.PM1A_CONTROL_PORT - platform.PM1A_EVENT_PORT;
-/** PM1 status and enable bits that exist: power button (8), and the RTC's (10), which nothing sets. */
-const PowerButton = 1 << 8;
-const EVENTS = PowerButton | (1 << 10);
+/** PM1 status and enable bits. Nothing raises the lock's and the clock's, but Linux complains if they do not stick. */
+const Event = { GlobalLock: 1 << 5, PowerButton: 1 << 8, RealTimeClock: 1 << 10 } as const;
+const EVENTS = Event.GlobalLock | Event.PowerButton | Event.RealTimeClock;
 const Control = { SciEnable: 1 << 0, BusMasterReload: 1 << 1, SleepTypeShift: 10, SleepEnable: 1 << 13 } as const;
 /** Bits of PM1a control that a guest can set and read back. */
 const CONTROL_KEPT = Control.BusMasterReload | (7 << Control.SleepTypeShift);
@@ -77,7 +77,7 @@ export class PowerManagement implements PortDevice {
   /** The host presses the power button; a guest that has not enabled the event does not notice. */
   pressPowerButton(): void {
     this.#lock.acquire();
-    this.#words[Word.Status] = this.#word(Word.Status) | PowerButton;
+    this.#words[Word.Status] = this.#word(Word.Status) | Event.PowerButton;
     this.#updateLine();
     this.#lock.release();
   }
