@@ -141,8 +141,8 @@ export function squareRootFinite(r: usize, a: usize): void {
 }
 
 /**
- * a = |a| - |b| × q for q = |a| ÷ |b| truncated, where a's exponent is the greater by `steps` (0 …); or as many steps of
- * it, for an a that is left larger. Returns q's low 64 bits; a keeps its sign and may become KIND ZERO.
+ * a = |a| - |b| × q for q = |a| ÷ |b| truncated, where a's exponent is the greater by `steps` (0 …); or that many
+ * steps of it, for an a that is left larger. Returns q's low 64 bits; a keeps its sign and may become KIND ZERO.
  */
 export function reduceFinite(a: usize, b: usize, steps: i32): u64 {
   const bh = load<u64>(b, HI);

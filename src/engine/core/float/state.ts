@@ -152,8 +152,7 @@ export function xsaveImage(d: usize, mask: u32, wide: u32 = 1): void {
 export function xrstorImage(s: usize, mask: u32, wide: u32 = 1): void {
   const enabled = load<u32>(cpu + XCR0);
   const present = load<u64>(s, XSTATE_BV);
-  let reserved = load<u64>(s, XCOMP_BV) | (present & ~(<u64>enabled));
-  for (let n: usize = 16; n < 64; n += 8) reserved |= load<u64>(s + XSTATE_BV + n);
+  const reserved = load<u64>(s, XCOMP_BV) | load<u64>(s, XCOMP_BV + 8) | (present & ~(<u64>enabled));
   const components = mask & enabled & (X87_COMPONENT | SSE_COMPONENT);
   if (reserved != 0) raiseError(GP, 0);
   if (components & SSE_COMPONENT) checkMxcsr(load<u32>(s, 24));
