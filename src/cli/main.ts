@@ -3,7 +3,7 @@
 import { OperatingError, systemError } from '../kit/errors.ts';
 import { COMMANDS } from './commands.ts';
 import { helpOf, overview } from './help.ts';
-import { say, write } from './output.ts';
+import { flush, say, write } from './output.ts';
 import { parse } from './parse.ts';
 
 const VERSION_OPTIONS = ['--version', '-V'];
@@ -33,8 +33,12 @@ function systemErrorOfFile(thrown: unknown): unknown {
   return path === undefined ? thrown : systemError(`use ${path}`, thrown);
 }
 
+let status: number;
 try {
-  process.exit(await main(process.argv.slice(2)));
+  status = await main(process.argv.slice(2));
 } catch (error) {
-  process.exit(report(error));
+  status = report(error);
 }
+// Pipes take what is written when their reader does, and leaving would drop the rest.
+await Promise.all([flush(process.stdout), flush(process.stderr)]);
+process.exit(status);

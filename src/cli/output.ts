@@ -3,7 +3,11 @@
  * to standard error.
  */
 
+import type { Writable } from 'node:stream';
 import type { Invocation, Option } from './command.ts';
+
+/** How long the last output may take to reach a slow reader. */
+const FLUSH_MS = 2000;
 
 export const JSON_OPTION: Option = { name: 'json', summary: 'print data as JSON' };
 
@@ -21,6 +25,18 @@ export function say(line: string): void {
 export async function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     stream.write(text, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Waits until what was written has left; a reader that takes nothing for so long is given up. */
+export async function flush(stream: Writable): Promise<void> {
+  if (stream.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, FLUSH_MS);
+    stream.write('', () => {
+      clearTimeout(timer);
+      resolve();
+    });
   });
 }
 

@@ -7,14 +7,13 @@
 import type { ReadStream } from 'node:tty';
 import type { Readable, Writable } from 'node:stream';
 import type { RunnableMachine } from '../machine/description.ts';
+import { flush } from './output.ts';
 
 /** Ctrl-], as a terminal sends it. */
 const LEAVE = 0x1d;
 const NEWLINE = 0x0a;
 /** A person types ahead this far while the guest takes nothing; the rest is lost, as with any terminal. */
 const TYPE_AHEAD_BYTES = 65536;
-/** How long the last output may take to reach a slow reader. */
-const FLUSH_MS = 1000;
 
 export interface ConsoleStreams {
   readonly input: Readable;
@@ -80,14 +79,7 @@ export class SerialConsole {
   async close(): Promise<void> {
     this.#input.pause();
     this.#terminal?.setRawMode(false);
-    if (this.#output.destroyed) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, FLUSH_MS);
-      this.#output.write('', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    await flush(this.#output);
   }
 
   #typed(bytes: Uint8Array): void {
