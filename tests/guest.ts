@@ -113,12 +113,13 @@ export class Guest implements AsyncDisposable {
 
   /** Runs a command in the guest's shell; its output and exit status. */
   async run(command: string, timeoutMs: number): Promise<{ output: string; status: number }> {
+    this.type(`echo "be"gun; ${command}; echo "ended:"$?\n`);
+    // What was typed is echoed first, however the terminal breaks it into lines.
+    await this.expect(/begun\r*\n/, timeoutMs);
     const start = this.#read;
-    this.type(`${command}; echo "ended:"$?\n`);
     const match = await this.expect(/ended:(\d+)\r*\n/, timeoutMs);
-    const echoed = this.#console.slice(start, this.#read - match[0].length);
+    const output = this.#console.slice(start, this.#read - match[0].length).replaceAll(CONTROL, '');
     await this.prompt(timeoutMs);
-    const output = echoed.slice(echoed.indexOf('\n') + 1).replaceAll(CONTROL, '');
     return { output, status: Number(match[1]) };
   }
 
