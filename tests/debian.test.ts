@@ -75,7 +75,7 @@ test('a crash ends with status 8, the crash registers and the trace', { skip }, 
   await guest.prompt(BOOT_MS);
   guest.type('echo c > /proc/sysrq-trigger\n');
   assert.equal(await guest.exited, 8, guest.errors);
-  assert.match(guest.errors, /the guest crashed: P0=\S+ P1=\S+ P2=\S+ P3=\S+ P4=\S+\n$/);
+  assert.match(guest.errors, /partout: the guest crashed: P0=\S+ P1=\S+ P2=\S+ P3=\S+ P4=\S+\n$/);
   assert.match(guest.errors, /trace, oldest first:\n( {2}.+\n)+/);
 });
 

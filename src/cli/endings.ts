@@ -10,6 +10,7 @@ export const STATUS = {
 
 export interface Ending {
   readonly status: number;
+  /** What to say, in order. */
   readonly lines: readonly string[];
 }
 
@@ -33,6 +34,7 @@ export function endingOf(end: MachineEnd): Ending {
   }
 }
 
+/** The trace is one thing to say, of many lines. */
 function traceLines(trace: readonly string[]): string[] {
-  return trace.length === 0 ? [] : ['trace, oldest first:', ...trace.map((line) => `  ${line}`)];
+  return trace.length === 0 ? [] : [['trace, oldest first:', ...trace.map((line) => `  ${line}`)].join('\n')];
 }

@@ -17,7 +17,7 @@ export async function writeData(invocation: Invocation, data: unknown, asText: (
   if (text !== '') await write(process.stdout, `${text}\n`);
 }
 
-/** One line for the person who watches. */
+/** Something for the person who watches: a line, or several of which the first says whose they are. */
 export function say(line: string): void {
   process.stderr.write(`partout: ${line}\n`);
 }
