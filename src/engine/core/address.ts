@@ -35,7 +35,7 @@ function slowAddress(u: usize): u64 {
   const offset = effectiveAddress(u);
   if (load<u32>(cpu + MODE) == MODE_64) return offset + load<u64>(cpu + load<u16>(u, SEGMENT_BASE));
   // The operand's size is not known here: its first byte is checked, wider ones at a limit below 4 GiB by the caller's page.
-  return linearAddress(load<u8>(u, SEGMENT), offset, 1, false);
+  return linearAddress(load<u8>(u, SEGMENT), offset, 1, load<u8>(u, ADDRESS) == 4);
 }
 
 /** Linear address of `size` bytes at `offset` of a segment outside 64-bit mode; checks limit, type and presence. */

@@ -111,8 +111,9 @@ function setCr4(value: u64): void {
 }
 
 export function movToControl(u: usize): void {
-  privileged();
   const number: u32 = load<u16>(u, TARGET);
+  checkControlNumber(number);
+  privileged();
   const value = readRegister(load<u16>(u, OPERAND), load<u32>(cpu + MODE) == MODE_64 ? 3 : 2);
   if (number == 0) setCr0(value);
   else if (number == 2) store<u64>(cpu + CR2, value);
@@ -121,22 +122,27 @@ export function movToControl(u: usize): void {
     store<u64>(cpu + CR3, value);
     flushAll();
   } else if (number == 4) setCr4(value);
-  else if (number == 8) {
+  else {
     if (value > 15) raiseError(GP, 0);
     writeCr8(<u32>value);
-  } else raise(UD);
+  }
+}
+
+/** There are CR0, CR2, CR3, CR4 and CR8: #UD for others, before privilege is looked at. */
+function checkControlNumber(number: u32): void {
+  if (number == 1 || (number > 4 && number != 8)) raise(UD);
 }
 
 export function movFromControl(u: usize): void {
-  privileged();
   const number: u32 = load<u16>(u, OPERAND);
+  checkControlNumber(number);
+  privileged();
   let value: u64 = 0;
   if (number == 0) value = load<u64>(cpu + CR0);
   else if (number == 2) value = load<u64>(cpu + CR2);
   else if (number == 3) value = load<u64>(cpu + CR3);
   else if (number == 4) value = load<u64>(cpu + CR4);
-  else if (number == 8) value = <u64>readCr8();
-  else raise(UD);
+  else value = <u64>readCr8();
   writeRegister(load<u16>(u, TARGET), load<u32>(cpu + MODE) == MODE_64 ? 3 : 2, value);
 }
 

@@ -11,7 +11,7 @@ import { cpu } from "./cpu";
 import { configuration, hostOf, translateCode } from "./memory";
 import { BLOCK_RECORDS } from "./blocks";
 import {
-  FLAG_ALIGNED, FLAG_DEFAULT64, FLAG_ENDS, FLAG_LOCK, FLAG_MODRM, FLAG_SIZED, FLAG_NEAR, FLAG_X87,
+  FLAG_ALIGNED, FLAG_DEFAULT64, FLAG_ENDS, FLAG_LOCK, FLAG_MODRM, FLAG_SIZED, FLAG_NEAR, FLAG_WRITES, FLAG_X87,
   KIND_ACCUMULATOR, KIND_CL, KIND_CONTROL, KIND_E, KIND_EB, KIND_G, KIND_GB, KIND_M, KIND_MEMORY_FIRST, KIND_N, KIND_OFFSET, KIND_ONE, KIND_P,
   KIND_Q, KIND_R, KIND_SEGMENT, KIND_U, KIND_V, KIND_W, KIND_Z, KIND_ZB,
   IMMEDIATE_BYTE, IMMEDIATE_BYTE_UNSIGNED, IMMEDIATE_ENTER, IMMEDIATE_FAR, IMMEDIATE_FULL, IMMEDIATE_RELATIVE, IMMEDIATE_RELATIVE_BYTE,
@@ -345,6 +345,7 @@ function decodeOperands(
     inMemory = true;
     decodeOffset(record, segment);
   }
+  if (mode != MODE_64 && inMemory && (flags & FLAG_WRITES) != 0) store<u8>(record, 4, ADDRESS);
   const form = operandSize | (repeat << 2) | (lock ? FORM_LOCK : 0) | ((addressSize - 1) << 5);
   store<u8>(record, <u8>(form | ((flags & FLAG_ALIGNED) != 0 ? FORM_ALIGNED : 0)), FORM);
   decodeImmediate(record, load<u8>(leaf, 6), offset, start);

@@ -37,13 +37,18 @@ export function checkSse(): void {
   if ((load<u64>(cpu + CR0) & CR0_TS) != 0) raise(NM);
 }
 
-/** Before an MMX instruction: checks, then TOP 0 and all tags valid. */
-export function enterMmx(): void {
+/** What an MMX instruction raises before it does anything. */
+export function checkMmx(): void {
   if (load<u32>(cpu + FPU_BLOCKED) != 0) {
     if ((load<u64>(cpu + CR0) & CR0_EM) != 0) raise(UD);
     if ((load<u64>(cpu + CR0) & CR0_TS) != 0) raise(NM);
   }
   checkPending();
+}
+
+/** Before an MMX instruction: checks, then TOP 0 and all tags valid. */
+export function enterMmx(): void {
+  checkMmx();
   store<u32>(cpu + FTOP, 0);
   store<u8>(cpu + FTAG, 0xff);
 }

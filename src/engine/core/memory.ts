@@ -5,12 +5,13 @@
 // code, are not RAM, or lack the dirty bit have no write tag and take the slow path.
 
 import {
-  ADDEND, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, OFFSET, PAGE_NUMBER, SEGMENT, SLOTS, SLOT_COUNT, SS,
+  ADDEND, ADDRESS, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, OFFSET, PAGE_NUMBER, RBP, RSP, SEGMENT, SLOTS, SLOT_COUNT, SS,
   TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_ENTRIES, TLB_SIZE,
 } from "./layout";
 import { cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
 import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, fill, isCanonical } from "./paging";
 import { hasCode, writeToCode } from "./blocks";
+import { ea } from "./address";
 
 // @ts-ignore: decorator
 @external("env", "mmioRead")
@@ -76,8 +77,14 @@ export function dropWriteTags(pageNumber: u32): void {
 /** Raises #GP or #SS for a non-canonical address. */
 function checkCanonical(address: u64): void {
   if (isCanonical(address)) return;
-  const record = load<u32>(cpu + INSTRUCTION);
-  raiseError(record != 0 && load<u8>(record, SEGMENT) == SS ? STACK_FAULT : GP, 0);
+  const record: usize = load<u32>(cpu + INSTRUCTION);
+  raiseError(record != 0 && isStackAccess(record, address) ? STACK_FAULT : GP, 0);
+}
+
+/** A non-canonical address belongs to the stack when it is the operand's and that lies there, or is near the stack pointer. */
+function isStackAccess(record: usize, address: u64): bool {
+  if (load<u8>(record, ADDRESS) != 0 && address - ea(record) < 0x1000) return load<u8>(record, SEGMENT) == SS;
+  return address - load<u64>(cpu + RSP) + 0x100 < 0x200 || address - load<u64>(cpu + RBP) + 0x100 < 0x200;
 }
 
 /** Guest-physical address of an access that stays in its page; fills the TLB. Raises #PF, #GP or #SS. */
@@ -132,8 +139,9 @@ function writePhysical(physical: u64, size: u32, value: u64): void {
 
 function readSlow(address: u64, size: u32): u64 {
   if ((address & 0xfff) + size <= 0x1000) return readPhysical(translate(address, ACCESS_READ), size);
-  const first = translate(address, ACCESS_READ);
   const nextPage = linearNextPage(address);
+  checkCanonical(nextPage);
+  const first = translate(address, ACCESS_READ);
   const second = translate(nextPage, ACCESS_READ);
   let value: u64 = 0;
   const inFirst: u32 = 0x1000 - (<u32>address & 0xfff);
@@ -157,8 +165,10 @@ function writeSlow(address: u64, size: u32, value: u64): void {
     writePhysical(translate(address, ACCESS_WRITE), size, value);
     return;
   }
+  const nextPage = linearNextPage(address);
+  checkCanonical(nextPage);
   const first = translate(address, ACCESS_WRITE);
-  const second = translate(linearNextPage(address), ACCESS_WRITE);
+  const second = translate(nextPage, ACCESS_WRITE);
   const inFirst: u32 = 0x1000 - (<u32>address & 0xfff);
   for (let i: u32 = 0; i < size; i++) {
     writePhysical(i < inFirst ? first + i : second + (i - inFirst), 1, (value >> (i << 3)) & 0xff);
@@ -173,14 +183,19 @@ function readForWriteSlow(address: u64, size: u32): u64 {
 
 /** Raises what a write of `size` (at most 4096) bytes would raise. */
 export function probeWrite(address: u64, size: u32): void {
-  translate(address, ACCESS_WRITE);
-  if ((address & 0xfff) + size > 0x1000) translate(linearNextPage(address), ACCESS_WRITE);
+  probe(address, size, ACCESS_WRITE);
 }
 
 /** Raises what a read of `size` bytes would raise. */
 export function probeRead(address: u64, size: u32): void {
-  translate(address, ACCESS_READ);
-  if ((address & 0xfff) + size > 0x1000) translate(linearNextPage(address), ACCESS_READ);
+  probe(address, size, ACCESS_READ);
+}
+
+function probe(address: u64, size: u32, access: u32): void {
+  const crosses = (address & 0xfff) + size > 0x1000;
+  if (crosses) checkCanonical(linearNextPage(address));
+  translate(address, access);
+  if (crosses) translate(linearNextPage(address), access);
 }
 
 // Hot path from here on.

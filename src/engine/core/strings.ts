@@ -235,20 +235,21 @@ function maskedStore(u: usize, length: u32): void {
   const source = cpu + load<u16>(u, TARGET);
   const selector = cpu + load<u16>(u, OPERAND);
   const to = linearAddress(load<u8>(u, SEGMENT), load<u64>(cpu + RDI) & mask, length, true);
-  let any: u32 = 0;
-  for (let i: u32 = 0; i < length; i++) any |= load<u8>(selector + i);
-  if ((any & 0x80) == 0) return;
-  probeWrite(to, length);
+  // Only bytes that are selected can fault.
+  for (let i: u32 = 0; i < length; i++) {
+    if ((load<u8>(selector + i) & 0x80) != 0) probeWrite(to + i, 1);
+  }
   for (let i: u32 = 0; i < length; i++) {
     if ((load<u8>(selector + i) & 0x80) != 0) writeMemory(to + i, 0, <u64>load<u8>(source + i));
   }
 }
 
-import { checkSse, enterMmx } from "./fpu-state";
+import { checkMmx, checkSse, enterMmx } from "./fpu-state";
 
 export function maskmovq(u: usize): void {
-  enterMmx();
+  checkMmx();
   maskedStore(u, 8);
+  enterMmx();
 }
 
 export function maskmovdqu(u: usize): void {

@@ -14,7 +14,13 @@ import type { Instruction } from './instruction.ts';
 export const SELECT = { PREFIX: 1, MODE: 2, W: 3, REG: 4, RM: 5, MOD: 6, SMALL: 7 } as const;
 const CHOICES: Record<number, number> = { 1: 4, 2: 2, 3: 2, 4: 8, 5: 8, 6: 2, 7: 2 };
 
-export const FLAG = { SIZED: 1, DEFAULT64: 2, LOCK: 4, ENDS: 8, ALIGNED: 16, MODRM: 32, NEAR: 64, X87: 128 } as const;
+export const FLAG = { SIZED: 1, DEFAULT64: 2, LOCK: 4, ENDS: 8, ALIGNED: 16, MODRM: 32, NEAR: 64, X87: 128, WRITES: 256 } as const;
+
+/** Instructions whose first operand is only read. */
+const READ_ONLY: ReadonlySet<string> = new Set([
+  'CMP', 'TEST', 'BT', 'NOP', 'PREFETCH', 'PREFETCHW', 'UD0', 'UD1', 'PUSH', 'JMP', 'CALL', 'JMP FAR', 'CALL FAR', 'MUL', 'IMUL',
+  'DIV', 'IDIV', 'LTR', 'LLDT', 'VERR', 'VERW', 'LMSW', 'LGDT', 'LIDT', 'INVLPG', 'CLFLUSH', 'XRSTOR', 'FXRSTOR',
+]);
 
 const KIND_NAMES = ['NONE', 'E', 'EB', 'G', 'GB', 'M', 'Z', 'ZB', 'ACCUMULATOR', 'CL', 'ONE', 'SEGMENT', 'CONTROL', 'R', 'V', 'W', 'U',
   'P', 'Q', 'N', 'OFFSET', 'MEMORY_FIRST'] as const;
@@ -172,6 +178,7 @@ function flagsOf(row: Instruction, encoding: Encoding, operations: Operations): 
   if (encoding.modrm) flags |= FLAG.MODRM;
   if (row.class === 'integer' && BRANCHES.test(row.op)) flags |= FLAG.NEAR;
   if (row.class === 'x87') flags |= FLAG.X87;
+  if (/^[EMWQO]/.test(row.operands) && !READ_ONLY.has(row.name)) flags |= FLAG.WRITES;
   return flags;
 }
 

@@ -13,7 +13,7 @@ import {
 } from './interpreter-text.ts';
 import { INSTRUCTION_ROWS } from './rows.ts';
 import { OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE } from '../core/layout.ts';
-import { handlersText, systemHandlers, usesVectorHandler, vectorCase, vectorHandlers } from './handlers.ts';
+import { checksByCase, handlersText, systemHandlers, usesVectorHandler, vectorCase, vectorHandlers } from './handlers.ts';
 
 const GENERATED_NOTE = '// Generated from the instruction rows in src/engine/isa by generate.ts.\n';
 
@@ -48,8 +48,8 @@ function interpreterText(numbers: OperationNumbers): string {
 }
 
 const INTERPRETER_HEAD = `
-import { ADDRESS, BUDGET, BYTES, CODE_BASE, COUNT, DESTINATION, DISPLACEMENT, EXIT_REQUEST, FLAGS_AUX, FLAGS_RESULT, FORM,
-  FORM_ALIGNED, HANDLER, IMMEDIATE, INSTRUCTION, LENGTH, LINK, OFFSET, OP, OPERAND, RDX, RECORD_SIZE, RIP, SOURCE, TARGET } from "../layout";
+import { ADDRESS, BUDGET, BYTES, CODE_BASE, COUNT, DESTINATION, DISPLACEMENT, EXIT_REQUEST, FCW, FLAGS_AUX, FLAGS_RESULT, FORM,
+  FORM_ALIGNED, FPU_BLOCKED, FSW, HANDLER, IMMEDIATE, INSTRUCTION, LENGTH, LINK, OFFSET, OP, OPERAND, RDX, RECORD_SIZE, RIP, SOURCE, TARGET } from "../layout";
 import { cpu, GP, raise, raiseError, UD } from "../cpu";
 import { carry, overflow, parity, sign, zero } from "../flags";
 import { ea, effectiveAddress } from "../address";
@@ -59,7 +59,8 @@ import { probeWrite, read16, read32, read64, read8, readBytes, readForWrite16, r
   write16, write32, write64, write8, writeBytes } from "../memory";
 import { multiplyHighSigned } from "../arithmetic";
 import { crossPage, dispatch, link } from "../dispatch";
-import { checkAligned, system, vector } from "./handlers";
+import { takeWithheld } from "../float/x87-stack";
+import { checkAligned, system, vector, vectorChecks } from "./handlers";
 
 /** Runs records from \`u\` until something stops the processor; STOP says what. */
 export function interpret(first: usize): void {
@@ -103,6 +104,7 @@ export function interpret(first: usize): void {
       case 9: { // VECTOR_LOAD
         const address = ea(u);
         if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
+        if (load<u32>(c + FPU_BLOCKED) != 0 || (load<u16>(c + FSW) & 0x80) != 0) vectorChecks(u);
         readBytes(address, c + SOURCE, load<u16>(u, BYTES));
         vector(u, c + load<u16>(u, TARGET), c + SOURCE); break;
       }
@@ -110,8 +112,14 @@ export function interpret(first: usize): void {
         const address = ea(u);
         if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
         const bytes = <u32>load<u16>(u, BYTES);
-        probeWrite(address, bytes);
+        // A store that faults leaves the x87's control, status, top and tags; one that is withheld does not fault.
+        const before = v128.load(c + FCW);
         vector(u, c + DESTINATION, c + load<u16>(u, OPERAND));
+        if (takeWithheld()) break;
+        const after = v128.load(c + FCW);
+        v128.store(c + FCW, before);
+        probeWrite(address, bytes);
+        v128.store(c + FCW, after);
         writeBytes(address, c + DESTINATION, bytes); break;
       }
 `;
@@ -160,7 +168,7 @@ function generate(root: string): void {
   const core = join(root, 'src/engine/core/generated');
   writeWhenChanged(join(core, 'decoder-constants.ts'), constantsText(unconditional));
   writeWhenChanged(join(core, 'interpret.ts'), interpreterText(numbers));
-  writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE + handlersText(join(root, 'src/engine/core'), vectors, systems));
+  writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE + handlersText(join(root, 'src/engine/core'), vectors, systems, checksByCase(INSTRUCTION_ROWS)));
   writeWhenChanged(join(root, 'dist/src/engine/decoder-tables.bin'), buildDecoderTables(INSTRUCTION_ROWS, operationsOf));
 }
 

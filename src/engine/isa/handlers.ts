@@ -17,17 +17,36 @@ export function usesVectorHandler(row: Instruction): boolean {
  * An operation `a|b` names two handlers, for 16-bit and for larger operand sizes.
  */
 export function vectorCase(row: Instruction): string {
+  return `${checksOf(row).join(' ')} ${callOf(row)}`;
+}
+
+function touchesMmx(row: Instruction): boolean {
+  return row.class === 'mmx' || /(^|,)[PQN]/.test(row.operands);
+}
+
+/** What the handler's call is preceded by: it raises #UD, #NM or #MF, and enters the MMX state. */
+function checksOf(row: Instruction): string[] {
+  const checks: string[] = [];
+  if (row.class === 'sse' || (row.class === 'mmx' && /(^|,)[VUW]/.test(row.operands))) checks.push('if (blocked & 4) checkSse();');
+  if (touchesMmx(row)) checks.push('enterMmx();');
+  if (row.class === 'x87') checks.push('if (blocked & 1) checkX87();');
+  if (row.class === 'x87' && !row.name.startsWith('FN')) checks.push('checkPending();');
+  return checks;
+}
+
+/** The same checks without entering the MMX state, by the body of the case. */
+export function checksByCase(rows: readonly Instruction[]): Map<string, string> {
+  return new Map(rows.filter(usesVectorHandler).map((row) =>
+    [vectorCase(row), checksOf(row).join(' ').replace('enterMmx', 'checkMmx')]));
+}
+
+function callOf(row: Instruction): string {
   const [narrow, wide] = row.op.split('|') as [string, string | undefined];
   const call = wide === undefined
     ? `${narrow}(d, s, i);`
     : `if ((load<u8>(u, FORM) & 3) == 1) ${narrow}(d, s, i); else ${wide}(d, s, i);`;
-  const touchesMmx = row.class === 'mmx' || /(^|,)[PQN]/.test(row.operands);
-  const checks: string[] = [];
-  if (row.class === 'sse' || (row.class === 'mmx' && /(^|,)[VUW]/.test(row.operands))) checks.push('if (blocked & 4) checkSse();');
-  if (touchesMmx) checks.push('enterMmx();');
-  if (row.class === 'x87') checks.push(row.name.startsWith('FN') ? 'if (blocked & 1) checkX87();' : 'if (blocked & 1) checkX87(); checkPending();');
-  const finish = touchesMmx && /^[PQN]/.test(row.operands) ? ' leaveMmx(d);' : '';
-  return `${checks.join(' ')} ${call}${finish}`;
+  const finish = touchesMmx(row) && /^[PQN]/.test(row.operands) ? ' leaveMmx(d);' : '';
+  return `${call}${finish}`;
 }
 
 /** Cases of the vector dispatch, by number. */
@@ -59,7 +78,8 @@ function exportsOf(core: string): Map<string, string> {
 }
 
 /** The source text of generated/handlers.ts. */
-export function handlersText(core: string, vectors: readonly string[], systems: readonly string[]): string {
+export function handlersText(core: string, vectors: readonly string[], systems: readonly string[],
+  checks: ReadonlyMap<string, string>): string {
   const where = exportsOf(core);
   const names = new Set<string>();
   const use = (name: string): string => {
@@ -72,6 +92,12 @@ export function handlersText(core: string, vectors: readonly string[], systems: 
     return `    case ${n}: { ${body} break; }`;
   });
   const systemCases = systems.map((op, n) => `    case ${n}: { ${use(op)}(u); break; }`);
+  const casesByCheck = new Map<string, string[]>();
+  for (const [n, body] of vectors.entries()) {
+    const check = checks.get(body) ?? '';
+    casesByCheck.set(check, [...(casesByCheck.get(check) ?? []), `    case ${n}:`]);
+  }
+  const checkCases = [...casesByCheck].map(([check, labels]) => `${labels.join('\n')}\n      { ${check} break; }`);
   const byFile = new Map<string, string[]>();
   for (const name of names) {
     const file = where.get(name) as string;
@@ -81,7 +107,7 @@ export function handlersText(core: string, vectors: readonly string[], systems: 
   return `
 import { FORM, FPU_BLOCKED, HANDLER, IMMEDIATE } from "../layout";
 import { cpu, GP, raise, raiseError, UD } from "../cpu";
-import { checkPending, checkSse, checkX87, enterMmx, leaveMmx } from "../fpu-state";
+import { checkMmx, checkPending, checkSse, checkX87, enterMmx, leaveMmx } from "../fpu-state";
 ${imports.join('\n')}
 
 /** 16-byte operands of most SSE instructions must be aligned. */
@@ -92,6 +118,15 @@ export function checkAligned(address: u64): void {
 export function system(u: usize): void {
   switch (<u32>load<u16>(u, HANDLER)) {
 ${systemCases.join('\n')}
+    default: { raise(UD); }
+  }
+}
+
+/** What \`vector\` would raise before it does anything; the operand in memory is not touched until then. */
+export function vectorChecks(u: usize): void {
+  const blocked = load<u32>(cpu + FPU_BLOCKED);
+  switch (<u32>load<u16>(u, HANDLER)) {
+${checkCases.join('\n')}
     default: { raise(UD); }
   }
 }

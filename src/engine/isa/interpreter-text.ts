@@ -105,7 +105,7 @@ function operandsText(semantic: Semantic, form: string, size: Size): string[] {
   }
   const source = { rr: 'reg', mr: 'reg', rm: 'mem', ri: 'imm', mi: 'imm', rri: 'reg', rmi: 'mem' }[form];
   const inner = new TextEmitter(size, (value) =>
-    destinationInMemory ? `write${size}(address, ${value});` : writeRegister('TARGET', size, value));
+    destinationInMemory ? `write${size}(address, ${value});` : writeRegister('TARGET', size, value), !destinationInMemory);
   if (source === 'reg') head.push(`const b: u64 = ${readRegister('OPERAND', sourceSize)};`);
   else if (source === 'mem') head.push(`const b: u64 = read${sourceSize}(address);`);
   else if (source === 'imm') head.push(`const b: u64 = ${inner.unsigned('load<u64>(u, IMMEDIATE)', size)};`);

@@ -50,6 +50,8 @@ export interface Emitter<V> {
   setCarry(carry: V): void;
   /** Does `body` only when `condition` is not 0. */
   when(condition: V, body: () => void): void;
+  /** Does `body` unless `count` is 0; then the destination stays `value`, whose upper half a 32-bit register loses. */
+  whenShifted(count: V, value: V, body: () => void): void;
   /** Writes the destination. */
   write(value: V): void;
 }
@@ -105,7 +107,7 @@ function shift(body: <V>(e: Emitter<V>, size: Size, value: V, count: V) => void)
     form: 'shift',
     emit(e, size, value, source) {
       const count = e.let(e.and(source, e.constant(size === 64 ? 63 : 31)));
-      e.when(count, () => body(e, size, value, count));
+      e.whenShifted(count, value, () => body(e, size, value, count));
     },
   };
 }
@@ -115,7 +117,7 @@ function rotate(left: boolean): Semantic {
     form: 'shift',
     emit(e, size, value, source) {
       const masked = e.let(e.and(source, e.constant(size === 64 ? 63 : 31)));
-      e.when(masked, () => {
+      e.whenShifted(masked, value, () => {
         const count = e.let(e.and(masked, e.constant(size - 1)));
         const back = e.let(e.and(e.sub(e.constant(size), count), e.constant(size - 1)));
         const leftBy = left ? count : back;
@@ -143,7 +145,7 @@ function rotateThroughCarry(left: boolean): Semantic {
     emit(e, size, value, source) {
       const masked = e.let(e.and(source, e.constant(size === 64 ? 63 : 31)));
       const count = size >= 32 ? masked : e.let(modulo(e, masked, size + 1));
-      e.when(count, () => {
+      e.whenShifted(count, value, () => {
         const one = e.constant(1);
         const carryIn = e.let(e.flag('carry'));
         // The bits that come in from the other end pass the carry's place: shift by one less, then by one.

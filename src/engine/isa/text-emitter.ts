@@ -9,11 +9,13 @@ export class TextEmitter implements Emitter<string> {
   #names = 0;
   readonly #size: Size;
   readonly #write: (value: string) => string;
+  readonly #inRegister: boolean;
 
-  /** `write` says how a value gets into the destination. */
-  constructor(size: Size, write: (value: string) => string) {
+  /** `write` says how a value gets into the destination, `inRegister` that it is one. */
+  constructor(size: Size, write: (value: string) => string, inRegister: boolean) {
     this.#size = size;
     this.#write = write;
+    this.#inRegister = inRegister;
   }
 
   constant(value: number): string {
@@ -81,6 +83,10 @@ export class TextEmitter implements Emitter<string> {
     this.lines.push(`if (${condition} != 0) {`);
     body();
     this.lines.push('}');
+  }
+  whenShifted(count: string, value: string, body: () => void): void {
+    this.when(count, body);
+    if (this.#inRegister && this.#size === 32) this.lines.push(`else ${this.#write(value)}`);
   }
   write(value: string): void { this.lines.push(this.#write(value)); }
 
