@@ -56,8 +56,8 @@ export function prepareRegisters(sample: Sample): void {
   if (sample.is('LOOP', 'LOOPE', 'LOOPNE', 'JCXZ') && random.once(2)) record.setGpr(RCX, BigInt(random.below(3)));
   if (sample.is('DIV', 'IDIV')) prepareDivide(sample);
   if (sample.is('XSAVE', 'XRSTOR', 'XGETBV')) {
-    record.setGpr(RDX, 0n);
-    record.setGpr(RAX, BigInt(random.below(4)));
+    sample.fix(RDX, 0n);
+    sample.fix(RAX, BigInt(random.below(4)));
     if (sample.is('XGETBV')) record.setGpr(RCX, BigInt(random.between(2, 9)));
   }
   if (sample.is('PCMPESTRI', 'PCMPESTRM')) {

@@ -9,6 +9,7 @@ import { BYTES, GPR, type SampleRecord } from './record.ts';
 const CF = 0x1;
 const AF = 0x10;
 const OF = 0x800;
+const SZP = 0xc4;
 const ALL = 0x8d5;
 
 /** What not to compare. */
@@ -22,6 +23,10 @@ export interface Undefined {
   readonly segmentBases: boolean;
   /** Bytes of the memory operand that are not compared: from, to. */
   readonly memory: readonly (readonly [number, number])[];
+  /** Bytes from this distance to the stack pointer up to that one that are not compared. */
+  readonly stack: readonly [number, number] | undefined;
+  /** A fault may be reported anywhere in the operand: microcode looks at its parts in an order of its own. */
+  readonly faultAnywhere: boolean;
   /** Difference allowed between floating-point results, relative to the result: see tolerance.ts. */
   readonly tolerance: number;
 }
@@ -41,13 +46,17 @@ function imageMemory(form: Form, before: SampleRecord): Undefined['memory'] {
 
 const SHIFTS: Readonly<Record<string, true>> = { SHL: true, SHR: true, SAR: true, SHLD: true, SHRD: true };
 const ROTATES: Readonly<Record<string, true>> = { ROL: true, ROR: true, RCL: true, RCR: true };
+/** Of decimal adjustments [SDM vol. 2]. */
+const UNDEFINED_FLAGS: Readonly<Record<string, number>> = {
+  AAA: OF | SZP, AAS: OF | SZP, DAA: OF, DAS: OF, AAM: OF | AF | CF, AAD: OF | AF | CF,
+};
 const X87_ESTIMATES = /^(FSIN|FCOS|FSINCOS|FPTAN|FPATAN|F2XM1|FYL2X|FYL2XP1)$/;
 /** x87 instructions that define C0, C2 and C3; the others leave them undefined [SDM vol. 1, 8.1.3]. */
 const X87_CONDITIONS = /^(FU?COM|FICOM|FTST|FXAM|FPREM|FLDENV|FRSTOR|FN?INIT|FN?CLEX|FNOP|FNST|FST)/;
 
 export function undefinedIn(form: Form, before: SampleRecord): Undefined {
   const { row } = form;
-  let flags = row.undefinedFlags ?? 0;
+  let flags = row.undefinedFlags ?? UNDEFINED_FLAGS[row.name] ?? 0;
   let registers: number[] = [];
   if (SHIFTS[row.name] || ROTATES[row.name]) flags = shiftFlags(form, before);
   if (row.name === 'SHLD' || row.name === 'SHRD') {
@@ -62,8 +71,18 @@ export function undefinedIn(form: Form, before: SampleRecord): Undefined {
     flags, registers, status: x87 ? 0x4500 : 0,
     segmentBases: /^(POP|L)(\s?[FG]S)$/.test(row.name) || form.operands[0]?.letter === 'S',
     memory: /^SH[LR]D$/.test(row.name) && (flags & ALL) === ALL ? [[0, 2]] : imageMemory(form, before),
+    stack: undefinedStack(form, before), faultAnywhere: /^(FX|X)(SAVE|RSTOR)$|^F(NSAVE|RSTOR|NSTENV|LDENV)$/.test(row.name),
     tolerance: X87_ESTIMATES.test(row.name) ? 2 ** -60 : /^R(CP|SQRT)(PS|SS)$/.test(row.name) ? 1.5 * 2 ** -11 : 0,
   };
+}
+
+/**
+ * PUSH of a segment register may write two of its four bytes only; and CALL to an address that is not canonical may push
+ * before it faults.
+ */
+function undefinedStack({ row }: Form, before: SampleRecord): Undefined['stack'] {
+  if (/^PUSH [A-Z]S$/.test(row.name) && before.selector('cs') === 0x23 && !prefixesOf(before).operandPrefix) return [-2, 0];
+  return row.name === 'CALL' && before.selector('cs') === 0x33 ? [-8, 0] : undefined;
 }
 
 interface Shift {
