@@ -2,9 +2,10 @@
  * The control buffer with its typed views: what every part of the microkernel is constructed with, on any thread. The
  * layout, and who may change what, is in partition-layout.ts.
  */
+import { connectionOffset, doorbellOffset, POSTED_RING_OFFSET, queueOffset, signalsOffset } from './messaging-layout.ts';
 import {
-  CONTROL_MAGIC, controlBufferSize, MAILBOX_OFFSET, MAILBOX_SIZE, MAX_PROCESSORS, PARTITION_REGISTERS_OFFSET,
-  PartitionControl, PROCESSOR_STRIDE, PROCESSORS_OFFSET, VP_REGISTERS_OFFSET,
+  CONTROL_MAGIC, controlBufferSize, MAILBOX_OFFSET, MAILBOX_SIZE, MAX_PROCESSORS, messagingOffset,
+  PARTITION_REGISTERS_OFFSET, PartitionControl, PROCESSOR_STRIDE, PROCESSORS_OFFSET, VP_REGISTERS_OFFSET,
 } from './partition-layout.ts';
 
 export class ControlBuffer {
@@ -14,6 +15,7 @@ export class ControlBuffer {
   readonly view: DataView<SharedArrayBuffer>;
   readonly processorCount: number;
   readonly traceEntries: number;
+  readonly #messaging: number;
 
   /** Views of a buffer that `create` made, on this thread. */
   constructor(buffer: SharedArrayBuffer) {
@@ -26,6 +28,7 @@ export class ControlBuffer {
     }
     this.processorCount = PartitionControl.processorCount.get(this.view, 0);
     this.traceEntries = PartitionControl.traceEntries.get(this.view, 0);
+    this.#messaging = messagingOffset(this.processorCount, this.traceEntries);
   }
 
   /** A zeroed control buffer; `traceEntries` is the length of each processor's trace ring, 0 or a power of two. */
@@ -59,6 +62,31 @@ export class ControlBuffer {
   /** Byte offset of processor `index`'s VpRegisters. */
   vpRegistersOffset(index: number): number {
     return PROCESSORS_OFFSET + index * PROCESSOR_STRIDE + VP_REGISTERS_OFFSET;
+  }
+
+  /** Index into `words` of a doorbell. */
+  doorbellWord(doorbell: number): number {
+    return (this.#messaging + doorbellOffset(doorbell)) >> 2;
+  }
+
+  /** Index into `words` of the first word of the signals for a doorbell. */
+  signalsWord(doorbell: number): number {
+    return (this.#messaging + signalsOffset(doorbell)) >> 2;
+  }
+
+  /** Index into `words` of what connection `id` leads to. */
+  connectionWord(id: number): number {
+    return (this.#messaging + connectionOffset(id)) >> 2;
+  }
+
+  /** Byte offset of the ring of messages from the guest. */
+  get postedOffset(): number {
+    return this.#messaging + POSTED_RING_OFFSET;
+  }
+
+  /** Byte offset of the queue of messages to SINT `sint` of processor `index`. */
+  queueOffset(index: number, sint: number): number {
+    return this.#messaging + queueOffset(index, sint);
   }
 
   mailbox(index: number): Uint8Array<SharedArrayBuffer> {

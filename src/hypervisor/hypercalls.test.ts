@@ -35,7 +35,7 @@ function call(fixture: Fixture, control: bigint, rdx = 0n, r8 = 0n): [number, nu
 
 test('a code that nobody implements is answered with status 2', () => {
   const fixture = makeFixture();
-  assert.deepEqual(call(fixture, 0x5cn, 0x1000n), [HvStatus.InvalidHypercallCode, 0]);
+  assert.deepEqual(call(fixture, 0x5bn, 0x1000n), [HvStatus.InvalidHypercallCode, 0]);
 });
 
 test('fast input comes out of RDX and R8', () => {

@@ -125,7 +125,10 @@ export class HypervMsrs {
         if ((low & ~0xff) !== 0 || high !== 0) return false;
         this.#apic.taskPriority = low;
         return true;
-      case HvMsr.HV_X64_MSR_EOM: this.#timers.retryMessages(); return true;
+      case HvMsr.HV_X64_MSR_EOM:
+        this.#timers.retryMessages();
+        this.#synic.deliverQueued();
+        return true;
       case HvMsr.HV_X64_MSR_RESET:
         if ((low & 1) !== 0) this.#reset();
         return true;

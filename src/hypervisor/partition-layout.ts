@@ -10,12 +10,14 @@
  *               +0x0080  VpRegisters    local APIC, SynIC, timers, MSRs; saved
  *               +0x1000  mailbox        MAILBOX_SIZE bytes: the engine's state on its way in or out
  *     then    trace rings           one a processor, `traceEntries` × TRACE_ENTRY_SIZE
+ *     then    messaging             doorbells, connections and message queues: messaging-layout.ts; queues are saved
  *
  * Who guards what is said at each field: "atomic" fields are changed with `Atomics` by any thread; "lock" fields under
  * the partition lock; "own" fields only by the processor's own thread, or by the owner while that thread is paused or
  * not started; "owner" fields only by the partition's owner, while every processor is paused.
  */
 import { bytes, struct, u32, type Codec } from '../wire/struct.ts';
+import { messagingSize } from './messaging-layout.ts';
 
 /** A 64-bit value as a bigint, for saving and restoring; running code reads its two words at `offset` and the next. */
 const u64: Codec<bigint> = {
@@ -75,7 +77,8 @@ export const VpControl = struct('vp_control', 128, {
   running: u32, // atomic: 1 while the engine executes guest code
   progress: u32, // atomic: goes up with every return of the engine, for the watchdog
   mailboxLength: u32, // owner before a request, own before its answer
-  spare: bytes(100),
+  queuedSints: u32, // atomic: bit n = messages for SINT n may wait; senders set, own clears
+  spare: bytes(96),
 });
 
 export const VpRegisters = struct('vp_registers', 1280, {
@@ -149,6 +152,11 @@ export function traceOffset(index: number, processorCount: number, traceEntries:
   return PROCESSORS_OFFSET + processorCount * PROCESSOR_STRIDE + index * traceEntries * TRACE_ENTRY_SIZE;
 }
 
+/** Byte offset of the messaging area, in a cache line of its own. */
+export function messagingOffset(processorCount: number, traceEntries: number): number {
+  return Math.ceil(traceOffset(processorCount, processorCount, traceEntries) / 64) * 64;
+}
+
 export function controlBufferSize(processorCount: number, traceEntries: number): number {
-  return traceOffset(processorCount, processorCount, traceEntries);
+  return messagingOffset(processorCount, traceEntries) + messagingSize(processorCount);
 }

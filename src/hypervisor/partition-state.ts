@@ -6,6 +6,8 @@
 import type { Of } from '../wire/struct.ts';
 import type { ControlBuffer } from './control-buffer.ts';
 import type { ProcessorState } from './engine-port.ts';
+import type { Message } from './message-ring.ts';
+import { readMessages, writeMessages } from './message-state.ts';
 import { PARTITION_REGISTERS_OFFSET, PartitionRegisters, VpRegisters } from './partition-layout.ts';
 
 export const PARTITION_STATE_VERSION = 1;
@@ -16,17 +18,27 @@ export interface PartitionState {
   readonly timeNs: number;
   readonly partition: Of<typeof PartitionRegisters>;
   readonly processors: readonly { readonly registers: Of<typeof VpRegisters>; readonly engine: ProcessorState }[];
+  readonly messages: MessageState;
+}
+
+/** Messages on their way when the partition was paused. */
+export interface MessageState {
+  /** From the guest, not yet taken by their port. */
+  readonly posted: readonly Message[];
+  /** To the guest, waiting for their slot. */
+  readonly queued: readonly { readonly processor: number; readonly sint: number; readonly messages: readonly Message[] }[];
 }
 
 /** The values of the control buffer. Every processor is paused. */
 export function readControlState(control: ControlBuffer): {
-  partition: Of<typeof PartitionRegisters>; processors: Of<typeof VpRegisters>[];
+  partition: Of<typeof PartitionRegisters>; processors: Of<typeof VpRegisters>[]; messages: MessageState;
 } {
   const processors: Of<typeof VpRegisters>[] = [];
   for (let i = 0; i < control.processorCount; i++) {
     processors.push(VpRegisters.decode(control.view, control.vpRegistersOffset(i)));
   }
-  return { partition: PartitionRegisters.decode(control.view, PARTITION_REGISTERS_OFFSET), processors };
+  const partition = PartitionRegisters.decode(control.view, PARTITION_REGISTERS_OFFSET);
+  return { partition, processors, messages: readMessages(control) };
 }
 
 /**
@@ -47,4 +59,5 @@ export function writeControlState(control: ControlBuffer, state: PartitionState)
     const { registers } = state.processors[i] as PartitionState['processors'][number];
     VpRegisters.encode(control.view, control.vpRegistersOffset(i), registers);
   }
+  writeMessages(control, state.messages);
 }

@@ -177,12 +177,13 @@ export class Partition {
   saveState(): Promise<PartitionState> {
     return this.#exclusive(async () => {
       this.#expect('save', 'paused');
-      const { partition, processors } = readControlState(this.#control);
+      const { partition, processors, messages } = readControlState(this.#control);
       const saved: PartitionState['processors'][number][] = [];
       for (let i = 0; i < processors.length; i++) {
         saved.push({ registers: processors[i] as (typeof processors)[number], engine: await this.#capture(i) });
       }
-      return { version: PARTITION_STATE_VERSION, timeNs: this.time.nowNs(), partition, processors: saved };
+      const timeNs = this.time.nowNs();
+      return { version: PARTITION_STATE_VERSION, timeNs, partition, processors: saved, messages };
     });
   }
 

@@ -6,6 +6,7 @@ import { CrashControlHigh, Sint } from '../protocols/tlfs/msrs.ts';
 import { SINT_COUNT, SYNTHETIC_TIMER_COUNT } from '../protocols/tlfs/synic.ts';
 import type { ControlBuffer } from './control-buffer.ts';
 import { APIC_DEFAULT_ADDRESS, ApicBase, LVT_MASKED } from './local-apic-layout.ts';
+import { writeMessages } from './message-state.ts';
 import {
   NEVER_NS, PARTITION_REGISTERS_OFFSET, PartitionRegisters, VpActivity, VpRegisters,
 } from './partition-layout.ts';
@@ -63,9 +64,10 @@ export function resetProcessor(control: ControlBuffer, index: number): void {
   }
 }
 
-/** The partition's own registers, as after power-on. */
+/** The partition's own registers, as after power-on; no message is on its way. */
 export function resetPartition(control: ControlBuffer): void {
   new Uint8Array(control.buffer, PARTITION_REGISTERS_OFFSET, PartitionRegisters.$size).fill(0);
   PartitionRegisters.crashControl.set(control.view, PARTITION_REGISTERS_OFFSET,
     BigInt(CrashControlHigh.Notify + CrashControlHigh.Message) << 32n);
+  writeMessages(control, { posted: [], queued: [] });
 }

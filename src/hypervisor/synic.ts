@@ -1,7 +1,7 @@
 /**
  * A processor's synthetic interrupt controller: its registers and the last step of a message, into the guest's slot
- * [TLFS 11]. What waits for a slot (expired timers, messages from services) is kept by those who send, and looked at
- * again when the guest writes EOM.
+ * [TLFS 11]. Messages of services wait for their slot in queues (`SynicPort` fills them), expired timers with the
+ * timers; both are looked at again when the guest writes EOM.
  *
  * The registers are written on the processor's own thread. SIMP and SIEFP pages are ordinary RAM of the guest.
  */
@@ -12,12 +12,15 @@ import { DeliveryMode } from './device-port.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import type { InterruptRouter } from './interrupt-router.ts';
 import { LOWEST_VECTOR } from './local-apic-layout.ts';
-import { VpRegisters } from './partition-layout.ts';
+import { doorbellOf, MessageRing } from './message-ring.ts';
+import { QUEUE_COUNT } from './messaging-layout.ts';
+import { VpControl, VpRegisters } from './partition-layout.ts';
 
 const AUTO_EOI = VpRegisters.autoEoi.offset >> 2;
 const S_CONTROL = VpRegisters.sControl.offset >> 2;
 const SIMP = VpRegisters.simp.offset >> 2;
 const SINTS = VpRegisters.sints.offset >> 2;
+const QUEUED_SINTS = VpControl.queuedSints.offset >> 2;
 
 /** What became of a message: in the slot, to be tried again after EOM, or dropped because nobody listens. */
 export const MessageDelivery = { Delivered: 0, SlotBusy: 1, NoListener: 2 } as const;
@@ -29,6 +32,9 @@ export class SyntheticInterruptController {
   readonly #index: number;
   readonly #memory: GuestMemory;
   readonly #router: InterruptRouter;
+  readonly #control: ControlBuffer;
+  readonly #controlAt: number;
+  readonly #queues: MessageRing[] = [];
 
   constructor(options: { control: ControlBuffer; index: number; memory: GuestMemory; router: InterruptRouter }) {
     this.#words = options.control.words;
@@ -36,6 +42,12 @@ export class SyntheticInterruptController {
     this.#index = options.index;
     this.#memory = options.memory;
     this.#router = options.router;
+    this.#control = options.control;
+    this.#controlAt = options.control.vpControlWord(options.index);
+    for (let sint = 0; sint < SINT_COUNT; sint++) {
+      const offset = options.control.queueOffset(options.index, sint);
+      this.#queues.push(new MessageRing(options.control, offset, QUEUE_COUNT));
+    }
   }
 
   /** Writes SINT `sint`; false (#GP) for a vector that no local APIC takes, unless it is masked. */
@@ -78,6 +90,35 @@ export class SyntheticInterruptController {
     Atomics.store(type, 0, messageType | 0);
     this.raise(sint);
     return MessageDelivery.Delivered;
+  }
+
+  /** Messages may wait in a queue: cheap enough to ask before every slice. */
+  get hasQueued(): boolean {
+    return Atomics.load(this.#words, this.#controlAt + QUEUED_SINTS) !== 0;
+  }
+
+  /**
+   * Own thread: moves the oldest message of each queue into its slot. A guest takes one message an interrupt, so it is
+   * asked for EOM when more wait. Messages for which nobody listens any more are dropped.
+   */
+  deliverQueued(): void {
+    // Cleared first: a sender that comes meanwhile sets its bit again, and wakes this processor.
+    const sints = Atomics.exchange(this.#words, this.#controlAt + QUEUED_SINTS, 0);
+    for (let sint = 0; sint < SINT_COUNT; sint++) {
+      if ((sints & (1 << sint)) !== 0) this.#deliverFrom(sint, this.#queues[sint] as MessageRing);
+    }
+  }
+
+  #deliverFrom(sint: number, queue: MessageRing): void {
+    for (let message = queue.peek(); message !== undefined; message = queue.peek()) {
+      const delivery = this.deliver(sint, message.messageType, message.payload);
+      if (delivery === MessageDelivery.SlotBusy) {
+        Atomics.or(this.#words, this.#controlAt + QUEUED_SINTS, 1 << sint);
+        return;
+      }
+      const bell = queue.drop();
+      if (bell >= 0) doorbellOf(this.#control, bell).ring();
+    }
   }
 
   #fill(slot: number, payload: Uint8Array): void {

@@ -24,7 +24,7 @@ test('a trace tells what happened by name, in order', () => {
     'vp0 rdmsr HV_X64_MSR_TSC_FREQUENCY = 0x3b9aca00',
     'vp0 wrmsr HV_X64_MSR_SINT2 = 0xf #GP',
     'vp0 wrmsr 0x1234 = 0x1 #GP',
-    'vp0 HvCallPostMessage -> status 0x2',
+    'vp0 HvCallPostMessage -> status 0x5',
     'vp0 out1 0x3f8 = 0x41',
     'vp0 cpuid 0x40000001.0x0 = eax 0x31237648 ebx 0x0',
     'vp0 stop Halt',

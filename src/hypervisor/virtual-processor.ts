@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../kit/clock.ts';
 import { ArchitecturalMsrs } from './architectural-msrs.ts';
+import { Connections } from './connections.ts';
 import { ControlBuffer } from './control-buffer.ts';
 import { CpuidPolicy } from './cpuid.ts';
 import type { IoIntercepts } from './device-port.ts';
@@ -16,6 +17,7 @@ import { type HypercallDefinition, HypercallDispatcher } from './hypercalls.ts';
 import { HypervMsrs } from './hyperv-msrs.ts';
 import { InterruptRouter } from './interrupt-router.ts';
 import { LocalApic } from './local-apic.ts';
+import { messagingHypercalls } from './messaging-hypercalls.ts';
 import { Msrs } from './msrs.ts';
 import { PartitionEventKind, PartitionEvents } from './partition-events.ts';
 import { NEVER_NS, VpActivity, VpControl, VpRegisters, VpSignal } from './partition-layout.ts';
@@ -66,6 +68,7 @@ export class VirtualProcessor {
   readonly #at: number;
   readonly #control: ControlBuffer;
   readonly #time: ReferenceTime;
+  readonly #synic: SyntheticInterruptController;
   readonly #timers: SyntheticTimers;
   readonly #events: PartitionEvents;
   readonly #requests: ProcessorRequests;
@@ -98,7 +101,7 @@ export class VirtualProcessor {
     const msrs = new Msrs({ apic, hyperv, architectural });
     const intercepts = new GuestIntercepts({ control, index, apic, msrs, architectural, cpuid, io, time, trace });
     this.engine = options.engineFactory(intercepts);
-    const definitions = options.hypercalls ?? [];
+    const definitions = [...messagingHypercalls(new Connections(control)), ...options.hypercalls ?? []];
     intercepts.connect(this.engine, new HypercallDispatcher({ engine: this.engine, memory, index, definitions }));
     this.apic = apic;
     this.router = router;
@@ -109,6 +112,7 @@ export class VirtualProcessor {
     this.#controlAt = control.vpControlWord(index);
     this.#at = control.vpRegistersWord(index);
     this.#time = time;
+    this.#synic = synic;
     this.#timers = timers;
     this.#events = events;
     this.#trace = trace;
@@ -124,6 +128,7 @@ export class VirtualProcessor {
       const now = this.#time.nowNs();
       this.apic.expireTimer(now);
       this.#timers.expire(now);
+      if (this.#synic.hasQueued) this.#synic.deliverQueued();
       if (Atomics.load(this.#words, this.#at + SIGNALS) !== 0) this.#takeSignals();
       if (!this.#canRun()) {
         this.#wait(seen);
