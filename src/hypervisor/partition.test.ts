@@ -19,6 +19,8 @@ import { resetControl } from './testing/fixture.ts';
 import { emptyProcessorState, ScriptedEngine, type ScriptStep } from './testing/scripted-engine.ts';
 import { VirtualProcessor } from './virtual-processor.ts';
 
+const NO_MESSAGES = { posted: [], queued: [] };
+
 type Program = 'spin' | 'listen' | 'timer' | 'stuck' | 'reset';
 interface ProcessorData { control: SharedArrayBuffer; index: number; program: Program }
 
@@ -210,7 +212,7 @@ function ownerTests(): void {
       const { partition, processors } = readControlState(from);
       const to = ControlBuffer.create(2);
       writeControlState(to, {
-        version: PARTITION_STATE_VERSION, timeNs: 0, partition,
+        version: PARTITION_STATE_VERSION, timeNs: 0, partition, messages: NO_MESSAGES,
         processors: processors.map((registers) => ({ registers, engine: emptyProcessorState() })),
       });
       for (const index of [0, 1]) {
@@ -223,7 +225,7 @@ function ownerTests(): void {
   test('a state that does not fit is refused in a sentence', () => {
     const control = resetControl(2);
     const { partition } = readControlState(control);
-    const state = { version: 1, timeNs: 0, partition, processors: [] };
+    const state = { version: 1, timeNs: 0, partition, messages: NO_MESSAGES, processors: [] };
     assert.throws(() => writeControlState(control, { ...state, version: 2 }), /has version 2; .* version 1/);
     assert.throws(() => writeControlState(control, state), /has 0 processors, the partition 2/);
   });
