@@ -36,7 +36,7 @@ const opensWithComment: Rule = (file) => {
 
 const nameIsKebabCase: Rule = (file) => {
   const name = file.path.slice(file.path.lastIndexOf('/') + 1);
-  if (!isTypeScript(file) || /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|prop|bench|fuzz))*\.ts$/.test(name)) return [];
+  if (!isTypeScript(file) || /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|prop|bench|fuzz|d))*\.ts$/.test(name)) return [];
   return [{ path: file.path, line: 1, message: 'file names are kebab-case' }];
 };
 
