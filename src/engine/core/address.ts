@@ -48,7 +48,8 @@ export function linearAddress(segment: u32, offset: u64, size: u32, write: bool)
   // Expand-down data segments: valid above the limit.
   const expandDown = (attributes & 0x1c) == 0x14;
   const top: u64 = (attributes & 0x4000) != 0 ? 0xffffffff : 0xffff;
-  const outside = expandDown ? offset <= limit || last > top : last > limit;
+  // With a limit of 4 GiB - 1 accesses wrap around.
+  const outside = expandDown ? offset <= limit || last > top : last > limit && limit != 0xffffffff;
   const unusable = (attributes & 0x10000) != 0;
   const readOnly = write && (attributes & 0x1a) != 0x12;
   if (outside || unusable || readOnly) raiseError(segment == SS ? STACK_FAULT : GP, 0);

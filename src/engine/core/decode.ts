@@ -321,6 +321,12 @@ function isPrefix(value: u32): bool {
   return (value & 0xf0) == 0x40;
 }
 
+/** x87 environments and states are shorter with a 16-bit operand size. */
+function operandBytes(bytes: u16, x87: bool): u16 {
+  if (!x87 || operandSize != 1) return bytes;
+  return bytes == 28 ? 14 : bytes == 108 ? 94 : bytes;
+}
+
 /** Fills the record from its leaf. */
 function decodeOperands(
   record: usize, leaf: usize, opcode: u32, start: usize, offset: u32, segment: i32, repeat: u32, lock: bool, linkable: bool
@@ -354,7 +360,7 @@ function decodeOperands(
   if ((flags & FLAG_SIZED) != 0) op += operandSize;
   if (load<u16>(leaf, 8) != 0xffff) {
     store<u16>(record, load<u16>(leaf, 8), HANDLER);
-    store<u16>(record, load<u16>(leaf, 10), BYTES);
+    store<u16>(record, operandBytes(load<u16>(leaf, 10), (flags & FLAG_X87) != 0), BYTES);
     if ((flags & FLAG_X87) != 0 && !inMemory) store<u32>(record, modrm & 7, IMMEDIATE);
   }
   if (op == 0 || (lock && ((flags & FLAG_LOCK) == 0 || !inMemory))) {

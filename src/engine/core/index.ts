@@ -1,7 +1,7 @@
 // The engine core's exports: what wasm-engine.ts calls.
 
 import {
-  BUDGET, CODE_BASE, COUNT, CR2, DR6, DR7, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION, INSTRUCTIONS, MODE, OFFSET, OP_STOP, PENDING_DEBUG, RF,
+  BUDGET, CODE_BASE, COUNT, CR2, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION, INSTRUCTIONS, MODE, OFFSET, OP_STOP, PENDING_DEBUG, RF,
   RFLAGS, RIP, SHADOW, SLICE_START, STEPPING, STOP, TF, WINDOW,
 } from "./layout";
 import { cpu, DB, raise, setProcessor } from "./cpu";
@@ -95,6 +95,7 @@ function stepping(): void {
 function stepOne(linear: u64): void {
   const traced = (load<u32>(cpu + RFLAGS) & TF) != 0;
   const budget = load<i32>(cpu + BUDGET);
+  const events = load<u32>(cpu + EVENTS);
   const physical = translateCode(linear);
   const offset = <u32>linear & 0xfff;
   store<u64>(cpu + CODE_BASE, load<u64>(cpu + RIP) - offset);
@@ -106,7 +107,8 @@ function stepOne(linear: u64): void {
   store<u32>(cpu + RFLAGS, load<u32>(cpu + RFLAGS) & ~RF);
   // A branch or a system instruction ended at `dispatch`, which found the budget used up.
   if (load<u32>(cpu + STOP) == STOP_SLICE + 1 || load<u32>(cpu + STOP) == STOP_KICK + 1) store<u32>(cpu + STOP, 0);
-  if (traced) {
+  // A software interrupt has cleared TF on its way.
+  if (traced && load<u32>(cpu + EVENTS) == events) {
     store<u64>(cpu + DR6, load<u64>(cpu + DR6) | 0x4000);
     raise(DB);
   }

@@ -189,7 +189,8 @@ export const ADDEND = 24; // u32, host address - linear address, modulo 2^32
 export const PAGE_NUMBER = 28; // u32, guest-physical page number
 export const TLB_ENTRY = 32;
 export const TLB_ENTRIES = 512;
-export const TLB_SIZE = 0x4000; // of one of the three TLBs: user, supervisor, supervisor that may touch user pages
+export const TLB_SIZE = 0x4000; // of one TLB
+export const TLB_KINDS = 4; // user, supervisor, supervisor that may touch user pages, user whose accesses must be aligned
 
 // More of the processor: the page that runs, why `run` ends, large pages that the TLB may hold parts of.
 export const CODE_PAGE = 0x314; // u32, host address of the page that runs

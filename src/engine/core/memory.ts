@@ -5,11 +5,11 @@
 // code, are not RAM, or lack the dirty bit have no write tag and take the slow path.
 
 import {
-  ADDEND, ADDRESS, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, OFFSET, PAGE_NUMBER, RBP, RSP, SEGMENT, SLOTS, SLOT_COUNT, SS,
-  TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_ENTRIES, TLB_SIZE,
+  ADDEND, ADDRESS, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, MODE, MODE_64, OFFSET, PAGE_NUMBER, RBP, RSP, SEGMENT, SLOTS, SLOT_COUNT, SS,
+  TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_ENTRIES, TLB_KINDS, TLB_SIZE,
 } from "./layout";
-import { cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
-import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, fill, isCanonical } from "./paging";
+import { ALIGNMENT, cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
+import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, ALIGNED_USER, fill, isCanonical } from "./paging";
 import { hasCode, writeToCode } from "./blocks";
 import { ea } from "./address";
 
@@ -48,7 +48,7 @@ function entryOf(address: u64): usize {
 /** Empties the TLB of every privilege. */
 export function flushTlb(): void {
   const base = cpu + TLB;
-  for (let at = base; at < base + 3 * TLB_SIZE; at += 32) {
+  for (let at = base; at < base + TLB_KINDS * TLB_SIZE; at += 32) {
     store<u64>(at, 1, TAG_READ);
     store<u64>(at, 1, TAG_WRITE);
     store<u64>(at, 1, TAG_EXECUTE);
@@ -58,7 +58,7 @@ export function flushTlb(): void {
 /** Forgets one page of the TLBs. */
 export function flushPage(address: u64): void {
   const page = address & ~0xfff;
-  for (let privilege: usize = 0; privilege < 3; privilege++) {
+  for (let privilege: usize = 0; privilege < <usize>TLB_KINDS; privilege++) {
     const entry = cpu + TLB + privilege * TLB_SIZE + ((<usize>(page >> 12) & (TLB_ENTRIES - 1)) << 5);
     store<u64>(entry, 1, TAG_READ);
     store<u64>(entry, 1, TAG_WRITE);
@@ -137,7 +137,27 @@ function writePhysical(physical: u64, size: u32, value: u64): void {
   else store<u64>(host, value);
 }
 
+/** User mode with RFLAGS.AC and CR0.AM, whose TLB never has read or write tags. */
+function checksAlignment(): bool {
+  return load<u32>(cpu + TLB_BASE) == <u32>(cpu + TLB + ALIGNED_USER * TLB_SIZE);
+}
+
+/** Raises #AC where alignment is checked. */
+function checkAlignment(address: u64, alignment: u32): void {
+  if ((address & (alignment - 1)) == 0 || !checksAlignment()) return;
+  checkCanonical(address);
+  raiseError(ALIGNMENT, 0);
+}
+
+/** Alignment of an operand, or of an x87 environment [SDM 3A, table 6-7]; of 16 bytes those that may be unaligned are exempt. */
+function alignmentOf(length: u32): u32 {
+  if (length <= 8) return length;
+  if (length == 10) return 8;
+  return length == 28 || length == 108 ? 4 : length == 14 || length == 94 ? 2 : 1;
+}
+
 function readSlow(address: u64, size: u32): u64 {
+  checkAlignment(address, size);
   if ((address & 0xfff) + size <= 0x1000) return readPhysical(translate(address, ACCESS_READ), size);
   const nextPage = linearNextPage(address);
   checkCanonical(nextPage);
@@ -152,15 +172,14 @@ function readSlow(address: u64, size: u32): u64 {
   return value;
 }
 
-/** Address of the page after the one of `address`; wraps at 4 GiB outside long mode. */
+/** Address of the page after the one of `address`; wraps at 4 GiB outside 64-bit mode. */
 function linearNextPage(address: u64): u64 {
   const next = (address | 0xfff) + 1;
-  return isLong() ? next : next & 0xffffffff;
+  return load<u32>(cpu + MODE) == MODE_64 ? next : next & 0xffffffff;
 }
 
-import { isLong } from "./paging";
-
 function writeSlow(address: u64, size: u32, value: u64): void {
+  checkAlignment(address, size);
   if ((address & 0xfff) + size <= 0x1000) {
     writePhysical(translate(address, ACCESS_WRITE), size, value);
     return;
@@ -183,17 +202,21 @@ function readForWriteSlow(address: u64, size: u32): u64 {
 
 /** Raises what a write of `size` (at most 4096) bytes would raise. */
 export function probeWrite(address: u64, size: u32): void {
+  checkAlignment(address, alignmentOf(size));
   probe(address, size, ACCESS_WRITE);
 }
 
 /** Raises what a read of `size` bytes would raise. */
 export function probeRead(address: u64, size: u32): void {
+  checkAlignment(address, alignmentOf(size));
   probe(address, size, ACCESS_READ);
 }
 
 function probe(address: u64, size: u32, access: u32): void {
   const crosses = (address & 0xfff) + size > 0x1000;
-  if (crosses) checkCanonical(linearNextPage(address));
+  // The first part that is accessed as one must be canonical before its pages are looked at.
+  const part = size == 10 ? 8 : size > 16 || size == 14 ? alignmentOf(size) : size;
+  if ((address & 0xfff) + part > 0x1000) checkCanonical(linearNextPage(address));
   translate(address, access);
   if (crosses) translate(linearNextPage(address), access);
 }
@@ -283,7 +306,7 @@ export function readBytes(address: u64, target: usize, length: u32): void {
   }
   probeRead(address, length);
   let at: u32 = 0;
-  for (; at + 8 <= length; at += 8) store<u64>(target + at, read64(address + at));
+  if (!checksAlignment()) for (; at + 8 <= length; at += 8) store<u64>(target + at, read64(address + at));
   for (; at < length; at++) store<u8>(target + at, <u8>read8(address + at));
 }
 
@@ -298,7 +321,7 @@ export function writeBytes(address: u64, source: usize, length: u32): void {
   }
   probeWrite(address, length);
   let at: u32 = 0;
-  for (; at + 8 <= length; at += 8) write64(address + at, load<u64>(source + at));
+  if (!checksAlignment()) for (; at + 8 <= length; at += 8) write64(address + at, load<u64>(source + at));
   for (; at < length; at++) write8(address + at, <u64>load<u8>(source + at));
 }
 

@@ -14,6 +14,7 @@ export const ACCESS_WRITE: u32 = 1;
 export const ACCESS_EXECUTE: u32 = 2;
 
 const CR0_WP: u64 = 0x10000;
+const CR0_AM: u64 = 0x40000;
 const CR0_PG: u64 = 0x80000000;
 const CR4_PSE: u64 = 0x10;
 const CR4_PAE: u64 = 0x20;
@@ -51,13 +52,16 @@ export function isCanonical(address: u64): bool {
   return !isLong() || <u64>((<i64>address << 16) >> 16) == address;
 }
 
-/** Chooses the TLB by privilege. Call it when CPL, RFLAGS.AC or CR4.SMAP change. */
+/** Number of the TLB of user mode while alignment is checked: it has no read and write tags, so that every access is slow. */
+export const ALIGNED_USER: usize = 3;
+
+/** Chooses the TLB by privilege. Call it when CPL, RFLAGS.AC, CR0.AM or CR4.SMAP change. */
 export function updatePrivilege(): void {
   let privilege: usize = 0;
   if (load<u32>(cpu + CPL) != 3) {
     const free = (load<u64>(cpu + CR4) & CR4_SMAP) == 0 || (load<u32>(cpu + RFLAGS) & AC) != 0;
     privilege = free ? 2 : 1;
-  }
+  } else if ((load<u32>(cpu + RFLAGS) & AC) != 0 && (load<u64>(cpu + CR0) & CR0_AM) != 0) privilege = ALIGNED_USER;
   store<u32>(cpu + TLB_BASE, <u32>(cpu + TLB + privilege * TLB_SIZE));
 }
 
@@ -186,6 +190,8 @@ function mayExecute(privilege: usize): bool {
  * Returns the guest-physical address, or raises #PF.
  */
 export function fill(address: u64, access: u32, entry: usize, privilege: usize): u64 {
+  const aligned = privilege == ALIGNED_USER;
+  if (aligned) privilege = 0;
   if ((load<u64>(cpu + CR0) & CR0_PG) == 0) {
     pagePhysical = address & 0xfffff000;
     pageWritable = true;
@@ -218,8 +224,8 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
   const host = hostOf(pagePhysical);
   if (host != 0) {
     const page = address & ~0xfff;
-    store<u64>(entry, read ? page : 1, TAG_READ);
-    store<u64>(entry, write && dirty && !hasCode(host) ? page : 1, TAG_WRITE);
+    store<u64>(entry, read && !aligned ? page : 1, TAG_READ);
+    store<u64>(entry, write && dirty && !aligned && !hasCode(host) ? page : 1, TAG_WRITE);
     store<u64>(entry, execute ? page : 1, TAG_EXECUTE);
     store<u32>(entry, <u32>host - <u32>page, ADDEND);
     store<u32>(entry, <u32>(pagePhysical >> 12), PAGE_NUMBER);

@@ -9,7 +9,7 @@ import { hostOf, systemRead, systemWrite, translateSystem, read16, read32, read6
 import { ACCESS_WRITE, isLong, updatePrivilege } from "./paging";
 import { inMemory, readMemory, readOperand, readRegister, readTarget, sizeOf, writeRegister, writeTarget } from "./operand";
 import { ea, linearAddress } from "./address";
-import { pop, push } from "./stack";
+import { drop, peekSelector, pushSelector } from "./stack";
 import { arithmeticFlags, setArithmeticFlags } from "./flags";
 
 // Attribute bits, as in the descriptor's high word shifted right by 8.
@@ -205,17 +205,13 @@ export function movFromSegment(u: usize): void {
 }
 
 function pushSegment(u: usize, index: u32): void {
-  push(sizeOf(u), <u64>load<u32>(segment(index), SELECTOR));
+  pushSelector(sizeOf(u), load<u32>(segment(index), SELECTOR));
 }
 
-/** The selector is loaded from the stack before the stack pointer moves, so that a fault leaves it. */
+/** The selector is loaded before the stack pointer moves, so that a fault leaves it; only its two bytes are read. */
 function popSegment(u: usize, index: u32): void {
-  const before = load<u64>(cpu + 0x20);
-  const selector = <u32>pop(sizeOf(u)) & 0xffff;
-  const after = load<u64>(cpu + 0x20);
-  store<u64>(cpu + 0x20, before);
-  loadSegment(index, selector);
-  store<u64>(cpu + 0x20, after);
+  loadSegment(index, peekSelector(0));
+  drop(1 << sizeOf(u));
   if (index == SS) store<u32>(cpu + SHADOW, 1);
 }
 

@@ -3,7 +3,7 @@
 import { RSP, SS, STACK_MASK } from "./layout";
 import { cpu } from "./cpu";
 import { linearAddress } from "./address";
-import { read16, read32, read64, write16, write32, write64 } from "./memory";
+import { probeWrite, read16, read32, read64, write16, write32, write64 } from "./memory";
 
 /** Mask of the stack pointer. */
 export function stackMask(): u64 {
@@ -70,6 +70,33 @@ export function peek32(distance: i64): u64 {
 
 export function peek16(distance: i64): u64 {
   return read16(stackAddress(distance, 2, false));
+}
+
+/** Raises what writing `bytes` at `depth` below the stack pointer would raise. */
+export function probePush(depth: u32, bytes: u32): void {
+  probeWrite(stackAddress(-(<i64>depth), bytes, true), bytes);
+}
+
+/** Pushes a selector; of four bytes only the lower two are written, as processors do. */
+export function pushSelector(size: u32, selector: u32): void {
+  if (size != 2) {
+    push(size, <u64>selector);
+    return;
+  }
+  write16(stackAddress(-4, 2, true), <u64>selector);
+  setStackPointer(load<u64>(cpu + RSP) - 4);
+}
+
+/** Writes an operand of log2 size 1…3 at `distance` from the stack pointer. */
+export function poke(size: u32, distance: i64, value: u64): void {
+  if (size == 3) write64(stackAddress(distance, 8, true), value);
+  else if (size == 2) write32(stackAddress(distance, 4, true), value);
+  else write16(stackAddress(distance, 2, true), value);
+}
+
+/** Reads the selector that lies, in an operand of its own, at `distance` from the stack pointer. */
+export function peekSelector(distance: i64): u32 {
+  return <u32>read16(stackAddress(distance, 2, false));
 }
 
 /** Takes `bytes` off the stack. */

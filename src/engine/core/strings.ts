@@ -145,37 +145,50 @@ function loadString(u: usize, size: u32): void {
   again(u, mask);
 }
 
-/** True when a REPE or REPNE loop ends on the flags. */
-function conditionEnds(u: usize): bool {
-  return repeats(u) && (zero() != 0) != ((load<u8>(u, FORM) & FORM_REPEAT) == FORM_REPE);
+/** True when a REPE or REPNE loop ends on what it has compared. */
+function conditionEnds(u: usize, equal: bool): bool {
+  return repeats(u) && equal != ((load<u8>(u, FORM) & FORM_REPEAT) == FORM_REPE);
 }
+
+// A fault in the middle of a repetition leaves the flags of before the instruction: they are set when a portion is through.
 
 function compareString(u: usize, size: u32): void {
   const mask = addressMask(u);
   const by = stride(size);
-  for (let left = portion(u, mask); left > 0; left--) {
-    const a = readMemory(sourceAddress(u, mask, size), size);
-    const b = readMemory(destinationAddress(mask, size, false), size);
-    setCompareFlags(a, b, size);
+  let left = portion(u, mask);
+  if (left == 0) return;
+  let a: u64 = 0;
+  let b: u64 = 0;
+  let ends = false;
+  for (; left > 0 && !ends; left--) {
+    // In this order, as the host reports the destination's fault first.
+    b = readMemory(destinationAddress(mask, size, false), size);
+    a = readMemory(sourceAddress(u, mask, size), size);
     advance(RSI, mask, by);
     advance(RDI, mask, by);
     if (repeats(u)) advance(RCX, mask, ~0);
-    if (conditionEnds(u)) return;
+    ends = conditionEnds(u, a == b);
   }
-  again(u, mask);
+  setCompareFlags(a, b, size);
+  if (!ends) again(u, mask);
 }
 
 function scanString(u: usize, size: u32): void {
   const mask = addressMask(u);
   const by = stride(size);
   const value = readRegister(RAX, size);
-  for (let left = portion(u, mask); left > 0; left--) {
-    setCompareFlags(value, readMemory(destinationAddress(mask, size, false), size), size);
+  let left = portion(u, mask);
+  if (left == 0) return;
+  let found: u64 = 0;
+  let ends = false;
+  for (; left > 0 && !ends; left--) {
+    found = readMemory(destinationAddress(mask, size, false), size);
     advance(RDI, mask, by);
     if (repeats(u)) advance(RCX, mask, ~0);
-    if (conditionEnds(u)) return;
+    ends = conditionEnds(u, value == found);
   }
-  again(u, mask);
+  setCompareFlags(value, found, size);
+  if (!ends) again(u, mask);
 }
 
 function inputString(u: usize, size: u32): void {

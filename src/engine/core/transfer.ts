@@ -9,7 +9,7 @@ import { BP, cpu, DB, GP, NP, raise, raiseError, STACK_FAULT, TS, UD } from "./c
 import { arithmeticFlags, overflow, readFlags, setArithmeticFlags, zero } from "./flags";
 import { addressMask, ea } from "./address";
 import { inMemory, readMemory, readTarget, signedOf, sizeMask, sizeOf, writeTarget } from "./operand";
-import { drop, peek, pop, push, setStackPointer, stackMask } from "./stack";
+import { drop, peek, peekSelector, poke, pop, probePush, push, setStackPointer, stackMask } from "./stack";
 import { isCanonical, isLong, updatePrivilege } from "./paging";
 import { deliver, KIND_EXCEPTION, KIND_SOFTWARE } from "./exceptions";
 import { updateStepping } from "./debug";
@@ -74,6 +74,7 @@ export function pusha(u: usize): void {
   const size = sizeOf(u);
   const mask = sizeMask(size);
   const start = load<u64>(cpu + RSP);
+  for (let n: u32 = 1; n <= 8; n++) probePush(n << size, 1 << size);
   for (let n: i32 = 0; n < 8; n++) {
     const value = n == 4 ? start : load<u64>(cpu + (n << 3));
     push(size, value & mask);
@@ -83,11 +84,12 @@ export function pusha(u: usize): void {
 export function popa(u: usize): void {
   const size = sizeOf(u);
   for (let n: i32 = 7; n >= 0; n--) {
-    const value = pop(size);
+    const value = peek(size, (7 - n) << size);
     if (n == 4) continue;
     if (size == 1) store<u16>(cpu + (n << 3), <u16>value);
     else store<u64>(cpu + (n << 3), value & 0xffffffff);
   }
+  drop(8 << size);
 }
 
 export function enter(u: usize): void {
@@ -97,20 +99,24 @@ export function enter(u: usize): void {
   const bytes: u64 = 1 << size;
   const before = load<u64>(cpu + RSP);
   const frameBase = load<u64>(cpu + RBP);
-  push(size, frameBase);
-  const frame = load<u64>(cpu + RSP);
+  // The stack pointer stays until nothing can fault any more.
+  let depth: i64 = -<i64>bytes;
+  poke(size, depth, frameBase);
+  const frame = before + depth;
   for (let n: u32 = 1; n < level; n++) {
     const at = (frameBase - n * bytes) & stackMask();
     const value = readMemory(load<u32>(cpu + STACK_MASK) == 0 ? at : at + load<u64>(segment(SS), BASE), size);
-    push(size, value);
+    depth -= bytes;
+    poke(size, depth, value);
   }
-  if (level > 0) push(size, frame);
-  const pointer = load<u64>(cpu + RSP) - (immediate & 0xffff);
-  // The frame's last bytes must be writable before anything is committed.
-  const bottom = pointer & stackMask();
-  store<u64>(cpu + RSP, before);
-  probeWrite(load<u32>(cpu + STACK_MASK) == 0 ? bottom : bottom + load<u64>(segment(SS), BASE), <u32>bytes);
-  setStackPointer(pointer);
+  if (level > 0) {
+    depth -= bytes;
+    poke(size, depth, frame);
+  }
+  depth -= immediate & 0xffff;
+  // The frame's last bytes must be writable.
+  probePush(<u32>(-depth), <u32>bytes);
+  setStackPointer(before + depth);
   if (size == 1) store<u16>(cpu + RBP, <u16>frame);
   else store<u64>(cpu + RBP, size == 2 ? frame & 0xffffffff : frame);
 }
@@ -266,7 +272,8 @@ function farCall(selector: u32, offset: u64, size: u32, next: u64): void {
     if ((descriptorHigh & 0x800) == 0) raiseError(GP, selector & 0xfffc);
     checkCodeTarget(selector);
     checkTargetOffset(offset);
-    const low = descriptorLow;
+    probePush(1 << size, 1 << size);
+    probePush(2 << size, 1 << size);
     push(size, oldCs);
     push(size, next);
     needDescriptor(selector, GP);
@@ -282,6 +289,8 @@ function farCall(selector: u32, offset: u64, size: u32, next: u64): void {
     callInner(level, oldCs, next);
     return;
   }
+  probePush(1 << gateSize, 1 << gateSize);
+  probePush(2 << gateSize, 1 << gateSize);
   push(gateSize, oldCs);
   push(gateSize, next);
   needDescriptor(gateSelector, GP);
@@ -435,8 +444,8 @@ export function retFar(u: usize): void {
   const size = sizeOf(u);
   const bytes: u32 = 1 << size;
   const extra: u32 = load<u16>(u, IMMEDIATE);
+  const selector = peekSelector(bytes);
   const offset = peek(size, 0);
-  const selector = <u32>peek(size, bytes) & 0xffff;
   if (isReal()) {
     drop(2 * bytes + extra);
     setRealCode(selector);
@@ -449,9 +458,9 @@ export function retFar(u: usize): void {
 export function iret(u: usize): void {
   const size = sizeOf(u);
   const bytes: u32 = 1 << size;
-  const offset = peek(size, 0);
-  const selector = <u32>peek(size, bytes) & 0xffff;
   const flags = <u32>peek(size, 2 * bytes);
+  const selector = <u32>peek(size, bytes) & 0xffff;
+  const offset = peek(size, 0);
   const width: u32 = size == 1 ? 0xffff : 0xffffffff;
   if (isReal()) {
     drop(3 * bytes);

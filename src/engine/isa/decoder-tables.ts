@@ -19,7 +19,7 @@ export const FLAG = { SIZED: 1, DEFAULT64: 2, LOCK: 4, ENDS: 8, ALIGNED: 16, MOD
 /** Instructions whose first operand is only read. */
 const READ_ONLY: ReadonlySet<string> = new Set([
   'CMP', 'TEST', 'BT', 'NOP', 'PREFETCH', 'PREFETCHW', 'UD0', 'UD1', 'PUSH', 'JMP', 'CALL', 'JMP FAR', 'CALL FAR', 'MUL', 'IMUL',
-  'DIV', 'IDIV', 'LTR', 'LLDT', 'VERR', 'VERW', 'LMSW', 'LGDT', 'LIDT', 'INVLPG', 'CLFLUSH', 'XRSTOR', 'FXRSTOR',
+  'DIV', 'IDIV', 'LTR', 'LLDT', 'VERR', 'VERW', 'LMSW', 'LGDT', 'LIDT', 'INVLPG', 'CLFLUSH', 'XRSTOR', 'FXRSTOR', 'ARPL',
 ]);
 
 const KIND_NAMES = ['NONE', 'E', 'EB', 'G', 'GB', 'M', 'Z', 'ZB', 'ACCUMULATOR', 'CL', 'ONE', 'SEGMENT', 'CONTROL', 'R', 'V', 'W', 'U',

@@ -54,7 +54,7 @@ import { cpu, GP, raise, raiseError, UD } from "../cpu";
 import { carry, overflow, parity, sign, zero } from "../flags";
 import { ea, effectiveAddress } from "../address";
 import { isCanonical } from "../paging";
-import { drop, peek16, peek32, peek64, pop16, pop32, pop64, push16, push32, push64 } from "../stack";
+import { drop, peek16, peek32, peek64, pop16, pop32, pop64, probePush, push16, push32, push64 } from "../stack";
 import { probeWrite, read16, read32, read64, read8, readBytes, readForWrite16, readForWrite32, readForWrite64, readForWrite8,
   write16, write32, write64, write8, writeBytes } from "../memory";
 import { multiplyHighSigned } from "../arithmetic";

@@ -172,7 +172,7 @@ function controlText(family: string, form: string, size: Size): string[] | undef
     case 'PUSHI': return [`push${size}(load<u64>(u, IMMEDIATE));`, 'break;'];
     case 'POP': return [`const value: u64 = pop${size}();`, writeRegister('TARGET', size, 'value'), 'break;'];
     case 'JMPE': return [`const target: u64 = ${indirect};`, ...checked(size), ...leave('target', size)];
-    case 'CALLE': return [`const target: u64 = ${indirect};`, ...checked(size), `push${size}(${masked(nextIp)});`, ...leave('target', size)];
+    case 'CALLE': return [`const target: u64 = ${indirect};`, ...checkedCall(size), `push${size}(${masked(nextIp)});`, ...leave('target', size)];
     case 'RET': return [`const target: u64 = peek${size}(0);`, ...checked(size), `drop(${size / 8});`, ...leave('target', size)];
     case 'RETI': return [`const target: u64 = peek${size}(0);`, ...checked(size), `drop(${size / 8} + load<u16>(u, IMMEDIATE));`,
       ...leave('target', size)];
@@ -182,6 +182,11 @@ function controlText(family: string, form: string, size: Size): string[] | undef
 
 function checked(size: Size): string[] {
   return size === 64 ? ['if (!isCanonical(target)) raiseError(GP, 0);'] : [];
+}
+
+/** A call reports its stack's faults before a target that is not canonical. */
+function checkedCall(size: Size): string[] {
+  return size === 64 ? ['if (!isCanonical(target)) { probePush(8, 8); raiseError(GP, 0); }'] : [];
 }
 
 /** Cases of a direct branch: linked (numbers first + 2 and + 3), and leaving the page (first + 4 + size). */

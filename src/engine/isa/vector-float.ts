@@ -143,9 +143,9 @@ const CONVERSIONS: Row[] = [
   ['F2 0F E6 /r', 'CVTPD2DQ', 'V,W', 'cvtpd2dq', packed],
 ];
 
-/** Conversions with MMX registers, which enter the MMX state; CVTPI2PD from memory touches none and is elsewhere. */
+/** Conversions with MMX registers, which enter the MMX state; those from memory touch none and are elsewhere. */
 const MMX_CONVERSIONS: Row[] = [
-  ['NP 0F 2A /r', 'CVTPI2PS', 'V,Q', 'cvtpi2ps', double],
+  ['NP 0F 2A /r r', 'CVTPI2PS', 'V,N', 'cvtpi2ps', double],
   ['66 0F 2A /r r', 'CVTPI2PD', 'V,N', 'cvtdq2pd', double],
   ['NP 0F 2C /r', 'CVTTPS2PI', 'P,W', 'cvttps2pi', double],
   ['66 0F 2C /r', 'CVTTPD2PI', 'P,W', 'cvttpd2pi', packed],
@@ -159,6 +159,7 @@ export const VECTOR_FLOAT: readonly Instruction[] = [
     ...LOGIC,
     ...ARITHMETIC,
     ...CONVERSIONS,
+    ['NP 0F 2A /r m', 'CVTPI2PS', 'V,W', 'cvtpi2ps', double],
     ['66 0F 2A /r m', 'CVTPI2PD', 'V,W', 'cvtdq2pd', double],
   ]),
   ...instructions('mmx', MMX_CONVERSIONS),
