@@ -91,7 +91,8 @@ function encodeShape(sample: Sample, effective: bigint, bits: 32 | 64): Shape {
     const distance = Number(BigInt.asIntN(64, effective)) - Number(sample.record.view.getBigUint64(RIP, true));
     if (Math.abs(distance) < 0x7fff_0000) {
       const rexes = { rexX: random.once(8), rexB: random.once(2) };
-      return { mod: 0, rm: 5, displacement: { size: 4, value: Number(effective) }, ripRelative: true, ...rexes };
+      const displacement = { size: 4, value: Number(BigInt.asIntN(64, effective)) } as const;
+      return { mod: 0, rm: 5, displacement, ripRelative: true, ...rexes };
     }
   }
   if (choice === 4) return indexOnly(sample, effective, bits);

@@ -5,8 +5,10 @@
 
 import type { Form } from './form.ts';
 import { Random } from './random.ts';
-import { CODE, CODE_SIZE, DATA, FLAGS, FS_BASE, FXSAVE, GS_BASE, RIP, SampleRecord, USER_CODE_32, USER_CODE_64,
-  USER_DATA, windowOffset, WINDOWS, WINDOW_LIST } from './record.ts';
+import {
+  AFTER, CODE, CODE_SIZE, DATA, FLAGS, FS_BASE, FXSAVE, GS_BASE, READ_ONLY, RIP, SampleRecord, USER_CODE_32,
+  USER_CODE_64, USER_DATA, windowOffset, WINDOWS, WINDOW_LIST,
+} from './record.ts';
 import { fill, integer, type ValueKind } from './values.ts';
 
 export const RAX = 0;
@@ -78,7 +80,7 @@ export class Sample {
   #fillGeneral(): void {
     const { random, record } = this;
     for (let n = 0; n < 16; n++) record.setGpr(n, integer(random));
-    if (!random.once(16)) this.fix(RSP, BigInt(DATA + 0xf00 + random.below(0x200)));
+    if (!random.once(16) || this.is('CALL FAR')) this.fix(RSP, BigInt(this.#stackPointer()));
     let flags = 0x202 | (random.u32() & 0x2008d5 & ~0x100);
     if (random.once(8)) flags |= 0x400;
     if (random.once(40)) flags |= 0x4_0000;
@@ -94,6 +96,13 @@ export class Sample {
       record.setSelector('cs', USER_CODE_64);
       for (const at of [FS_BASE, GS_BASE]) record.view.setBigUint64(at, this.#segmentBase(), true);
     }
+  }
+
+  /** Mostly where both directions are free, at times where pushes or pops run into pages that do not allow them. */
+  #stackPointer(): number {
+    const { random } = this;
+    if (!random.once(8)) return DATA + 0xf00 + random.below(0x200);
+    return random.pick([DATA, READ_ONLY, READ_ONLY - 24, AFTER - 24]) + random.below(24);
   }
 
   /** Mostly inside a page, at times where the instruction crosses into the next one, or into nothing. */

@@ -23,9 +23,20 @@ export interface Undefined {
   readonly segmentBases: boolean;
   /** Bytes of the memory operand that are not compared: from, to. */
   readonly memory: readonly (readonly [number, number])[];
+  /** Enters the MMX state; the host may have done so when the operand in memory faults. */
+  readonly mmx: boolean;
+  /** Whether and where bytes that are not selected fault is the processor's choice. */
+  readonly maskedStore: boolean;
   /** Bytes from this distance to the stack pointer up to that one that are not compared. */
   readonly stack: readonly [number, number] | undefined;
-  /** A fault may be reported anywhere in the operand: microcode looks at its parts in an order of its own. */
+  /** Whether misaligned parts of the stack raise #AC is the processor's choice. */
+  readonly looseAlignment: boolean;
+  /** Nothing of a sample that faults on the host is compared but the fault: what happened before it is not promised. */
+  readonly partial: boolean;
+  /**
+   * A fault may be reported anywhere in the operand, as microcode looks at its parts in an order of its own; and a
+   * misaligned one as #AC or #GP.
+   */
   readonly faultAnywhere: boolean;
   /** Difference allowed between floating-point results, relative to the result: see tolerance.ts. */
   readonly tolerance: number;
@@ -46,6 +57,9 @@ function imageMemory(form: Form, before: SampleRecord): Undefined['memory'] {
 
 const SHIFTS: Readonly<Record<string, true>> = { SHL: true, SHR: true, SAR: true, SHLD: true, SHRD: true };
 const ROTATES: Readonly<Record<string, true>> = { ROL: true, ROR: true, RCL: true, RCR: true };
+/** Instructions that store in several steps, of which a fault may leave the first ones in memory. */
+const MULTIPLE_STORES = /^(FX|X)SAVE$|^F(NSAVE|NSTENV|STP|BSTP)$|^ENTER$|^PUSHA$|^CALL FAR$/;
+const IMAGES = /^(FX|X)(SAVE|RSTOR)$|^F(NSAVE|RSTOR|NSTENV|LDENV)$/;
 /** Of decimal adjustments [SDM vol. 2]. */
 const UNDEFINED_FLAGS: Readonly<Record<string, number>> = {
   AAA: OF | SZP, AAS: OF | SZP, DAA: OF, DAS: OF, AAM: OF | AF | CF, AAD: OF | AF | CF,
@@ -71,18 +85,22 @@ export function undefinedIn(form: Form, before: SampleRecord): Undefined {
     flags, registers, status: x87 ? 0x4500 : 0,
     segmentBases: /^(POP|L)(\s?[FG]S)$/.test(row.name) || form.operands[0]?.letter === 'S',
     memory: /^SH[LR]D$/.test(row.name) && (flags & ALL) === ALL ? [[0, 2]] : imageMemory(form, before),
-    stack: undefinedStack(form, before), faultAnywhere: /^(FX|X)(SAVE|RSTOR)$|^F(NSAVE|RSTOR|NSTENV|LDENV)$/.test(row.name),
+    partial: MULTIPLE_STORES.test(row.name), mmx: row.class === 'mmx' || /[PQN]/.test(row.operands),
+    looseAlignment: /FAR$/.test(row.name),
+    maskedStore: row.name.startsWith('MASKMOV'),
+    stack: undefinedStack(form, before), faultAnywhere: IMAGES.test(row.name),
     tolerance: X87_ESTIMATES.test(row.name) ? 2 ** -60 : /^R(CP|SQRT)(PS|SS)$/.test(row.name) ? 1.5 * 2 ** -11 : 0,
   };
 }
 
 /**
- * PUSH of a segment register may write two of its four bytes only; and CALL to an address that is not canonical may push
- * before it faults.
+ * PUSH of a segment register may write two of its four bytes only; and CALL to an address that is not canonical may
+ * push before it faults.
  */
 function undefinedStack({ row }: Form, before: SampleRecord): Undefined['stack'] {
-  if (/^PUSH [A-Z]S$/.test(row.name) && before.selector('cs') === 0x23 && !prefixesOf(before).operandPrefix) return [-2, 0];
-  return row.name === 'CALL' && before.selector('cs') === 0x33 ? [-8, 0] : undefined;
+  const wide = before.selector('cs') === 0x33;
+  if (/^PUSH [A-Z]S$/.test(row.name) && !wide && !prefixesOf(before).operandPrefix) return [-2, 0];
+  return row.name === 'CALL' && wide ? [-8, 0] : undefined;
 }
 
 interface Shift {
