@@ -165,6 +165,9 @@ function registerOperand(kind: u32, opcode: u32): u32 {
   }
 }
 
+/** Of the direct branch that was decoded last: its target's offset from CODE_BASE, which may exceed 32 bits. */
+let branchTarget: i64 = 0;
+
 /** Reads the immediate into the record. */
 function decodeImmediate(record: usize, kind: u32, offset: u32, start: usize): void {
   switch (kind) {
@@ -195,8 +198,9 @@ function decodeImmediate(record: usize, kind: u32, offset: u32, start: usize): v
     case IMMEDIATE_RELATIVE_BYTE:
     case IMMEDIATE_RELATIVE: {
       const size: u32 = kind == IMMEDIATE_RELATIVE_BYTE ? 1 : mode == MODE_64 || operandSize != 1 ? 4 : 2;
-      const distance = <i32>signed(size);
-      store<i32>(record, <i32>offset + <i32>(at - start) + distance, DISPLACEMENT);
+      const distance = signed(size);
+      branchTarget = <i64>(offset + <u32>(at - start)) + distance;
+      store<i32>(record, <i32>branchTarget, DISPLACEMENT);
       break;
     }
   }
@@ -371,8 +375,10 @@ function decodeOperands(
   if (!inMemory && segment >= 0) store<u8>(record, <u8>segment, SEGMENT);
   else if (!inMemory) store<u8>(record, DS, SEGMENT);
   if ((immediate == IMMEDIATE_RELATIVE || immediate == IMMEDIATE_RELATIVE_BYTE) && load<u16>(leaf, 8) == 0xffff) {
-    const target = load<i32>(record, DISPLACEMENT);
-    if (!linkable || target < 0 || target > 0xfff || operandSize == 1) op += OP_BRANCH_FAR_DELTA;
+    if (!linkable || branchTarget < 0 || branchTarget > 0xfff || operandSize == 1) {
+      op += OP_BRANCH_FAR_DELTA;
+      store<i64>(record, branchTarget, IMMEDIATE);
+    }
   }
   store<u16>(record, <u16>op, OP);
 }

@@ -102,13 +102,14 @@ export function interpret(first: usize): void {
         vector(u, c + load<u16>(u, TARGET), c + load<u16>(u, OPERAND)); break;
       }
       case 9: { // VECTOR_LOAD
+        if (load<u32>(c + FPU_BLOCKED) != 0 || (load<u16>(c + FSW) & 0x80) != 0) vectorChecks(u);
         const address = ea(u);
         if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
-        if (load<u32>(c + FPU_BLOCKED) != 0 || (load<u16>(c + FSW) & 0x80) != 0) vectorChecks(u);
         readBytes(address, c + SOURCE, load<u16>(u, BYTES));
         vector(u, c + load<u16>(u, TARGET), c + SOURCE); break;
       }
       case 10: { // VECTOR_STORE
+        if (load<u32>(c + FPU_BLOCKED) != 0 || (load<u16>(c + FSW) & 0x80) != 0) vectorChecks(u);
         const address = ea(u);
         if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
         const bytes = <u32>load<u16>(u, BYTES);

@@ -90,7 +90,8 @@ export function caseText(family: string, form: string, size: Size): string[] {
 }
 
 function operandsText(semantic: Semantic, form: string, size: Size): string[] {
-  const sourceSize: Size = semantic.sourceSize ?? (semantic.form === 'shift' ? 8 : size);
+  // A source is never wider than the destination: MOVSXD to 16 bits reads 16.
+  const sourceSize = Math.min(semantic.sourceSize ?? (semantic.form === 'shift' ? 8 : size), size) as Size;
   const destinationInMemory = form.startsWith('m');
   const modifies = ['binary', 'unary', 'shift', 'compare'].includes(semantic.form);
   const writes = semantic.form !== 'compare' && semantic.form !== 'none';
@@ -129,6 +130,7 @@ function leave(target: string, size: Size): string[] {
 
 const nextIp = 'load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET) + load<u8>(u, LENGTH)';
 const targetIp = 'load<u64>(c + CODE_BASE) + <i64>load<i32>(u, DISPLACEMENT)';
+const farTargetIp = 'load<u64>(c + CODE_BASE) + load<i64>(u, IMMEDIATE)';
 
 /** Goes to the linked record of a branch within the page. */
 function followLink(): string[] {
@@ -192,7 +194,7 @@ function checkedCall(size: Size): string[] {
 /** Cases of a direct branch: linked (numbers first + 2 and + 3), and leaving the page (first + 4 + size). */
 export function branchText(family: string, size: Size, far: boolean): string[] {
   const condition = CONDITIONS.indexOf(family.slice(1));
-  const go = far ? leave(targetIp, size) : followLink();
+  const go = far ? leave(farTargetIp, size) : followLink();
   if (family === 'JMP') return go;
   if (family === 'CALL') {
     const mask = size === 64 ? nextIp : `(${nextIp}) & 0x${(2 ** size - 1).toString(16)}`;
