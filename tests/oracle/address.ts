@@ -39,6 +39,8 @@ export function chooseTarget(sample: Sample, size: number, alignment: number): b
 }
 
 export interface MemoryEncoding {
+  /** Where the operand lies after all. */
+  readonly target: bigint;
   readonly mod: number;
   readonly rm: number;
   readonly sib?: number;
@@ -64,7 +66,7 @@ export function encodeMemory(sample: Sample, target: bigint): MemoryEncoding {
   const addressPrefix = mode === 64 && random.once(6) && effective <= MASK_32;
   const bits = mode === 32 || addressPrefix ? 32 : 64;
   const shape = encodeShape(sample, effective, bits);
-  return { ...shape, addressPrefix, ...(segmentPrefix === undefined ? {} : { segmentPrefix }) };
+  return { ...shape, target, addressPrefix, ...(segmentPrefix === undefined ? {} : { segmentPrefix }) };
 }
 
 /** FS and GS with their bases; the others do nothing in 64-bit mode and are flat in 32-bit mode. */
@@ -74,7 +76,7 @@ function chooseSegment({ random, mode }: Sample): number | undefined {
   return undefined;
 }
 
-type Shape = Omit<MemoryEncoding, 'addressPrefix' | 'segmentPrefix'>;
+type Shape = Omit<MemoryEncoding, 'target' | 'addressPrefix' | 'segmentPrefix'>;
 
 function encodeShape(sample: Sample, effective: bigint, bits: 32 | 64): Shape {
   const { random, mode } = sample;
@@ -149,13 +151,17 @@ function freeRegister(sample: Sample, fits: (register: number) => boolean): numb
   }
 }
 
+/** BX+SI BX+DI BP+SI BP+DI SI DI BP BX. */
+const REGISTERS_16 = [[3, 6], [3, 7], [5, 6], [5, 7], [6], [7], [5], [3]];
+
 /** 16-bit addressing in 32-bit mode reaches only the lowest 64 KiB, where nothing is mapped. */
-function encode16({ random }: Sample): MemoryEncoding {
+function encode16({ random, record }: Sample): MemoryEncoding {
   const mod = random.below(3);
   const rm = random.below(8);
   const size = mod === 1 ? 1 : mod === 2 || rm === 6 ? 2 : 0;
-  return {
-    mod, rm, rexX: false, rexB: false, addressPrefix: true,
-    ...(size === 0 ? {} : { displacement: { size, value: random.u32() << 16 >> 16 } }),
-  };
+  const value = size === 0 ? 0 : size === 1 ? random.below(256) - 128 : random.u32() << 16 >> 16;
+  const registers = mod === 0 && rm === 6 ? [] : REGISTERS_16[rm] ?? [];
+  const target = registers.reduce((sum, register) => sum + record.gpr(register), BigInt(value)) & 0xffffn;
+  const displacement = size === 0 ? {} : { displacement: { size, value } } as const;
+  return { mod, rm, target, rexX: false, rexB: false, addressPrefix: true, ...displacement };
 }

@@ -93,7 +93,7 @@ function encode(sample: Sample): number[] {
     prepareOperands(sample, reg, undefined);
     const target = chooseTarget(sample, size, alignmentOf(form));
     memory = encodeMemory(sample, target);
-    sample.record.view.setBigUint64(OPERAND, target, true);
+    sample.record.view.setBigUint64(OPERAND, memory.target, true);
     prepareMemory(sample, target, size);
   } else if (form.modrm || form.registerInOpcode) {
     rm = form.fixedRm ?? random.below(registers);

@@ -6,7 +6,7 @@
  * | RCPPS RCPSS RSQRTPS RSQRTSS                        | below 1.5 × 2^-12             | 1.5 × 2^-11        |
  * | FSIN FCOS FSINCOS FPTAN FPATAN F2XM1 FYL2X FYL2XP1 | below 1 ulp of 64 bits        | 2^-60              |
  *
- * undefined.ts applies them, and with them ignores the precision flag and C1, which say how the result was rounded.
+ * undefined.ts applies them, and with them the comparison ignores the flags that say how the result was rounded.
  */
 
 /** Whether two numbers agree but for `tolerance`; what is no number must be the same. */
