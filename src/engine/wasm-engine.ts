@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { randomFillSync } from 'node:crypto';
 import { type ProcessorEngine, type ProcessorIntercepts, type ProcessorState, StopReason } from '../hypervisor/engine-port.ts';
 import {
-  BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, RANDOM, RFLAGS, SHADOW, STOP, WINDOW,
+  BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, RFLAGS, SHADOW, STOP, WINDOW,
 } from './core/layout.ts';
 import { type EngineMemoryHandle, processorAddress } from './engine-memory.ts';
 import { loadProcessorState, resetProcessorState, saveProcessorState } from './processor-state.ts';
@@ -100,6 +100,7 @@ export class WasmEngine implements ProcessorEngine {
           this.#faulted = false;
           if (this.#words[(this.#at + STOP) >> 2] !== 0) return StopReason.TripleFault;
         }
+        if (this.#words[(this.#at + NMI_PENDING) >> 2] !== 0) this.#core.nonMaskableInterrupt();
         return this.#core.run() as StopReason;
       } catch (thrown) {
         this.#catch(thrown);

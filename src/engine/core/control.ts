@@ -15,7 +15,7 @@ import { inMemory, readRegister, readTarget, sizeOf, writeMemory, writeRegister,
 import { checkSse, checkWait, checkX87, updateFpuBlocked } from "./fpu-state";
 import { fxrstor, fxrstor64, fxsave, fxsave64, xrstorImage, xsaveImage } from "./float/state";
 import { stop, STOP_HALT } from "./dispatch";
-import { updateStepping } from "./debug";
+import { updateBreakpoints } from "./debug";
 import { addressMask, linearAddress } from "./address";
 
 // @ts-ignore: decorator
@@ -75,7 +75,7 @@ export function updateDerived(): void {
   updateMode();
   updatePrivilege();
   updateFpuBlocked();
-  updateStepping();
+  updateBreakpoints();
 }
 
 function setCr0(value: u64): void {
@@ -172,11 +172,13 @@ export function movToDebug(u: usize): void {
   const wide = load<u32>(cpu + MODE) == MODE_64;
   const value = readRegister(load<u16>(u, OPERAND), wide ? 3 : 2);
   if (number >= 6 && (value >> 32) != 0) raiseError(GP, 0);
-  if (number < 4) store<u64>(cpu + DR0 + (number << 3), value);
-  else if (number == 6) store<u64>(cpu + DR6, (value & 0xe00f) | 0xffff0ff0);
+  if (number < 4) {
+    store<u64>(cpu + DR0 + (number << 3), value);
+    updateBreakpoints();
+  } else if (number == 6) store<u64>(cpu + DR6, (value & 0xe00f) | 0xffff0ff0);
   else {
     store<u64>(cpu + DR7, (value & 0xffff2bff) | 0x400);
-    updateStepping();
+    updateBreakpoints();
   }
 }
 

@@ -1,8 +1,9 @@
 // Debug registers, single steps and breakpoints [Intel SDM 3B, chapter 17]. While TF or a breakpoint is armed the
 // processor runs one instruction at a time, so that the fast path knows nothing of them.
 
-import { DR0, DR6, DR7, PENDING_DEBUG, RF, RFLAGS, STEPPING, TF } from "./layout";
+import { DR0, DR7, PENDING_DEBUG, RF, RFLAGS, STEPPING, TF, WATCHING } from "./layout";
 import { cpu } from "./cpu";
+import { flushTlb } from "./memory";
 
 const ENABLED: u64 = 0xff;
 
@@ -12,15 +13,73 @@ export function updateStepping(): void {
   store<u32>(cpu + STEPPING, u32(armed));
 }
 
+/** Kinds of breakpoint in DR7. */
+const ON_EXECUTION: u64 = 0;
+const ON_PORT: u64 = 2;
+const ON_ACCESS: u64 = 3;
+
+// @ts-ignore: decorator
+@inline
+function isEnabled(control: u64, n: u32): bool {
+  return ((control >> (n << 1)) & 3) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function kindOf(control: u64, n: u32): u64 {
+  return (control >> (16 + (n << 2))) & 3;
+}
+
+/** Bytes that breakpoint `n` covers: 1, 2, 8 or 4. */
+function lengthOf(control: u64, n: u32): u64 {
+  const field = (control >> (18 + (n << 2))) & 3;
+  return field == 2 ? 8 : field + 1;
+}
+
+/** DR0…DR3 or DR7 changed: pages with data breakpoints must take the slow path from now on. */
+export function updateBreakpoints(): void {
+  const control = load<u64>(cpu + DR7);
+  let watching: u32 = 0;
+  for (let n: u32 = 0; n < 4; n++) {
+    if (isEnabled(control, n) && kindOf(control, n) != ON_EXECUTION) watching = 1;
+  }
+  if (watching != 0 || load<u32>(cpu + WATCHING) != 0) flushTlb();
+  store<u32>(cpu + WATCHING, watching);
+  updateStepping();
+}
+
+/** A data breakpoint lies in the page of `address`. */
+export function isWatchedPage(address: u64): bool {
+  const control = load<u64>(cpu + DR7);
+  for (let n: u32 = 0; n < 4; n++) {
+    if (isEnabled(control, n) && kindOf(control, n) != ON_EXECUTION && ((load<u64>(cpu + DR0 + (n << 3)) ^ address) & ~0xfff) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** Notes the data breakpoints that an access of `size` bytes hits; they trap after the instruction. */
+export function noteAccess(address: u64, size: u32, write: bool): void {
+  const control = load<u64>(cpu + DR7);
+  for (let n: u32 = 0; n < 4; n++) {
+    const kind = kindOf(control, n);
+    if (!isEnabled(control, n) || kind == ON_EXECUTION || kind == ON_PORT || (kind != ON_ACCESS && !write)) continue;
+    const length = lengthOf(control, n);
+    const start = load<u64>(cpu + DR0 + (n << 3)) & ~(length - 1);
+    if (address < start + length && start < address + size) {
+      store<u32>(cpu + PENDING_DEBUG, load<u32>(cpu + PENDING_DEBUG) | (1 << n));
+    }
+  }
+}
+
 /** DR6 bits of the instruction breakpoints at the linear address. */
 export function codeBreakpoints(linear: u64): u32 {
   const control = load<u64>(cpu + DR7);
   let hits: u32 = 0;
   if ((control & ENABLED) == 0 || (load<u32>(cpu + RFLAGS) & RF) != 0) return 0;
   for (let n: u32 = 0; n < 4; n++) {
-    const enabled = (control >> (n << 1)) & 3;
-    const kind = (control >> (16 + (n << 2))) & 15;
-    if (enabled != 0 && kind == 0 && load<u64>(cpu + DR0 + (n << 3)) == linear) hits |= 1 << n;
+    if (isEnabled(control, n) && kindOf(control, n) == ON_EXECUTION && load<u64>(cpu + DR0 + (n << 3)) == linear) hits |= 1 << n;
   }
   return hits;
 }

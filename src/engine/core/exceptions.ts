@@ -3,7 +3,7 @@
 
 import {
   ATTRIBUTES, BASE, CPL, CR2, CS, DR6, EVENTS, FAULT_ADDRESS, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_NESTED, FAULT_VECTOR, HALTED, IDTR_BASE,
-  IDTR_LIMIT, IF, INSTRUCTION, LIMIT, MODE, MODE_64, NMI_BLOCKED, NT, RF, RFLAGS, RIP, RSP, SELECTOR, SHADOW, SS, TF, TR, VM,
+  IDTR_LIMIT, IF, INSTRUCTION, LIMIT, MODE, MODE_64, NMI_BLOCKED, NMI_PENDING, NT, RF, RFLAGS, RIP, RSP, SELECTOR, SHADOW, SS, TF, TR, VM,
   AC, DS, ES, FS, GS, STACK_MASK,
 } from "./layout";
 import { cpu, DB, GP, NP, PAGE_FAULT, raise, raiseError, STACK_FAULT, TS } from "./cpu";
@@ -248,7 +248,13 @@ export function interrupt(vector: u32): void {
   deliver(vector, KIND_EXTERNAL, false, 0, load<u64>(cpu + RIP));
 }
 
+/** An NMI between instructions; one that comes while they are blocked waits for IRET. */
 export function nonMaskableInterrupt(): void {
+  if (load<u32>(cpu + NMI_BLOCKED) != 0) {
+    store<u32>(cpu + NMI_PENDING, 1);
+    return;
+  }
+  store<u32>(cpu + NMI_PENDING, 0);
   store<u32>(cpu + INSTRUCTION, 0);
   store<u32>(cpu + FAULT_NESTED, 0);
   deliver(2, KIND_EXTERNAL, false, 0, load<u64>(cpu + RIP));

@@ -2,7 +2,7 @@
 
 import {
   BUDGET, CODE_BASE, COUNT, CR2, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION, INSTRUCTIONS, MODE, OFFSET, OP_STOP, PENDING_DEBUG, RF,
-  RFLAGS, RIP, SHADOW, SLICE_START, STEPPING, STOP, TF, WINDOW,
+  RFLAGS, RIP, SHADOW, SHADOW_MOV_SS, SLICE_START, STEPPING, STOP, TF, WINDOW,
 } from "./layout";
 import { cpu, DB, raise, setProcessor } from "./cpu";
 import { hostOf, setConfiguration, translateCode } from "./memory";
@@ -20,6 +20,9 @@ import { initializeX87, statusWord, setStatusWord, summarize, xsaveImage, xrstor
 import { arithmeticFlags } from "./flags";
 
 export { deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived, initializeX87 };
+
+/** DR6.BS: a single step. */
+const DR6_STEP: u32 = 0x4000;
 
 /** Binds this instance to a processor's state and the configuration block. */
 export function initialize(processor: usize, configuration: usize): void {
@@ -108,8 +111,11 @@ function stepOne(linear: u64): void {
   // A branch or a system instruction ended at `dispatch`, which found the budget used up.
   if (load<u32>(cpu + STOP) == STOP_SLICE + 1 || load<u32>(cpu + STOP) == STOP_KICK + 1) store<u32>(cpu + STOP, 0);
   // A software interrupt has cleared TF on its way.
-  if (traced && load<u32>(cpu + EVENTS) == events) {
-    store<u64>(cpu + DR6, load<u64>(cpu + DR6) | 0x4000);
-    raise(DB);
-  }
+  // MOV SS holds debug traps back for one more instruction.
+  if (load<u32>(cpu + SHADOW) == SHADOW_MOV_SS) return;
+  const hits = load<u32>(cpu + PENDING_DEBUG) | (traced && load<u32>(cpu + EVENTS) == events ? DR6_STEP : 0);
+  if (hits == 0) return;
+  store<u32>(cpu + PENDING_DEBUG, 0);
+  store<u64>(cpu + DR6, load<u64>(cpu + DR6) | hits);
+  raise(DB);
 }

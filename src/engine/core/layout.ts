@@ -32,7 +32,8 @@ export const BUDGET = 0x0b0; // i32, instructions left in this slice
 export const MODE = 0x0b4; // u32, MODE_16, MODE_32 or MODE_64: how code is decoded
 export const CPL = 0x0b8; // u32
 export const TLB_BASE = 0x0bc; // u32, address of the TLB of the current privilege
-export const SHADOW = 0x0c0; // u32, 1 after STI or MOV SS until the next instruction is through
+export const SHADOW = 0x0c0; // u32, 1 after STI, 2 after MOV SS, until the next instruction is through
+export const SHADOW_MOV_SS = 2;
 export const HALTED = 0x0c4; // u32
 export const WINDOW = 0x0c8; // u32, 1: stop when an interrupt can be taken
 export const NMI_BLOCKED = 0x0cc; // u32
@@ -42,6 +43,8 @@ export const STACK_MASK = 0x0d8; // u32, 0: RSP, 1: ESP, 2: SP is the stack poin
 export const PENDING_DEBUG = 0x0dc; // u32, DR6 bits to report after this instruction
 export const INSTRUCTIONS = 0x0e0; // u64, executed so far (at the slice's start)
 export const SLICE_START = 0x0e8; // i32, budget at the slice's start
+export const NMI_PENDING = 0x0f0; // u32, one that came while blocked
+export const WATCHING = 0x0f4; // u32, data breakpoints are armed
 export const EVENTS = 0x0ec; // u32, exceptions delivered
 
 // Segments: ES CS SS DS FS GS LDTR TR, 32 bytes each.
@@ -154,7 +157,7 @@ export const SCALE = 16; // u8, shift
 export const SEGMENT = 17; // u8
 export const SEGMENT_BASE = 18; // u16, offset of the segment base to add
 export const DISPLACEMENT = 20; // i32; of branches: target's offset from CODE_BASE
-export const IMMEDIATE = 24; // i64; of vector instructions u8
+export const IMMEDIATE = 24; // i64; of vector instructions u8; of branches that leave the page as DISPLACEMENT, in 64 bits
 export const LINK = 24; // u32, record of the branch target once known
 export const HANDLER = 28; // u16, of vector, x87 and system instructions
 export const BYTES = 30; // u16, size of a vector memory operand

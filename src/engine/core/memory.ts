@@ -6,11 +6,12 @@
 
 import {
   ADDEND, ADDRESS, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, MODE, MODE_64, OFFSET, PAGE_NUMBER, RBP, RSP, SEGMENT, SLOTS, SLOT_COUNT, SS,
-  TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_ENTRIES, TLB_KINDS, TLB_SIZE,
+  TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_ENTRIES, TLB_KINDS, TLB_SIZE, WATCHING,
 } from "./layout";
 import { ALIGNMENT, cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
 import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, ALIGNED_USER, fill, isCanonical } from "./paging";
 import { hasCode, writeToCode } from "./blocks";
+import { noteAccess } from "./debug";
 import { ea } from "./address";
 
 // @ts-ignore: decorator
@@ -157,6 +158,7 @@ function alignmentOf(length: u32): u32 {
 }
 
 function readSlow(address: u64, size: u32): u64 {
+  if (load<u32>(cpu + WATCHING) != 0) noteAccess(address, size, false);
   checkAlignment(address, size);
   if ((address & 0xfff) + size <= 0x1000) return readPhysical(translate(address, ACCESS_READ), size);
   const nextPage = linearNextPage(address);
@@ -179,6 +181,7 @@ function linearNextPage(address: u64): u64 {
 }
 
 function writeSlow(address: u64, size: u32, value: u64): void {
+  if (load<u32>(cpu + WATCHING) != 0) noteAccess(address, size, true);
   checkAlignment(address, size);
   if ((address & 0xfff) + size <= 0x1000) {
     writePhysical(translate(address, ACCESS_WRITE), size, value);

@@ -3,11 +3,12 @@
 
 import {
   AC, ADDEND, CPL, CR0, CR2, CR3, CR4, EFER, FAULT_ADDRESS, LARGE_HIGH, LARGE_LOW, PAGE_NUMBER, RFLAGS, TAG_EXECUTE,
-  TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_SIZE,
+  TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_SIZE, WATCHING,
 } from "./layout";
 import { cpu, PAGE_FAULT, raiseError } from "./cpu";
 import { hostOf } from "./memory";
 import { hasCode } from "./blocks";
+import { isWatchedPage } from "./debug";
 
 export const ACCESS_READ: u32 = 0;
 export const ACCESS_WRITE: u32 = 1;
@@ -224,8 +225,9 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
   const host = hostOf(pagePhysical);
   if (host != 0) {
     const page = address & ~0xfff;
-    store<u64>(entry, read && !aligned ? page : 1, TAG_READ);
-    store<u64>(entry, write && dirty && !aligned && !hasCode(host) ? page : 1, TAG_WRITE);
+    const plain = !aligned && (load<u32>(cpu + WATCHING) == 0 || !isWatchedPage(page));
+    store<u64>(entry, read && plain ? page : 1, TAG_READ);
+    store<u64>(entry, write && plain && dirty && !hasCode(host) ? page : 1, TAG_WRITE);
     store<u64>(entry, execute ? page : 1, TAG_EXECUTE);
     store<u32>(entry, <u32>host - <u32>page, ADDEND);
     store<u32>(entry, <u32>(pagePhysical >> 12), PAGE_NUMBER);

@@ -2,13 +2,13 @@
 
 import {
   ATTRIBUTES, BASE, CPL, CR0, CS, DS, EFER, ES, FS, FS_BASE, GDTR_BASE, GDTR_LIMIT, GS, GS_BASE, LDTR, LIMIT, MODE, MODE_16, MODE_32, MODE_64, RFLAGS,
-  SEGMENTS, SEGMENT_SIZE, SELECTOR, SHADOW, SS, STACK_MASK, TARGET, TR, OPERAND, DISPLACEMENT, IMMEDIATE, ZF, VM,
+  SEGMENT, SEGMENTS, SEGMENT_SIZE, SELECTOR, SHADOW, SHADOW_MOV_SS, SS, STACK_MASK, TARGET, TR, OPERAND, DISPLACEMENT, IMMEDIATE, ZF, VM,
 } from "./layout";
 import { cpu, GP, NP, raise, raiseError, STACK_FAULT, UD } from "./cpu";
 import { hostOf, systemRead, systemWrite, translateSystem, read16, read32, read64 } from "./memory";
-import { ACCESS_WRITE, isLong, updatePrivilege } from "./paging";
+import { ACCESS_WRITE, isCanonical, isLong, updatePrivilege } from "./paging";
 import { inMemory, readMemory, readOperand, readRegister, readTarget, sizeOf, writeRegister, writeTarget } from "./operand";
-import { ea, linearAddress } from "./address";
+import { ea, effectiveAddress, linearAddress } from "./address";
 import { drop, peekSelector, pushSelector } from "./stack";
 import { arithmeticFlags, setArithmeticFlags } from "./flags";
 
@@ -39,8 +39,6 @@ export function isReal(): bool {
 // The descriptor that `readDescriptor` found.
 export let descriptorLow: u32 = 0;
 export let descriptorHigh: u32 = 0;
-/** Upper base half of a 16-byte system descriptor. */
-export let descriptorUpper: u32 = 0;
 /** Linear address of the descriptor. */
 export let descriptorAddress: u64 = 0;
 
@@ -193,7 +191,7 @@ export function movToSegment(u: usize): void {
   const index: u32 = load<u16>(u, TARGET);
   if (index == CS || index > <u32>GS) raise(UD);
   loadSegment(index, <u32>readOperand(u, 1));
-  if (index == SS) store<u32>(cpu + SHADOW, 1);
+  if (index == SS) store<u32>(cpu + SHADOW, SHADOW_MOV_SS);
 }
 
 export function movFromSegment(u: usize): void {
@@ -212,7 +210,7 @@ function pushSegment(u: usize, index: u32): void {
 function popSegment(u: usize, index: u32): void {
   loadSegment(index, peekSelector(0));
   drop(1 << sizeOf(u));
-  if (index == SS) store<u32>(cpu + SHADOW, 1);
+  if (index == SS) store<u32>(cpu + SHADOW, SHADOW_MOV_SS);
 }
 
 export function pushEs(u: usize): void { pushSegment(u, ES); }
@@ -235,7 +233,7 @@ function loadFarPointer(u: usize, index: u32): void {
   const selector = <u32>read16(address + (1 << size));
   loadSegment(index, selector);
   writeRegister(load<u16>(u, TARGET), size, offset);
-  if (index == SS) store<u32>(cpu + SHADOW, 1);
+  if (index == SS) store<u32>(cpu + SHADOW, SHADOW_MOV_SS);
 }
 
 export function les(u: usize): void { loadFarPointer(u, ES); }
@@ -304,6 +302,7 @@ export function arpl(u: usize): void {
   const target = <u32>readTarget(u, 1);
   const level = <u32>readRegister(load<u16>(u, OPERAND), 1) & 3;
   const raised = (target & 3) < level;
+  if (raised && inMemory(u)) linearAddress(load<u8>(u, SEGMENT), effectiveAddress(u), 2, true);
   if (raised) writeTarget(u, 1, <u64>((target & ~3) | level));
   setZero(raised);
 }
@@ -313,8 +312,9 @@ export function bound(u: usize): void {
   const address = ea(u);
   const index = size == 1 ? <i32>load<i16>(cpu + load<u16>(u, TARGET)) : load<i32>(cpu + load<u16>(u, TARGET));
   const low = size == 1 ? <i32>(<i16>read16(address)) : <i32>read32(address);
+  if (index < low) raise(5);
   const high = size == 1 ? <i32>(<i16>read16(address + 2)) : <i32>read32(address + 4);
-  if (index < low || index > high) raise(5);
+  if (index > high) raise(5);
 }
 
 // Descriptor table registers.
@@ -357,6 +357,7 @@ function loadTable(u: usize, base: u32, limit: u32): void {
   let value: u64;
   if (load<u32>(cpu + MODE) == MODE_64) value = read64(address + 2);
   else value = read32(address + 2) & (sizeOf(u) == 1 ? 0xffffff : 0xffffffff);
+  if (!isCanonical(value)) raiseError(GP, 0);
   store<u64>(cpu + base, value);
   store<u32>(cpu + limit, size);
 }
@@ -378,12 +379,13 @@ export function str(u: usize): void {
 
 /** Loads LDTR or TR from the descriptor that was read; 16 bytes of it in long mode. */
 function setSystemSegment(index: u32, selector: u32): void {
-  if (isLong()) descriptorUpper = <u32>systemRead(descriptorAddress + 8, 4);
-  setSegmentFromDescriptor(index, selector);
+  let base = baseOf(descriptorLow, descriptorHigh);
   if (isLong()) {
-    const at = segment(index);
-    store<u64>(at, load<u64>(at, BASE) | (<u64>descriptorUpper << 32), BASE);
+    base |= systemRead(descriptorAddress + 8, 4) << 32;
+    if (!isCanonical(base)) raiseError(GP, selector & 0xfffc);
   }
+  setSegmentFromDescriptor(index, selector);
+  store<u64>(segment(index), base, BASE);
 }
 
 export function lldt(u: usize): void {

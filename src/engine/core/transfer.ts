@@ -2,7 +2,7 @@
 
 import {
   AC, ATTRIBUTES, BASE, CODE_BASE, CPL, CR4, CS, CSTAR, DISPLACEMENT, DS, EFER, ES, FMASK, FORM, FORM_REPNE, FORM_REPEAT, FS, GS, ID, IF, IMMEDIATE, IOPL,
-  LENGTH, LIMIT, LSTAR, MODE, MODE_64, NMI_BLOCKED, NT, OF, OFFSET, RAX, RBP, RCX, RDX, RF, RFLAGS, RIP, RSP, R11, SELECTOR, SHADOW, SS, STAR, SYSENTER_CS,
+  LENGTH, LIMIT, LSTAR, MODE, MODE_64, NMI_BLOCKED, NMI_PENDING, NT, OF, OFFSET, RAX, RBP, RCX, RDX, RF, RFLAGS, RIP, RSP, R11, SELECTOR, SHADOW, SS, STAR, SYSENTER_CS,
   SYSENTER_EIP, SYSENTER_ESP, TF, VM, STACK_MASK, FAULT_NESTED,
 } from "./layout";
 import { BP, cpu, DB, GP, NP, raise, raiseError, STACK_FAULT, TS, UD } from "./cpu";
@@ -13,6 +13,7 @@ import { drop, peek, peekSelector, poke, pop, probePush, push, setStackPointer, 
 import { isCanonical, isLong, updatePrivilege } from "./paging";
 import { deliver, KIND_EXCEPTION, KIND_SOFTWARE } from "./exceptions";
 import { updateStepping } from "./debug";
+import { stop, STOP_KICK } from "./dispatch";
 import { read16, systemRead, systemWrite, write64, probeWrite } from "./memory";
 import {
   attributesOf, ATTRIBUTE_DB, ATTRIBUTE_L, baseOf, descriptorHigh, descriptorLow, descriptorAddress, isProtected, isReal, loadStackSegment, limitOf,
@@ -202,7 +203,12 @@ function checkCodeTarget(selector: u32): void {
 /** The new RIP must lie in the code segment that was read. */
 function checkTargetOffset(offset: u64): void {
   const long = isLong() && (attributesOf(descriptorHigh) & ATTRIBUTE_L) != 0;
-  if (long ? !isCanonical(offset) : offset > <u64>limitOf(descriptorLow, descriptorHigh)) raiseError(GP, 0);
+  if (long ? !isCanonical(offset) : <u32>offset > limitOf(descriptorLow, descriptorHigh)) raiseError(GP, 0);
+}
+
+/** Goes on at `offset` of the code segment that has just been loaded. */
+function setInstructionPointer(offset: u64): void {
+  store<u64>(cpu + RIP, load<u32>(cpu + MODE) == MODE_64 ? offset : offset & 0xffffffff);
 }
 
 // A call gate, found by `readGate`.
@@ -246,7 +252,7 @@ function farJump(selector: u32, offset: u64): void {
     checkCodeTarget(selector);
     checkTargetOffset(offset);
     setCodeSegment(selector, load<u32>(cpu + CPL));
-    store<u64>(cpu + RIP, offset);
+    setInstructionPointer(offset);
     return;
   }
   readGate(selector);
@@ -254,7 +260,7 @@ function farJump(selector: u32, offset: u64): void {
   if ((code & 4) == 0 && ((code >> 5) & 3) != load<u32>(cpu + CPL)) raiseError(GP, gateSelector & 0xfffc);
   checkTargetOffset(gateOffset);
   setCodeSegment(gateSelector, load<u32>(cpu + CPL));
-  store<u64>(cpu + RIP, gateOffset);
+  setInstructionPointer(gateOffset);
 }
 
 function farCall(selector: u32, offset: u64, size: u32, next: u64): void {
@@ -278,7 +284,7 @@ function farCall(selector: u32, offset: u64, size: u32, next: u64): void {
     push(size, next);
     needDescriptor(selector, GP);
     setCodeSegment(selector, load<u32>(cpu + CPL));
-    store<u64>(cpu + RIP, offset);
+    setInstructionPointer(offset);
     return;
   }
   readGate(selector);
@@ -295,7 +301,7 @@ function farCall(selector: u32, offset: u64, size: u32, next: u64): void {
   push(gateSize, next);
   needDescriptor(gateSelector, GP);
   setCodeSegment(gateSelector, load<u32>(cpu + CPL));
-  store<u64>(cpu + RIP, gateOffset);
+  setInstructionPointer(gateOffset);
 }
 
 /** A call gate to a more privileged level: the stack of the task state, with the parameters copied. */
@@ -412,7 +418,7 @@ function returnFar(selector: u32, offset: u64, size: u32, taken: u32, extra: u32
   if (!outer) {
     setCodeSegment(selector, level);
     drop(taken + extra);
-    store<u64>(cpu + RIP, offset);
+    setInstructionPointer(offset);
     return;
   }
   const pointer = peek(size, taken + extra);
@@ -436,7 +442,7 @@ function returnFar(selector: u32, offset: u64, size: u32, taken: u32, extra: u32
   }
   updateMode();
   setStackPointer(pointer + extra);
-  store<u64>(cpu + RIP, offset);
+  setInstructionPointer(offset);
   if (level != cpl) dropSegments(level);
 }
 
@@ -455,9 +461,17 @@ export function retFar(u: usize): void {
   returnFar(selector, offset, size, 2 * bytes, extra, false);
 }
 
+/** IRET lets the next NMI in; one that waited is delivered when `run` is entered again. */
+function unblockNmi(): void {
+  store<u32>(cpu + NMI_BLOCKED, 0);
+  if (load<u32>(cpu + NMI_PENDING) != 0) stop(STOP_KICK);
+}
+
 export function iret(u: usize): void {
   const size = sizeOf(u);
   const bytes: u32 = 1 << size;
+  // Nested tasks are not offered.
+  if (!isReal() && (load<u32>(cpu + RFLAGS) & NT) != 0) raiseError(GP, 0);
   const flags = <u32>peek(size, 2 * bytes);
   const selector = <u32>peek(size, bytes) & 0xffff;
   const offset = peek(size, 0);
@@ -467,16 +481,15 @@ export function iret(u: usize): void {
     setRealCode(selector);
     store<u64>(cpu + RIP, offset);
     setFlags(flags, (TF | IF | 0x400 | IOPL | NT | AC | ID | RF) & width);
-    store<u32>(cpu + NMI_BLOCKED, 0);
+    unblockNmi();
     return;
   }
-  // Nested tasks and virtual-8086 mode are not offered.
-  if ((load<u32>(cpu + RFLAGS) & NT) != 0) raiseError(GP, 0);
+  // Nor is virtual-8086 mode.
   if (!isLong() && size == 2 && (flags & VM) != 0) raiseError(GP, 0);
   const mask = writableFlags() | RF;
   returnFar(selector, offset, size, 3 * bytes, 0, true);
   setFlags(flags, mask & width);
-  store<u32>(cpu + NMI_BLOCKED, 0);
+  unblockNmi();
 }
 
 // Software interrupts.
@@ -526,8 +539,26 @@ const CODE32: u32 = 0xc09b;
 const DATA: u32 = 0xc093;
 const DPL3: u32 = 0x60;
 
+/** Outside long mode [AMD APM 3, SYSCALL]: the target is STAR[31:0], flags are not saved. */
+function legacySyscall(u: usize): void {
+  const star = load<u64>(cpu + STAR);
+  const code = <u32>(star >> 32) & 0xfffc;
+  store<u64>(cpu + RCX, nextIp(u) & 0xffffffff);
+  store<u64>(cpu + RIP, star & 0xffffffff);
+  store<u32>(cpu + RFLAGS, load<u32>(cpu + RFLAGS) & ~(IF | VM));
+  setFlat(CS, code, CODE32);
+  setFlat(SS, code + 8, DATA);
+  store<u32>(cpu + CPL, 0);
+  updateMode();
+  updatePrivilege();
+}
+
 export function syscall(u: usize): void {
   if ((load<u64>(cpu + EFER) & EFER_SCE) == 0) raise(UD);
+  if (!isLong()) {
+    legacySyscall(u);
+    return;
+  }
   store<u64>(cpu + RCX, nextIp(u));
   store<u64>(cpu + R11, <u64>(readFlags() & ~RF));
   const star = <u32>(load<u64>(cpu + STAR) >> 32) & 0xfffc;

@@ -123,8 +123,8 @@ const ROWS: Row[] = [
   ['0F 0B', 'UD2', '', 'ud', { ...native, ...ends }],
   ['0F B9 /r', 'UD1', 'Ev', 'ud', { ...native, ...ends }],
   ['0F FF /r', 'UD0', 'Ev', 'ud', { ...native, ...ends }],
-  ['0F 05 o64', 'SYSCALL', '', 'syscall', ends],
-  ['0F 07 o64', 'SYSRET', '', 'sysret', ends],
+  ['0F 05', 'SYSCALL', '', 'syscall', ends],
+  ['0F 07', 'SYSRET', '', 'sysret', ends],
   ['0F 34', 'SYSENTER', '', 'sysenter', ends],
   ['0F 35', 'SYSEXIT', '', 'sysexit', ends],
 
