@@ -17,6 +17,8 @@ export const ERROR_CODES = {
   unsupported: 2,
   /** The host lacks something or refuses it: a tool, a permission, memory, room on the disk. */
   host: 1,
+  /** The guest refuses, does not answer, or lacks what is needed for it. */
+  guest: 1,
   /** We failed. */
   internal: 1,
 } as const;

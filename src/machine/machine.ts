@@ -21,6 +21,7 @@ import { HostClock } from '../kit/clock.ts';
 import { OperatingError, systemError } from '../kit/errors.ts';
 import type { MachineDescription, MachineEnd, MachinePorts, RunnableMachine } from './description.ts';
 import type { ProcessorReport, ProcessorWorkerData } from './processor-worker.ts';
+import { VmbusHost } from './vmbus-host.ts';
 
 /** Bytes of random seed that the guest gets with its boot data. */
 const ENTROPY_BYTES = 64;
@@ -45,6 +46,8 @@ export class Machine implements RunnableMachine {
   readonly #partition: Partition;
   readonly #chipset: Chipset;
   readonly #console: SerialConsole;
+  /** The guest's synthetic devices and what they tell and do. */
+  readonly vmbus: VmbusHost;
   readonly #workers: (Worker | undefined)[] = [];
   readonly #started = performance.now();
   #instructions = 0;
@@ -91,6 +94,9 @@ export class Machine implements RunnableMachine {
       shared: this.#chipsetBuffer, sink: this.#partition.interrupts, clock, debugExit: description.debugExit,
     });
     this.#chipset.reset();
+    this.vmbus = new VmbusHost({
+      partition: this.#partition, memory: this.#memory, clock, onFailure: (error) => this.#fail(error),
+    });
     this.#console = new SerialConsole({ port: this.#chipset.serial, onData: (bytes) => ports.console.output(bytes) });
   }
 
@@ -133,6 +139,7 @@ export class Machine implements RunnableMachine {
           activity: this.#partition.activity(index), progress: this.#partition.progress(index),
         })),
       },
+      vmbus: this.vmbus.inspect(),
       statistics: this.statistics(),
     };
   }
@@ -246,6 +253,7 @@ export class Machine implements RunnableMachine {
     }
     await this.#partition.reset();
     this.#chipset.reset();
+    this.vmbus.reset();
     for (const slot of this.#memory.slots) this.#memory.fill(slot.gpa, slot.sizeBytes, 0);
     await this.#load();
     this.#reboots++;
@@ -254,6 +262,7 @@ export class Machine implements RunnableMachine {
 
   async #stop(deadlineMs: number): Promise<void> {
     const threads = this.#workers.map((worker) => worker && new Promise((resolve) => worker.once('exit', resolve)));
+    this.vmbus.close();
     await this.#partition.stop(deadlineMs);
     await Promise.all(threads);
     await this.#console.close();
