@@ -45,6 +45,8 @@ export function updateBreakpoints(): void {
   }
   if (watching != 0 || load<u32>(cpu + WATCHING) != 0) flushTlb();
   store<u32>(cpu + WATCHING, watching);
+  // RF lasts for one instruction, which is over; the fast path does not clear it.
+  store<u32>(cpu + RFLAGS, load<u32>(cpu + RFLAGS) & ~RF);
   updateStepping();
 }
 

@@ -7,7 +7,7 @@ import {
   OP_STALE, OP_STOP, OP_TOO_LONG, OP_UNDEFINED, RECORD_SIZE, SCALE, SEGMENT, SEGMENT_BASE, SEGMENTS, SEGMENT_SIZE, BASE, SS, STEP_RECORDS, TARGET,
   XMM, ZERO, RIP, CS, OP_SYSTEM, OP_SYSTEM_END, FORM_ALIGNED, FORM_LOCK, LINK,
 } from "./layout";
-import { cpu } from "./cpu";
+import { cpu, raise, UD } from "./cpu";
 import { configuration, hostOf, translateCode } from "./memory";
 import { BLOCK_RECORDS } from "./blocks";
 import {
@@ -444,7 +444,9 @@ export function decodeStep(physical: u64, linear: u64, offset: u32, count: u32, 
   const bytes = cpu + DECODE;
   const inPage: u32 = 0x1000 - (<u32>physical & 0xfff);
   const first: u32 = inPage < 15 ? inPage : 15;
-  memory.copy(bytes, hostOf(physical), first);
+  const start = hostOf(physical);
+  if (start == 0) raise(UD); // code outside RAM: nothing that a guest may run
+  memory.copy(bytes, start, first);
   let length = decodeOne(record, bytes, bytes + first, offset, false);
   if (length == 0) {
     const host = hostOf(translateCode(linear + inPage));

@@ -31,10 +31,21 @@ export function dispatch(): usize {
   else if (load<u32>(cpu + STEPPING) != 0) stop(STOP_MODE);
   else if (load<u32>(cpu + SHADOW) != 0) {
     store<u32>(cpu + SHADOW, 0);
-    return lookup();
+    // One instruction runs in the shadow; an interrupt that waits comes right behind it.
+    return load<u32>(cpu + WINDOW) == 0 ? lookup() : single();
   } else if (load<u32>(cpu + WINDOW) != 0 && (load<u32>(cpu + RFLAGS) & IF) != 0) stop(STOP_WINDOW);
   else return lookup();
   return 0;
+}
+
+/** The instruction at RIP alone, as a block of its own. */
+function single(): usize {
+  store<u32>(cpu + INSTRUCTION, 0);
+  const linear = linearRip();
+  const physical = translateCode(linear);
+  const offset = <u32>linear & 0xfff;
+  store<u64>(cpu + CODE_BASE, load<u64>(cpu + RIP) - offset);
+  return decodeStep(physical, linear, offset, 1, OP_NEXT);
 }
 
 /** Finds the target of a branch within the page and remembers it in the branch's record. */

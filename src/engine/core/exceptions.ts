@@ -3,7 +3,7 @@
 
 import {
   ATTRIBUTES, BASE, CPL, CR2, CS, DR6, EVENTS, FAULT_ADDRESS, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_NESTED, FAULT_VECTOR, HALTED, IDTR_BASE,
-  IDTR_LIMIT, IF, INSTRUCTION, LIMIT, MODE, MODE_64, NMI_BLOCKED, NMI_PENDING, NT, RF, RFLAGS, RIP, RSP, SELECTOR, SHADOW, SS, TF, TR, VM,
+  IDTR_LIMIT, IF, INSTRUCTION, LIMIT, MODE, MODE_64, NMI_BLOCKED, NMI_PENDING, NT, PENDING_DEBUG, RF, RFLAGS, RIP, RSP, SELECTOR, SHADOW, SS, STOP, TF, TR, VM,
   AC, DS, ES, FS, GS, STACK_MASK,
 } from "./layout";
 import { cpu, DB, GP, NP, PAGE_FAULT, raise, raiseError, STACK_FAULT, TS } from "./cpu";
@@ -30,6 +30,7 @@ function isContributory(vector: u32): bool {
 
 /** Delivers the exception in FAULT_*. A fault while doing so unwinds, and this is called again. */
 export function deliverFault(): void {
+  store<u32>(cpu + STOP, 0);
   let vector = load<u32>(cpu + FAULT_VECTOR);
   let error = load<u32>(cpu + FAULT_ERROR);
   let hasError = load<u32>(cpu + FAULT_HAS_ERROR) != 0;
@@ -59,6 +60,7 @@ export function deliver(vector: u32, kind: u32, hasError: bool, error: u32, retu
   store<u32>(cpu + EVENTS, load<u32>(cpu + EVENTS) + 1);
   store<u32>(cpu + HALTED, 0);
   store<u32>(cpu + SHADOW, 0);
+  store<u32>(cpu + PENDING_DEBUG, 0);
   if (!isProtected()) deliverReal(vector, returnIp);
   else if (isLong()) deliverLong(vector, kind, hasError, error, returnIp);
   else deliverProtected(vector, kind, hasError, error, returnIp);
@@ -92,7 +94,7 @@ function idtError(vector: u32, kind: u32): u32 {
 
 /** Flags as pushed: a fault sets RF, so that an instruction breakpoint does not fire again. */
 function pushedFlags(kind: u32, vector: u32): u64 {
-  const flags = <u64>readFlags();
+  const flags = <u64>(readFlags() & ~RF);
   return kind == KIND_EXCEPTION && vector != DB && vector != 8 ? flags | RF : flags;
 }
 

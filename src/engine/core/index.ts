@@ -21,7 +21,7 @@ import { arithmeticFlags } from "./flags";
 
 export { deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived, initializeX87 };
 
-/** DR6.BS: a single step. */
+/** DR6.BS: a single step. It stays until the guest clears it; bits 0…3 are those of the last trap. */
 const DR6_STEP: u32 = 0x4000;
 
 /** Binds this instance to a processor's state and the configuration block. */
@@ -87,7 +87,7 @@ function stepping(): void {
     const linear = linearRip();
     const hits = codeBreakpoints(linear);
     if (hits != 0) {
-      store<u64>(cpu + DR6, load<u64>(cpu + DR6) | hits);
+      store<u64>(cpu + DR6, (load<u64>(cpu + DR6) & ~15) | hits);
       raise(DB);
     }
     stepOne(linear);
@@ -103,11 +103,12 @@ function stepOne(linear: u64): void {
   const offset = <u32>linear & 0xfff;
   store<u64>(cpu + CODE_BASE, load<u64>(cpu + RIP) - offset);
   const record = decodeStep(physical, linear, offset, 1, OP_STOP);
+  // RF has done its work for this instruction, which may be an IRET that sets it for the next.
+  store<u32>(cpu + RFLAGS, load<u32>(cpu + RFLAGS) & ~RF);
   store<i32>(cpu + BUDGET, 1);
   interpret(record);
   store<i32>(cpu + BUDGET, budget - 1);
   store<u32>(cpu + INSTRUCTION, 0);
-  store<u32>(cpu + RFLAGS, load<u32>(cpu + RFLAGS) & ~RF);
   // A branch or a system instruction ended at `dispatch`, which found the budget used up.
   if (load<u32>(cpu + STOP) == STOP_SLICE + 1 || load<u32>(cpu + STOP) == STOP_KICK + 1) store<u32>(cpu + STOP, 0);
   // A software interrupt has cleared TF on its way.
@@ -116,6 +117,6 @@ function stepOne(linear: u64): void {
   const hits = load<u32>(cpu + PENDING_DEBUG) | (traced && load<u32>(cpu + EVENTS) == events ? DR6_STEP : 0);
   if (hits == 0) return;
   store<u32>(cpu + PENDING_DEBUG, 0);
-  store<u64>(cpu + DR6, load<u64>(cpu + DR6) | hits);
+  store<u64>(cpu + DR6, (load<u64>(cpu + DR6) & ~15) | hits);
   raise(DB);
 }

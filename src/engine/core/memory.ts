@@ -84,8 +84,9 @@ function checkCanonical(address: u64): void {
 
 /** A non-canonical address belongs to the stack when it is the operand's and that lies there, or is near the stack pointer. */
 function isStackAccess(record: usize, address: u64): bool {
-  if (load<u8>(record, ADDRESS) != 0 && address - ea(record) < 0x1000) return load<u8>(record, SEGMENT) == SS;
-  return address - load<u64>(cpu + RSP) + 0x100 < 0x200 || address - load<u64>(cpu + RBP) + 0x100 < 0x200;
+  const near = address - load<u64>(cpu + RSP) + 0x100 < 0x200 || address - load<u64>(cpu + RBP) + 0x100 < 0x200;
+  if (load<u8>(record, ADDRESS) == 0) return near;
+  return near && address - ea(record) >= 0x1000 || load<u8>(record, SEGMENT) == SS;
 }
 
 /** Guest-physical address of an access that stays in its page; fills the TLB. Raises #PF, #GP or #SS. */

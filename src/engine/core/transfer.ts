@@ -53,6 +53,8 @@ export function popE(u: usize): void {
   // The destination's address is computed with the stack pointer already moved.
   const size = sizeOf(u);
   const before = load<u64>(cpu + RSP);
+  // A segment that can't be written faults here, while the stack pointer is still what it was.
+  if (inMemory(u)) ea(u);
   const value = pop(size);
   const after = load<u64>(cpu + RSP);
   if (!inMemory(u)) {
@@ -393,8 +395,9 @@ function dropSegments(level: u32): void {
     if ((attributes & UNUSABLE) != 0) continue;
     const conforming = (attributes & 0x1c) == 0x1c;
     if (!conforming && ((attributes >> 5) & 3) < level) {
-      const base = load<u64>(at, BASE);
-      setNullSegment(index, 0);
+      // The base stays: 64-bit code that set it by MSR goes on to use it.
+      store<u32>(at, 0, SELECTOR);
+      store<u32>(at, UNUSABLE, ATTRIBUTES);
     }
   }
 }
@@ -421,8 +424,8 @@ function returnFar(selector: u32, offset: u64, size: u32, taken: u32, extra: u32
     setInstructionPointer(offset);
     return;
   }
+  const stackSelector = peekSelector(taken + extra + bytes);
   const pointer = peek(size, taken + extra);
-  const stackSelector = <u32>peek(size, taken + extra + bytes) & 0xffff;
   const toLong = isLong() && (attributes & ATTRIBUTE_L) != 0;
   const nullStack = (stackSelector & 0xfffc) == 0;
   if (nullStack && (!toLong || level == 3)) raiseError(GP, 0);
@@ -473,7 +476,7 @@ export function iret(u: usize): void {
   // Nested tasks are not offered.
   if (!isReal() && (load<u32>(cpu + RFLAGS) & NT) != 0) raiseError(GP, 0);
   const flags = <u32>peek(size, 2 * bytes);
-  const selector = <u32>peek(size, bytes) & 0xffff;
+  const selector = peekSelector(bytes);
   const offset = peek(size, 0);
   const width: u32 = size == 1 ? 0xffff : 0xffffffff;
   if (isReal()) {

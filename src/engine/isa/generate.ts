@@ -109,16 +109,15 @@ export function interpret(first: usize): void {
         vector(u, c + load<u16>(u, TARGET), c + SOURCE); break;
       }
       case 10: { // VECTOR_STORE
-        if (load<u32>(c + FPU_BLOCKED) != 0 || (load<u16>(c + FSW) & 0x80) != 0) vectorChecks(u);
-        const address = ea(u);
-        if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
-        const bytes = <u32>load<u16>(u, BYTES);
         // A store that faults leaves the x87's control, status, top and tags; one that is withheld does not fault.
         const before = v128.load(c + FCW);
         vector(u, c + DESTINATION, c + load<u16>(u, OPERAND));
         if (takeWithheld()) break;
         const after = v128.load(c + FCW);
         v128.store(c + FCW, before);
+        const address = ea(u);
+        if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
+        const bytes = <u32>load<u16>(u, BYTES);
         probeWrite(address, bytes);
         v128.store(c + FCW, after);
         writeBytes(address, c + DESTINATION, bytes); break;
