@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { randomFillSync } from 'node:crypto';
 import { type ProcessorEngine, type ProcessorIntercepts, type ProcessorState, StopReason } from '../hypervisor/engine-port.ts';
 import {
-  BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, RFLAGS, SHADOW, STOP, WINDOW,
+  BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, RFLAGS, SHADOW, STOP, TRACING, WINDOW,
 } from './core/layout.ts';
 import { type EngineMemoryHandle, processorAddress } from './engine-memory.ts';
 import { loadProcessorState, resetProcessorState, saveProcessorState } from './processor-state.ts';
@@ -174,6 +174,12 @@ export class WasmEngine implements ProcessorEngine {
       const at = gpa - slot.gpa;
       if (at >= 0 && at < slot.sizeBytes) this.#core.memoryChanged(slot.offset + at, Math.min(length, slot.sizeBytes - at));
     }
+  }
+
+  /** From now on every instruction goes, one by one and slowly, into the trace (instruction-trace.ts). */
+  traceInstructions(): void {
+    this.#words[(this.#at + TRACING) >> 2] = 1;
+    this.#core.updateDerived();
   }
 
   /** Counters for statistics. */

@@ -13,6 +13,7 @@ import { loadKernel } from '../chipset/loaders/kernel.ts';
 import { type PowerEvent, PowerEventKind } from '../chipset/power/events.ts';
 import { SerialConsole } from '../chipset/serial/console.ts';
 import { createEngineMemory, type EngineMemoryHandle, guestMemoryOf } from '../engine/engine-memory.ts';
+import { instructionTrace } from '../engine/instruction-trace.ts';
 import type { ProcessorState } from '../hypervisor/engine-port.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import { Partition } from '../hypervisor/partition.ts';
@@ -144,8 +145,9 @@ export class Machine implements RunnableMachine {
     };
   }
 
-  /** The trace of a processor's exits as text, oldest first; empty unless the description asks for it. */
+  /** The trace of a processor's exits or instructions as text, oldest first; empty unless the description asks for it. */
   traceLines(index: number): string[] {
+    if (this.#description.trace === 'instructions') return instructionTrace(this.#engine, index);
     return this.#partition.traceLines(index);
   }
 
@@ -161,6 +163,7 @@ export class Machine implements RunnableMachine {
     const data: ProcessorWorkerData = {
       index, engine: this.#engine, control: this.#partition.control, chipset: this.#chipsetBuffer,
       debugExit: this.#description.debugExit,
+      traceInstructions: this.#description.trace === 'instructions',
     };
     const worker = new Worker(new URL('./processor-worker.js', import.meta.url), { workerData: data, name: `vp${index}` });
     this.#workers[index] = worker;
@@ -229,7 +232,7 @@ export class Machine implements RunnableMachine {
   }
 
   #onPartitionEvent(event: PartitionEvent): void {
-    const trace = this.#partition.traceLines(event.processor);
+    const trace = this.traceLines(event.processor);
     switch (event.kind) {
       case PartitionEventKind.Crash:
         this.#end({ kind: 'crash', parameters: event.crashParameters.map((value) => `0x${value.toString(16)}`), trace });

@@ -19,6 +19,7 @@ export interface ProcessorWorkerData {
   readonly control: SharedArrayBuffer;
   readonly chipset: SharedArrayBuffer;
   readonly debugExit: boolean;
+  readonly traceInstructions: boolean;
 }
 
 /** What the thread tells when it ends. */
@@ -40,6 +41,7 @@ function runProcessor(data: ProcessorWorkerData): void {
     clock,
     engineFactory: (intercepts) => (engine = new WasmEngine({ handle: data.engine, index: data.index, intercepts })),
   });
+  if (data.traceInstructions) engine?.traceInstructions();
   processor.run();
   const counters = engine?.counters() ?? { instructions: 0, events: 0 };
   parentPort?.postMessage({ instructions: counters.instructions, exceptions: counters.events } satisfies ProcessorReport);

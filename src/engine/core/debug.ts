@@ -1,7 +1,10 @@
 // Debug registers, single steps and breakpoints [Intel SDM 3B, chapter 17]. While TF or a breakpoint is armed the
 // processor runs one instruction at a time, so that the fast path knows nothing of them.
 
-import { DR0, DR7, PENDING_DEBUG, RF, RFLAGS, STEPPING, TF, WATCHING } from "./layout";
+import {
+  DR0, DR7, PENDING_DEBUG, RF, RFLAGS, STEPPING, TF, TRACED, TRACE_BYTES, TRACE_ENTRIES, TRACE_ENTRY, TRACE_RING, TRACING, WATCHING,
+  DECODE, MODE, RIP,
+} from "./layout";
 import { cpu } from "./cpu";
 import { flushTlb } from "./memory";
 
@@ -10,7 +13,7 @@ const ENABLED: u64 = 0xff;
 /** Recomputes STEPPING. Call it when RFLAGS.TF or DR7 change. */
 export function updateStepping(): void {
   const armed = (load<u32>(cpu + RFLAGS) & TF) != 0 || (load<u64>(cpu + DR7) & ENABLED) != 0;
-  store<u32>(cpu + STEPPING, u32(armed));
+  store<u32>(cpu + STEPPING, u32(armed) | load<u32>(cpu + TRACING));
 }
 
 /** Kinds of breakpoint in DR7. */
@@ -84,4 +87,14 @@ export function codeBreakpoints(linear: u64): u32 {
     if (isEnabled(control, n) && kindOf(control, n) == ON_EXECUTION && load<u64>(cpu + DR0 + (n << 3)) == linear) hits |= 1 << n;
   }
   return hits;
+}
+
+/** Puts the instruction that is about to run, whose bytes lie in DECODE, into the trace. */
+export function traceInstruction(): void {
+  const number = load<u32>(cpu + TRACED);
+  const entry = cpu + TRACE_RING + <usize>(number % TRACE_ENTRIES) * TRACE_ENTRY;
+  store<u64>(entry, load<u64>(cpu + RIP));
+  store<u32>(entry, load<u32>(cpu + MODE), 8);
+  memory.copy(entry + TRACE_BYTES, cpu + DECODE, 15);
+  store<u32>(cpu + TRACED, number + 1);
 }

@@ -2,7 +2,7 @@
 
 import {
   BUDGET, CODE_BASE, COUNT, CR2, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION, INSTRUCTIONS, MODE, OFFSET, OP_STOP, PENDING_DEBUG, RF,
-  RFLAGS, RIP, SHADOW, SHADOW_MOV_SS, SLICE_START, STEPPING, STOP, TF, WINDOW,
+  RFLAGS, RIP, SHADOW, SHADOW_MOV_SS, SLICE_START, STEPPING, STOP, TF, TRACING, WINDOW,
 } from "./layout";
 import { cpu, DB, raise, setProcessor } from "./cpu";
 import { hostOf, setConfiguration, translateCode } from "./memory";
@@ -11,7 +11,7 @@ import {
   crossPage, dispatch, linearRip, stop, STOP_HALT, STOP_KICK, STOP_MODE, STOP_SHUTDOWN, STOP_SLICE, STOP_WINDOW,
 } from "./dispatch";
 import { decodeStep } from "./decode";
-import { codeBreakpoints } from "./debug";
+import { codeBreakpoints, traceInstruction } from "./debug";
 import { deliverFault, interrupt, nonMaskableInterrupt } from "./exceptions";
 import { readFlags, setArithmeticFlags } from "./flags";
 import { updateDerived } from "./control";
@@ -103,6 +103,7 @@ function stepOne(linear: u64): void {
   const offset = <u32>linear & 0xfff;
   store<u64>(cpu + CODE_BASE, load<u64>(cpu + RIP) - offset);
   const record = decodeStep(physical, linear, offset, 1, OP_STOP);
+  if (load<u32>(cpu + TRACING) != 0) traceInstruction();
   // RF has done its work for this instruction, which may be an IRET that sets it for the next.
   store<u32>(cpu + RFLAGS, load<u32>(cpu + RFLAGS) & ~RF);
   store<i32>(cpu + BUDGET, 1);

@@ -45,6 +45,8 @@ export const INSTRUCTIONS = 0x0e0; // u64, executed so far (at the slice's start
 export const SLICE_START = 0x0e8; // i32, budget at the slice's start
 export const NMI_PENDING = 0x0f0; // u32, one that came while blocked
 export const WATCHING = 0x0f4; // u32, data breakpoints are armed
+export const TRACING = 0x0f8; // u32, 1: every instruction goes into TRACE_RING
+export const TRACED = 0x0fc; // u32, entries written so far
 export const EVENTS = 0x0ec; // u32, exceptions delivered
 
 // Segments: ES CS SS DS FS GS LDTR TR, 32 bytes each.
@@ -120,6 +122,11 @@ export const DECODE = 0x4000;
 export const STEP_RECORDS = 0x4100;
 export const JUMP_CACHE = 0x10000;
 export const TLB = 0x20000;
+// The last instructions that ran while TRACING is 1: entries of 32 bytes {rip u64, mode u32, 0 u32, bytes}.
+export const TRACE_RING = 0x30000;
+export const TRACE_ENTRIES = 1024;
+export const TRACE_ENTRY = 32;
+export const TRACE_BYTES = 16; // offset of the instruction's bytes
 export const PROCESSOR_SIZE = 0x40000;
 
 export const MODE_16 = 0;
