@@ -1,0 +1,113 @@
+/** A file of the host as a `BlockFile`. */
+
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { OperatingError, systemError } from '../kit/errors.ts';
+import type { BlockFile } from './block-file.ts';
+import { lockForWriting } from './image-lock.ts';
+
+/** No system call of the hosts moves more in one go. */
+const TRANSFER_BYTES_MAX = 0x4000_0000;
+
+export interface HostFileOptions {
+  readonly readOnly: boolean;
+  /** Makes a new file; one that is there is refused. */
+  readonly create?: boolean;
+}
+
+export class HostFile implements BlockFile {
+  readonly name: string;
+  readonly isReadOnly: boolean;
+  readonly #descriptor: number;
+  readonly #lock: Disposable | undefined;
+  #sizeBytes: number;
+  #hasFlushFailed = false;
+
+  /** @throws OperatingError when the file cannot be opened so, or another process writes to it. */
+  constructor(path: string, { readOnly, create = false }: HostFileOptions) {
+    this.name = path;
+    this.isReadOnly = readOnly;
+    this.#descriptor = openFile(path, readOnly, create);
+    try {
+      const status = fstatSync(this.#descriptor);
+      if (!status.isFile()) {
+        throw new OperatingError('bad-input', `${path} is not an ordinary file: a disk image is needed`);
+      }
+      this.#sizeBytes = status.size;
+      this.#lock = readOnly ? undefined : lockForWriting(path, status);
+    } catch (error) {
+      closeSync(this.#descriptor);
+      throw error;
+    }
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  readSync(target: Uint8Array, targetOffset: number, lengthBytes: number, position: number): void {
+    try {
+      for (let done = 0; done < lengthBytes;) {
+        const length = Math.min(lengthBytes - done, TRANSFER_BYTES_MAX);
+        const count = readSync(this.#descriptor, target, targetOffset + done, length, position + done);
+        if (count === 0) {
+          target.fill(0, targetOffset + done, targetOffset + lengthBytes);
+          return;
+        }
+        done += count;
+      }
+    } catch (error) {
+      throw systemError(`read ${this.name}`, error);
+    }
+  }
+
+  writeSync(source: Uint8Array, sourceOffset: number, lengthBytes: number, position: number): void {
+    try {
+      for (let done = 0; done < lengthBytes;) {
+        const length = Math.min(lengthBytes - done, TRANSFER_BYTES_MAX);
+        done += writeSync(this.#descriptor, source, sourceOffset + done, length, position + done);
+      }
+    } catch (error) {
+      throw systemError(`write to ${this.name}`, error);
+    }
+    if (position + lengthBytes > this.#sizeBytes) this.#sizeBytes = position + lengthBytes;
+  }
+
+  truncateSync(sizeBytes: number): void {
+    try {
+      ftruncateSync(this.#descriptor, sizeBytes);
+    } catch (error) {
+      throw systemError(`resize ${this.name}`, error);
+    }
+    this.#sizeBytes = sizeBytes;
+  }
+
+  /** After a failure the system may have dropped what it could not write, so that no later flush can be believed. */
+  flushSync(): void {
+    if (this.#hasFlushFailed) {
+      throw new OperatingError('host', `an earlier flush of ${this.name} failed: close it, then check it`);
+    }
+    try {
+      fdatasyncSync(this.#descriptor);
+    } catch (error) {
+      this.#hasFlushFailed = true;
+      throw systemError(`flush ${this.name}`, error);
+    }
+  }
+
+  closeSync(): void {
+    this.#lock?.[Symbol.dispose]();
+    closeSync(this.#descriptor);
+  }
+}
+
+function openFile(path: string, readOnly: boolean, create: boolean): number {
+  try {
+    return openSync(path, create ? 'wx+' : readOnly ? 'r' : 'r+');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
+      throw new OperatingError('bad-input', `${path} is there already: give another name, or remove it`,
+        { cause: error });
+    }
+    throw systemError(`open ${path}${readOnly ? '' : ' for writing'}`, error);
+  }
+}
