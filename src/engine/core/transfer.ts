@@ -53,9 +53,10 @@ export function popE(u: usize): void {
   // The destination's address is computed with the stack pointer already moved.
   const size = sizeOf(u);
   const before = load<u64>(cpu + RSP);
+  const value = peek(size, 0);
   // A segment that can't be written faults here, while the stack pointer is still what it was.
   if (inMemory(u)) ea(u);
-  const value = pop(size);
+  drop(1 << size);
   const after = load<u64>(cpu + RSP);
   if (!inMemory(u)) {
     writeTarget(u, size, value);
