@@ -50,7 +50,8 @@ export function compare(form: Form, before: SampleRecord, expected: SampleRecord
   differ('rip', RIP, 8);
   const wide = expected.selector('cs') === 0x33 && before.selector('cs') === 0x33;
   for (let n = 0; n < (wide ? 16 : 8); n++) {
-    if (!ignore.registers.includes(n)) differ(REGISTER_NAMES[n] as string, n * 8, wide ? 8 : 4);
+    const size = wide && !ignore.lowHalves.includes(n) ? 8 : 4;
+    if (!ignore.registers.includes(n)) differ(REGISTER_NAMES[n] as string, n * 8, size);
   }
   differ('rflags', FLAGS, 4, BigInt(~(ignore.flags | RESUME_FLAG) >>> 0));
   for (const [name, at] of Object.entries(SELECTORS)) {

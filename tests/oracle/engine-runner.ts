@@ -11,8 +11,8 @@ import {
   TSS_SELECTOR, writeTables,
 } from './guest-tables.ts';
 import {
-  ADDRESS, BYTES, BYTES_SIZE, CODE, CODE_SIZE, DATA, ERROR, FLAGS, FS_BASE, FXSAVE, FXSAVE_SIZE, GPR, GS_BASE,
-  RECORD_SIZE, RIP, SampleRecord, SELECTORS, SIGNAL, USER_CODE_32, USER_CODE_64, VECTOR, WINDOW_LIST,
+  ADDRESS, BYTES, BYTES_SIZE, CODE, CODE_SIZE, DATA, DATA_SIZE, ERROR, FLAGS, FS_BASE, FXSAVE, FXSAVE_SIZE, GPR, GS_BASE,
+  READ_ONLY_SIZE, RECORD_SIZE, RIP, SampleRecord, SELECTORS, SIGNAL, USER_CODE_32, USER_CODE_64, VECTOR, WINDOW_LIST,
 } from './record.ts';
 
 /** Slices after which an instruction counts as one that never ends. */
@@ -52,6 +52,8 @@ export class EngineRunner {
   /** The records after their instructions, in the order and layout of `records`. */
   run(records: Uint8Array): Uint8Array {
     const after = records.slice();
+    // What lies outside the windows starts as in a fresh native runner.
+    this.#ram.fill(0, DATA_PAGES, DATA_PAGES + DATA_SIZE + READ_ONLY_SIZE);
     for (let at = 0; at < records.length; at += RECORD_SIZE) {
       this.#runOne(new SampleRecord(after.subarray(at, at + RECORD_SIZE)));
     }

@@ -18,6 +18,7 @@ export interface Form {
   readonly memoryAllowed: boolean;
   readonly registerAllowed: boolean;
   readonly rexW: 0 | 1 | undefined;
+  /** SYSRET outside 64-bit mode is a matter of the processor's maker. */
   readonly modes: readonly (32 | 64)[];
   readonly operands: readonly Operand[];
 }
@@ -53,7 +54,7 @@ export function formOf(row: Instruction): Form {
     memoryAllowed: !register && !operands.some(({ letter }) => /[UNR]/.test(letter)),
     registerAllowed: !has('m') && !operands.some(({ letter }) => letter === 'M'),
     rexW: has('W0') ? 0 : has('W1') ? 1 : undefined,
-    modes: has('i64') ? [32] : has('o64') || has('W1') ? [64] : [64, 32],
+    modes: row.name === 'SYSRET' ? [64] : has('i64') ? [32] : has('o64') || has('W1') ? [64] : [64, 32],
     operands,
   };
 }

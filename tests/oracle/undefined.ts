@@ -6,6 +6,9 @@
 import type { Form } from './form.ts';
 import { BYTES, GPR, type SampleRecord } from './record.ts';
 
+const RCX = 1;
+const RSI = 6;
+const RDI = 7;
 const CF = 0x1;
 const AF = 0x10;
 const OF = 0x800;
@@ -17,6 +20,8 @@ export interface Undefined {
   readonly flags: number;
   /** General registers whose value is undefined. */
   readonly registers: readonly number[];
+  /** General registers of which only the lower 32 bits are compared. */
+  readonly lowHalves: readonly number[];
   /** Bits of the x87 status word. */
   readonly status: number;
   /** The segment bases (after a null selector is loaded, makers differ). */
@@ -82,7 +87,7 @@ export function undefinedIn(form: Form, before: SampleRecord): Undefined {
   }
   const x87 = row.class === 'x87' && !X87_CONDITIONS.test(row.name);
   return {
-    flags, registers, status: x87 ? 0x4500 : 0,
+    flags, registers, lowHalves: repeatsWithShortAddresses(row.name, before) ? [RCX, RSI, RDI] : [], status: x87 ? 0x4500 : 0,
     segmentBases: /^(POP|L)(\s?[FG]S)$/.test(row.name) || form.operands[0]?.letter === 'S',
     memory: /^SH[LR]D$/.test(row.name) && (flags & ALL) === ALL ? [[0, 2]] : imageMemory(form, before),
     partial: MULTIPLE_STORES.test(row.name), mmx: row.class === 'mmx' || /[PQN]/.test(row.operands),
@@ -101,6 +106,13 @@ function undefinedStack({ row }: Form, before: SampleRecord): Undefined['stack']
   const wide = before.selector('cs') === 0x33;
   if (/^PUSH [A-Z]S$/.test(row.name) && !wide && !prefixesOf(before).operandPrefix) return [-2, 0];
   return row.name === 'CALL' && wide ? [-8, 0] : undefined;
+}
+
+/** When a repetition with 32-bit addresses clears the upper halves of the registers is the processor's choice. */
+function repeatsWithShortAddresses(name: string, before: SampleRecord): boolean {
+  const prefixes = before.bytes.subarray(BYTES, BYTES + prefixesOf(before).length);
+  const repeats = prefixes.includes(0xf2) || prefixes.includes(0xf3);
+  return /^(MOVS|STOS|LODS|CMPS|SCAS)$/.test(name) && repeats && prefixes.includes(0x67);
 }
 
 interface Shift {
