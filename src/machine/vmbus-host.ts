@@ -9,10 +9,12 @@ import type { Partition } from '../hypervisor/partition.ts';
 import { SynicPort } from '../hypervisor/synic-port.ts';
 import type { Clock } from '../kit/clock.ts';
 import { HostTimers, type Timers } from '../kit/timers.ts';
+import type { Guid } from '../protocols/vmbus/class-ids.ts';
 import { VmBus } from '../vmbus/bus.ts';
 import { HypervisorBusPort } from '../vmbus/bus-port.ts';
 import { Heartbeat } from '../vsp/heartbeat/device.ts';
 import { Shutdown } from '../vsp/shutdown/device.ts';
+import { Sockets } from '../vsp/socket/device.ts';
 import { TimeSync } from '../vsp/timesync/device.ts';
 
 /** The doorbell of this thread; services with threads of their own get the next ones. */
@@ -32,6 +34,7 @@ export class VmbusHost {
   readonly heartbeat: Heartbeat;
   readonly shutdown: Shutdown;
   readonly timeSync: TimeSync;
+  readonly sockets: Sockets;
   readonly #connections: Connections;
   readonly #onFailure: (error: unknown) => void;
   #closed = false;
@@ -43,7 +46,9 @@ export class VmbusHost {
     this.#onFailure = options.onFailure;
     const synic = new SynicPort({ control, memory, router: partition.interrupts });
     const port = new HypervisorBusPort({ synic, connections: this.#connections, doorbell: MAIN_DOORBELL });
-    this.bus = new VmBus({ memory, port });
+    const onConnectRequest = (endpoint: Guid, service: Guid): boolean => this.sockets.connectRequested(endpoint, service);
+    this.bus = new VmBus({ memory, port, onConnectRequest });
+    this.sockets = new Sockets({ bus: this.bus, timers });
     this.heartbeat = new Heartbeat({ timers });
     this.shutdown = new Shutdown({ timers });
     this.timeSync = new TimeSync({ clock, timers, referenceTime: () => partition.time.now100ns() });
@@ -69,6 +74,7 @@ export class VmbusHost {
       heartbeat: this.heartbeat.inspect(),
       shutdown: this.shutdown.inspect(),
       timeSync: this.timeSync.inspect(),
+      sockets: this.sockets.inspect(),
     };
   }
 

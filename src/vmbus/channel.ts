@@ -129,6 +129,11 @@ export class Channel {
     return this.#isOpen ? this.#outgoing.room : 0;
   }
 
+  /** Whether the guest has read all that was sent. If not, the service is signalled when it has. */
+  isDrained(): boolean {
+    return !this.#isOpen || this.#outgoing.isDrained();
+  }
+
   /** The pages of a list that the guest made for this channel; undefined when there is none of that number. */
   pagesOf(gpadl: number): GuestPages | undefined {
     return this.#isOpen ? this.#options.pagesOf(gpadl) : undefined;

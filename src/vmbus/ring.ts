@@ -178,6 +178,18 @@ export class OutgoingRing {
     return free < 0 ? 0 : Math.max(0, ((free - 1) & ~7) - DESCRIPTOR_SIZE - PACKET_TRAILER_SIZE);
   }
 
+  /**
+   * Whether the guest has read everything. When it has not, it is asked to signal once it has: its reader signals when
+   * more than `pendingSendSize` bytes become free.
+   */
+  isDrained(): boolean {
+    const area = this.#area;
+    if (this.#free() === area.size) return true;
+    area.store(PENDING_SEND_SIZE, area.size - 1);
+    this.#waitsForRoom = true;
+    return this.#free() === area.size;
+  }
+
   // Hot path: one a packet. Nothing is allocated.
   /**
    * Writes a packet of two parts; the payload begins `dataOffset` bytes into it. When there is no room the guest is
