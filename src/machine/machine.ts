@@ -6,6 +6,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 import { writeAcpiTables } from '../chipset/acpi/tables.ts';
 import { Chipset } from '../chipset/chipset.ts';
@@ -20,6 +21,8 @@ import { Partition } from '../hypervisor/partition.ts';
 import { type PartitionEvent, PartitionEventKind } from '../hypervisor/partition-events.ts';
 import { HostClock } from '../kit/clock.ts';
 import { OperatingError, systemError } from '../kit/errors.ts';
+import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
+import type { KeyValueExchange } from '../vsp/kvp/device.ts';
 import type { MachineDescription, MachineEnd, MachinePorts, RunnableMachine } from './description.ts';
 import type { ProcessorReport, ProcessorWorkerData } from './processor-worker.ts';
 import { VmbusHost } from './vmbus-host.ts';
@@ -113,6 +116,29 @@ export class Machine implements RunnableMachine {
       rest = rest.subarray(this.#console.write(rest));
       if (rest.length > 0) await this.#console.writable();
     }
+  }
+
+  /** Asks the guest to switch itself off; the run ends when it has. OperatingError when it will not or cannot. */
+  shutdown(): Promise<void> {
+    return this.vmbus.shutdown.request({});
+  }
+
+  /** Asks the guest to restart. */
+  reboot(): Promise<void> {
+    return this.vmbus.shutdown.request({ restart: true });
+  }
+
+  get heartbeat(): HeartbeatHealth {
+    return this.vmbus.heartbeat.health;
+  }
+
+  get kvp(): KeyValueExchange {
+    return this.vmbus.kvp;
+  }
+
+  /** A stream to a program of the guest that listens on an AF_VSOCK port. */
+  socket(port: number): Promise<Duplex> {
+    return this.vmbus.sockets.connect(port);
   }
 
   stop(deadlineMs: number): Promise<void> {

@@ -12,10 +12,13 @@ import { HostTimers, type Timers } from '../kit/timers.ts';
 import type { Guid } from '../protocols/vmbus/class-ids.ts';
 import { VmBus } from '../vmbus/bus.ts';
 import { HypervisorBusPort } from '../vmbus/bus-port.ts';
+import { FileCopy } from '../vsp/fcopy/device.ts';
 import { Heartbeat } from '../vsp/heartbeat/device.ts';
+import { KeyValueExchange } from '../vsp/kvp/device.ts';
 import { Shutdown } from '../vsp/shutdown/device.ts';
 import { Sockets } from '../vsp/socket/device.ts';
 import { TimeSync } from '../vsp/timesync/device.ts';
+import { VolumeSnapshots } from '../vsp/vss/device.ts';
 
 /** The doorbell of this thread; services with threads of their own get the next ones. */
 const MAIN_DOORBELL = 0;
@@ -34,6 +37,9 @@ export class VmbusHost {
   readonly heartbeat: Heartbeat;
   readonly shutdown: Shutdown;
   readonly timeSync: TimeSync;
+  readonly kvp: KeyValueExchange;
+  readonly snapshots: VolumeSnapshots;
+  readonly fileCopy: FileCopy;
   readonly sockets: Sockets;
   readonly #connections: Connections;
   readonly #onFailure: (error: unknown) => void;
@@ -52,7 +58,12 @@ export class VmbusHost {
     this.heartbeat = new Heartbeat({ timers });
     this.shutdown = new Shutdown({ timers });
     this.timeSync = new TimeSync({ clock, timers, referenceTime: () => partition.time.now100ns() });
-    for (const service of [this.heartbeat, this.shutdown, this.timeSync]) this.bus.offer(service);
+    this.kvp = new KeyValueExchange({ timers });
+    this.snapshots = new VolumeSnapshots({ timers });
+    this.fileCopy = new FileCopy({ timers });
+    for (const service of [
+      this.heartbeat, this.shutdown, this.timeSync, this.kvp, this.snapshots, this.fileCopy,
+    ]) this.bus.offer(service);
     void this.#serve();
   }
 
@@ -74,6 +85,9 @@ export class VmbusHost {
       heartbeat: this.heartbeat.inspect(),
       shutdown: this.shutdown.inspect(),
       timeSync: this.timeSync.inspect(),
+      kvp: this.kvp.inspect(),
+      snapshots: this.snapshots.inspect(),
+      fileCopy: this.fileCopy.inspect(),
       sockets: this.sockets.inspect(),
     };
   }
