@@ -117,11 +117,12 @@ function compareFloating(ignore: Undefined, expected: SampleRecord, actual: Samp
   const estimate = ignore.tolerance > 0;
   differ('mxcsr', FXSAVE + 24, 4);
   differ('x87 control', FXSAVE, 2);
+  const registers = withoutX87 ? 0 : 8;
   if (!withoutX87) {
     differ('x87 status', FXSAVE + 2, 2, BigInt(~(ignore.status | (estimate ? ESTIMATE_STATUS : 0)) & 0xffff));
     differ('x87 tags', FXSAVE + 4, 1);
   }
-  for (let n = 0; n < 8 && !withoutX87; n++) {
+  for (let n = 0; n < registers; n++) {
     const at = FXSAVE + 32 + n * 16;
     const close = estimate && closeEnough(expected.view, actual.view, at, 'extended', ignore.tolerance);
     if (!close) differ(`st${n}`, at, 10);
@@ -163,11 +164,12 @@ function compareMemory(ignore: Undefined, before: SampleRecord, expected: Sample
 export function describe(form: Form, seed: number, sample: number, before: SampleRecord, expected: SampleRecord,
   found: readonly Difference[]): string {
   const code = Buffer.from(before.bytes.subarray(BYTES, BYTES + 16)).toString('hex').replace(/(cc)+$/, '');
-  const lines = found.slice(0, 12).map(({ what, before: was, expected, actual }) =>
-    `    ${what.padEnd(16)} before ${was}  host ${expected}  engine ${actual}`);
+  const lines = found.slice(0, 12).map((one) =>
+    `    ${one.what.padEnd(16)} before ${one.before}  host ${one.expected}  engine ${one.actual}`);
   if (found.length > 12) lines.push(`    and ${found.length - 12} more`);
   const again = `node dist/tests/oracle/full.js --form '${form.key}' --seed ${seed} --sample ${sample}`;
   return [`  ${form.key}: ${code} at ${before.rip.toString(16)}, ${before.selector('cs') === 0x33 ? 64 : 32}-bit, `
     + `rflags ${before.flags.toString(16)}, operand ${before.view.getBigUint64(OPERAND, true).toString(16)}`,
-    `    host: vector ${expected.vector}, address ${expected.view.getBigUint64(ADDRESS, true).toString(16)}`, ...lines, `    ${again}`].join('\n');
+    `    host: vector ${expected.vector}, address ${expected.view.getBigUint64(ADDRESS, true).toString(16)}`,
+    ...lines, `    ${again}`].join('\n');
 }

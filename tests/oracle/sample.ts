@@ -6,7 +6,7 @@
 import type { Form } from './form.ts';
 import { Random } from './random.ts';
 import {
-  AFTER, CODE, CODE_SIZE, DATA, FLAGS, FS_BASE, FXSAVE, GS_BASE, READ_ONLY, RIP, SampleRecord, USER_CODE_32,
+  AFTER, CODE, CODE_SIZE, DATA, FLAGS, FS_BASE, FXSAVE, GS_BASE, READ_ONLY, RIP, type SampleRecord, USER_CODE_32,
   USER_CODE_64, USER_DATA, windowOffset, WINDOWS, WINDOW_LIST,
 } from './record.ts';
 import { fill, integer, type ValueKind } from './values.ts';

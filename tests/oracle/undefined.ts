@@ -87,11 +87,12 @@ export function undefinedIn(form: Form, before: SampleRecord): Undefined {
   }
   const x87 = row.class === 'x87' && !X87_CONDITIONS.test(row.name);
   return {
-    flags, registers, lowHalves: repeatsWithShortAddresses(row.name, before) ? [RCX, RSI, RDI] : [], status: x87 ? 0x4500 : 0,
+    flags, registers, lowHalves: repeatsWithShortAddresses(row.name, before) ? [RCX, RSI, RDI] : [],
+    status: x87 ? 0x4500 : 0,
     segmentBases: /^(POP|L)(\s?[FG]S)$/.test(row.name) || form.operands[0]?.letter === 'S',
     memory: /^SH[LR]D$/.test(row.name) && (flags & ALL) === ALL ? [[0, 2]] : imageMemory(form, before),
     partial: MULTIPLE_STORES.test(row.name), mmx: row.class === 'mmx' || /[PQN]/.test(row.operands),
-    looseAlignment: /FAR$/.test(row.name),
+    looseAlignment: row.name.endsWith('FAR'),
     maskedStore: row.name.startsWith('MASKMOV'),
     stack: undefinedStack(form, before), faultAnywhere: IMAGES.test(row.name),
     tolerance: X87_ESTIMATES.test(row.name) ? 2 ** -60 : /^R(CP|SQRT)(PS|SS)$/.test(row.name) ? 1.5 * 2 ** -11 : 0,
