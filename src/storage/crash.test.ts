@@ -1,0 +1,106 @@
+/**
+ * The power goes at the N-th write, flush or change of size, for every N until the whole work gets through: afterwards
+ * the image opens, every sector has what was flushed last or something newer, and the disk can be written on.
+ */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Disk } from './disk.ts';
+import { CRASH_DISK_BYTES, CRASH_FORMATS, type CrashFormat } from './testing/crash-formats.ts';
+import { CrashFile, generator, Medium, Power, PowerLoss } from './testing/crash-file.ts';
+import { DiskModel } from './testing/disk-model.ts';
+
+const STEPS = 60;
+/** Every so many losses, qemu-img looks at what is left: it takes longer than all the rest. */
+const CHECK_EVERY = 16;
+const hasQemu = spawnSync('qemu-img', ['--version']).error === undefined;
+
+/** Writes, discards, settles and flushes at random. */
+function work(disk: Disk, model: DiskModel, seed: number): void {
+  const next = generator(seed);
+  const sectors = CRASH_DISK_BYTES / model.sectorBytes;
+  const blockSectors = 0x10_0000 / model.sectorBytes;
+  for (let step = 0; step < STEPS; step++) {
+    const sector = next(sectors - 40);
+    const kind = next(20);
+    if (kind < 11) model.write(disk, sector, 1 + next(40));
+    else if (kind < 13) model.discard(disk, sector, 1 + next(40));
+    else if (kind < 15) model.discard(disk, next(sectors / blockSectors) * blockSectors, blockSectors);
+    else if (kind < 17) disk.settleSync();
+    else model.flush(disk);
+  }
+}
+
+/** What is left after a loss at operation `count`, or undefined when the work got through. */
+function lossAt(format: CrashFormat, count: number, seed: number): { medium: Medium; model: DiskModel } | undefined {
+  const model = new DiskModel(CRASH_DISK_BYTES, format.sectorBytes);
+  const power = new Power(count);
+  const file = new CrashFile(format.make(), power, { sectorBytes: format.sectorBytes });
+  try {
+    const disk = format.open(file);
+    work(disk, model, seed);
+    disk.closeSync();
+    assert.equal(model.problem(format.open(new CrashFile(file.survivors(() => 0), undefined, { readOnly: true }))), undefined);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof PowerLoss)) throw error;
+    return { medium: file.survivors(generator(seed * 7919 + count)), model };
+  }
+}
+
+function examine(format: CrashFormat, medium: Medium, model: DiskModel, where: string): void {
+  const reader = format.open(new CrashFile(medium, undefined, { readOnly: true }));
+  assert.equal(model.problemAfterLoss(reader), undefined, `${where}, opened for reading`);
+  const file = new CrashFile(medium);
+  const disk = format.open(file);
+  assert.equal(model.problemAfterLoss(disk), undefined, `${where}, opened for writing`);
+  const later = new Uint8Array(CRASH_DISK_BYTES).fill(0x5a);
+  disk.writeSync(later, 0, later.length, 0);
+  disk.closeSync();
+  const again = format.open(new CrashFile(file.survivors(() => 0), undefined, { readOnly: true }));
+  const got = new Uint8Array(CRASH_DISK_BYTES);
+  again.readSync(got, 0, got.length, 0);
+  assert.ok(Buffer.compare(got, later) === 0, `${where}, written on`);
+}
+
+/** Opened and closed by us, the image is one that QEMU has nothing against. */
+function examineWithQemu(format: CrashFormat, medium: Medium, folder: string, where: string): void {
+  const file = new CrashFile(medium);
+  format.open(file).closeSync();
+  const left = file.survivors(() => 0);
+  const bytes = new Uint8Array(left.sizeBytes);
+  left.read(bytes, 0, bytes.length, 0);
+  const path = join(folder, 'image');
+  writeFileSync(path, bytes);
+  const command = format.qemuFormat === 'vhdx' ? 'check' : 'info';
+  const { status, stdout, stderr } = spawnSync('qemu-img', [command, '-f', format.qemuFormat ?? '', path],
+    { encoding: 'utf8' });
+  assert.equal(status, 0, `${where}: ${stdout}${stderr}`);
+}
+
+for (const format of CRASH_FORMATS) {
+  for (const seed of format.name.startsWith('VHDX d') ? [1, 2] : [3]) {
+    test(`${format.name} loses nothing that was flushed, whenever the power goes (seed ${seed})`, () => {
+      const folder = mkdtempSync(join(tmpdir(), 'partout-'));
+      try {
+        let count = 0;
+        for (; ; count++) {
+          const loss = lossAt(format, count, seed);
+          if (loss === undefined) break;
+          const where = `seed ${seed}, operation ${count}`;
+          examine(format, loss.medium, loss.model, where);
+          if (hasQemu && format.qemuFormat !== undefined && count % CHECK_EVERY === 0) {
+            examineWithQemu(format, loss.medium, folder, where);
+          }
+        }
+        assert.ok(count >= STEPS / 2, 'the work has as many operations as that');
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+  }
+}
