@@ -15,8 +15,11 @@ export const KVP_VALUE_BYTES = 2048;
 
 const value = { type: u32, keySize: u32, valueSize: u32, key: bytes(KVP_KEY_BYTES), value: bytes(KVP_VALUE_BYTES) };
 
-/** Get, Set and Delete (which uses the key alone). A guest answers with as many bytes as it got: always send them all. */
+/** Get and Set. A guest answers with as many bytes as it got: always send them all. */
 export const KvpBody = struct('hv_kvp_msg', 2576, { operation: u8, pool: u8, reserved: u16, ...value });
+export const KvpDeleteBody = struct('hv_kvp_msg_delete', 520, {
+  operation: u8, pool: u8, reserved: u16, keySize: u32, key: bytes(KVP_KEY_BYTES),
+});
 export const KvpEnumerateBody = struct('hv_kvp_msg_enumerate', 2580, {
   operation: u8, pool: u8, reserved: u16, index: u32, ...value,
 });

@@ -7,6 +7,3 @@ export const VssOperation = {
 export type VssOperation = (typeof VssOperation)[keyof typeof VssOperation];
 
 export const VssBody = struct('hv_vss_msg', 12, { operation: u8, reserved: bytes(7), flags: u32 });
-
-/** What a guest answers to HotBackup: it can, without recovery of its own. */
-export const VSS_NO_AUTO_RECOVERY = 5;

@@ -110,7 +110,8 @@ function headerMessage(operation: number): Uint8Array {
 function startMessage(path: string, fileSize: number, { overwrite = false, createPath = false }: CopyOptions): Uint8Array {
   const slash = path.lastIndexOf('/');
   const fileName = utf16(path.slice(slash + 1), PATH_CHARACTERS * 2);
-  const pathName = utf16(path.slice(0, slash) || '/', PATH_CHARACTERS * 2);
+  // The daemon makes the directories that it finds before a slash: the last one needs its own.
+  const pathName = utf16(path.slice(0, slash + 1), PATH_CHARACTERS * 2);
   if (!path.startsWith('/') || path.endsWith('/') || fileName === undefined || pathName === undefined) {
     throw new OperatingError('usage', `${path} is no place for a file in the guest: give an absolute path of names of ` +
       `at most ${PATH_CHARACTERS - 1} characters`);

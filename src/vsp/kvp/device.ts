@@ -8,7 +8,8 @@ import {
   IntegrationMessage, IntegrationStatus, type IntegrationVersion, integrationVersionText,
 } from '../../protocols/integration/framing.ts';
 import {
-  KVP_KEY_BYTES, KVP_VALUE_BYTES, KvpAddressBody, KvpBody, KvpEnumerateBody, KvpOperation, KvpPool, KvpType,
+  KVP_KEY_BYTES, KVP_VALUE_BYTES, KvpAddressBody, KvpBody, KvpDeleteBody, KvpEnumerateBody, KvpOperation, KvpPool,
+  KvpType,
 } from '../../protocols/integration/kvp.ts';
 import { ClassId } from '../../protocols/vmbus/class-ids.ts';
 import type { Channel } from '../../vmbus/channel.ts';
@@ -73,7 +74,7 @@ export class KeyValueExchange implements Service<KvpState> {
 
   /** A value of a pool; undefined when there is none of that name. */
   async get(pool: KvpPool, key: string): Promise<string | undefined> {
-    const reply = await this.#exchange(KvpOperation.Get, pool, key, '');
+    const reply = await this.#exchange(KvpOperation.Get, pool, key);
     if (reply.status !== IntegrationStatus.Success) return undefined;
     expectSize(reply, KvpBody.$size);
     const { value, type } = KvpBody.decode(reply.body, 0);
@@ -85,7 +86,12 @@ export class KeyValueExchange implements Service<KvpState> {
   }
 
   async delete(pool: KvpPool, key: string): Promise<void> {
-    expectSuccess(`forget the value "${key}"`, await this.#exchange(KvpOperation.Delete, pool, key, ''));
+    const keyBytes = fitting(key, KVP_KEY_BYTES, 'name');
+    const body = new Uint8Array(KvpDeleteBody.$size);
+    KvpDeleteBody.encode(new DataView(body.buffer), 0, {
+      operation: KvpOperation.Delete, pool, keySize: keyBytes.length, key: keyBytes,
+    });
+    expectSuccess(`forget the value "${key}"`, await this.#channel.exchange(body, ANSWER_TIMEOUT_MS));
   }
 
   /** The addresses of the guest's network adapter with this id (the instance GUID of its channel). */
@@ -128,13 +134,9 @@ export class KeyValueExchange implements Service<KvpState> {
     return { version: this.version && integrationVersionText(this.version) };
   }
 
-  async #exchange(operation: number, pool: KvpPool, key: string, value: string): Promise<IntegrationReply> {
-    const keyBytes = utf16(key, KVP_KEY_BYTES);
-    const valueBytes = utf16(value, KVP_VALUE_BYTES);
-    if (keyBytes === undefined || valueBytes === undefined) {
-      throw new OperatingError('usage', `the value "${key.slice(0, 40)}" does not fit: a name has at most ` +
-        `${KVP_KEY_BYTES / 2 - 1} characters, a value ${KVP_VALUE_BYTES / 2 - 1}`);
-    }
+  async #exchange(operation: number, pool: KvpPool, key: string, value = ''): Promise<IntegrationReply> {
+    const keyBytes = fitting(key, KVP_KEY_BYTES, 'name');
+    const valueBytes = fitting(value, KVP_VALUE_BYTES, 'value');
     const body = new Uint8Array(KvpBody.$size);
     KvpBody.encode(new DataView(body.buffer), 0, {
       operation, pool, type: KvpType.Text, keySize: keyBytes.length, valueSize: valueBytes.length,
@@ -142,6 +144,13 @@ export class KeyValueExchange implements Service<KvpState> {
     });
     return await this.#channel.exchange(body, ANSWER_TIMEOUT_MS);
   }
+}
+
+function fitting(text: string, maxBytes: number, what: string): Uint8Array {
+  const bytes = utf16(text, maxBytes);
+  if (bytes !== undefined) return bytes;
+  throw new OperatingError('usage', `the ${what} "${text.slice(0, 40)}…" is too long: ` +
+    `it may have ${maxBytes / 2 - 1} characters`);
 }
 
 function valueText(type: number, value: Uint8Array): string {

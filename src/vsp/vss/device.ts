@@ -3,8 +3,10 @@
  * a mount would find clean. It takes the guest's daemon, `hv_vss_daemon`, to freeze; the driver alone answers no.
  */
 import type { Timers } from '../../kit/timers.ts';
-import { IntegrationMessage, type IntegrationVersion, integrationVersionText } from '../../protocols/integration/framing.ts';
-import { VSS_NO_AUTO_RECOVERY, VssBody, VssOperation } from '../../protocols/integration/vss.ts';
+import {
+  IntegrationMessage, IntegrationStatus, type IntegrationVersion, integrationVersionText,
+} from '../../protocols/integration/framing.ts';
+import { VssBody, VssOperation } from '../../protocols/integration/vss.ts';
 import { ClassId } from '../../protocols/vmbus/class-ids.ts';
 import type { Channel } from '../../vmbus/channel.ts';
 import { expectSuccess, IntegrationChannel, type IntegrationReply } from '../integration-channel.ts';
@@ -42,9 +44,8 @@ export class VolumeSnapshots implements Service<VssState> {
 
   /** Whether the guest's daemon is there to freeze. */
   async canFreeze(): Promise<boolean> {
-    const reply = await this.#exchange(VssOperation.HotBackup, ANSWER_TIMEOUT_MS);
-    if (reply.status !== 0 || reply.body.byteLength < VssBody.$size) return false;
-    return VssBody.flags.get(reply.body, 0) === VSS_NO_AUTO_RECOVERY;
+    const { status } = await this.#exchange(VssOperation.HotBackup, ANSWER_TIMEOUT_MS);
+    return status === IntegrationStatus.Success;
   }
 
   /**
