@@ -112,8 +112,11 @@ export class VmBus {
     this.connection = undefined;
     this.outbox.clear();
     for (const offer of this.offers.all()) {
+      if (offer.phase === 'hidden') continue;
+      // Not hidden yet: a service that takes back its offer when its channel closes must not remove it here and now.
+      offer.phase = 'leaving';
       this.#close(offer);
-      if (offer.phase !== 'hidden') this.#port.closeEvents(offer.relid);
+      this.#port.closeEvents(offer.relid);
       offer.phase = 'hidden';
       if (!offer.isWanted || offer.subChannelIndex > 0) this.#remove(offer);
     }
@@ -270,8 +273,8 @@ export class VmBus {
   #closeByGuest(relid: number): void {
     const offer = this.offers.get(relid);
     if (offer?.phase !== 'open') return;
-    this.#close(offer);
     offer.phase = 'offered';
+    this.#close(offer);
     if (offer.subChannelIndex === 0) this.#takeBackSubChannels(offer);
   }
 
@@ -286,9 +289,9 @@ export class VmBus {
 
   #takeBack(offer: Offer): void {
     if (offer.subChannelIndex === 0) this.#takeBackSubChannels(offer);
+    offer.phase = 'leaving';
     this.#close(offer);
     this.#port.closeEvents(offer.relid);
-    offer.phase = 'leaving';
     this.#send(CHANNEL_MESSAGES.RescindChannelOffer, { relid: offer.relid });
   }
 

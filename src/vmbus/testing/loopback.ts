@@ -13,6 +13,8 @@ export class LoopbackPort implements BusPort {
   /** How many messages the guest has room for. */
   room = Number.MAX_SAFE_INTEGER;
   turnsWanted = 0;
+  /** What gives the bus another turn when it wants one; by default the test does. */
+  wake: () => void = () => {};
   readonly #fromGuest: Message[] = [];
   readonly #rung = new Set<number>();
 
@@ -55,6 +57,7 @@ export class LoopbackPort implements BusPort {
 
   comeAgain(): void {
     this.turnsWanted++;
+    this.wake();
   }
 
   /** The guest posts a message. */
