@@ -23,8 +23,11 @@ export interface GuestImage {
 }
 
 /** An image of partout's own, built if it is not there. */
-export function guestImage(recipe: 'tiny' | 'debian', suite?: string): GuestImage {
-  const words = ['image', 'build', recipe, '--json', ...(suite === undefined ? [] : ['--suite', suite])];
+export function guestImage(recipe: 'tiny' | 'debian', suite?: string, packages: readonly string[] = []): GuestImage {
+  const words = [
+    'image', 'build', recipe, '--json', ...(suite === undefined ? [] : ['--suite', suite]),
+    ...packages.flatMap((name) => ['--package', name]),
+  ];
   const { status, stdout, stderr } = spawnSync(PARTOUT, words, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`partout ${words.join(' ')} ended with ${status}:\n${stderr}`);
   return JSON.parse(stdout) as GuestImage;

@@ -59,6 +59,20 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 120,
   },
   {
+    name: 'kexec',
+    what: 'a second kernel is loaded with kexec, reaches user space and powers off with status 0',
+    folders: [...GUEST, 'tests/initramfs.ts', 'tests/proofs/kexec.ts'],
+    command: ['dist/tests/proofs/kexec.js'],
+    deadlineMinutes: 30,
+  },
+  {
+    name: 'oracle',
+    what: 'every ring-3 instruction form agrees with the host processor in 1,000 samples',
+    folders: ['src/engine', 'tests/oracle'],
+    command: ['dist/tests/oracle/full.js'],
+    deadlineMinutes: 240,
+  },
+  {
     name: 'uptime',
     what: "an hour of uptime without a complaint in the kernel log, time within 50 ms of the host's",
     folders: [...GUEST, 'tests/proofs/uptime.ts'],
