@@ -4,6 +4,7 @@ import type { Command } from './command.ts';
 import { BOOT_OPTIONS, bootRequest } from './boot-request.ts';
 import { imageCommands } from './image.ts';
 import { say } from './output.ts';
+import { vhdCommands } from './vhd.ts';
 import { versionCommand } from './version.ts';
 
 const bootCommand: Command = {
@@ -31,4 +32,4 @@ const bootCommand: Command = {
   },
 };
 
-export const COMMANDS: readonly Command[] = [bootCommand, ...imageCommands, versionCommand];
+export const COMMANDS: readonly Command[] = [bootCommand, ...imageCommands, ...vhdCommands, versionCommand];

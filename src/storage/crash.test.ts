@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Disk } from './disk.ts';
 import { CRASH_DISK_BYTES, CRASH_FORMATS, type CrashFormat } from './testing/crash-formats.ts';
-import { CrashFile, generator, Medium, Power, PowerLoss } from './testing/crash-file.ts';
+import { CrashFile, generator, type Medium, Power, PowerLoss } from './testing/crash-file.ts';
 import { DiskModel } from './testing/disk-model.ts';
 
 const STEPS = 60;

@@ -5,9 +5,10 @@ import { basename } from 'node:path';
 import { OperatingError } from '../kit/errors.ts';
 import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, DISK_BYTES_MAX } from '../protocols/vhdx.ts';
 import { VHD_BLOCK_BYTES_DEFAULT } from '../protocols/vhd.ts';
-import type { DiskFormat } from './disk.ts';
+import type { BlockFile } from './block-file.ts';
+import type { Disk, DiskFormat } from './disk.ts';
 import { HostFile } from './host-file.ts';
-import { makeImage } from './new-image.ts';
+import { NewImage } from './new-image.ts';
 import { openDisk } from './open-disk.ts';
 import { parentPathsFor } from './parent-path.ts';
 import { createVhd, vhdTime, type VhdParentLink } from './vhd/create-vhd.ts';
@@ -32,7 +33,9 @@ const DIFFERENCING_BLOCK_BYTES = 2 * 2 ** 20;
 
 /** @throws OperatingError when the file is there, or no disk can be as it is asked for. */
 export function createDisk(path: string, disk: NewDisk): void {
-  makeImage(path, (temporaryPath) => createEmpty(temporaryPath, disk));
+  using image = new NewImage(path);
+  createEmpty(image.temporaryPath, disk);
+  image.commit();
 }
 
 /** The file at its place at once, for who makes an image under another name anyway. */
@@ -62,52 +65,60 @@ export function createEmpty(path: string, disk: NewDisk): void {
  * @throws OperatingError when the parent has a format without children.
  */
 export function createChild(path: string, parentPath: string, blockBytes?: number): void {
+  using image = new NewImage(path);
   const parent = openDisk(parentPath, { readOnly: true });
   try {
-    const { sizeBytes, logicalSectorBytes, physicalSectorBytes } = parent.geometry;
-    makeImage(path, (temporaryPath) => {
-      const file = new HostFile(temporaryPath, { readOnly: false, create: true });
-      try {
-        if (parent instanceof VhdxDisk) {
-          checkNewDisk({ format: 'vhdx', sizeBytes, blockBytes });
-          createVhdx(file, {
-            sizeBytes, logicalSectorBytes, physicalSectorBytes, keepsBlocks: false,
-            blockBytes: blockBytes ?? DIFFERENCING_BLOCK_BYTES, parentLocator: locatorFor(path, parentPath, parent),
-          });
-        } else if (parent.format === 'vhd') {
-          checkNewDisk({ format: 'vhd', sizeBytes, blockBytes });
-          createVhd(file, {
-            sizeBytes, isFixed: false, blockBytes: blockBytes ?? VHD_BLOCK_BYTES_DEFAULT, nowMs: Date.now(),
-            parent: vhdLinkFor(path, parentPath, String(parent.describe()['diskId'])),
-          });
-        } else {
-          throw new OperatingError('unsupported',
-            `${parentPath} is ${parent.format}, which has no children: convert it to VHDX first`);
-        }
-      } finally {
-        file.closeSync();
-      }
-    });
+    const file = new HostFile(image.temporaryPath, { readOnly: false, create: true });
+    try {
+      writeChild(file, path, parent, blockBytes);
+    } finally {
+      file.closeSync();
+    }
   } finally {
     parent.closeSync();
+  }
+  image.commit();
+}
+
+function writeChild(file: BlockFile, path: string, parent: Disk, blockBytes: number | undefined): void {
+  const { sizeBytes, logicalSectorBytes, physicalSectorBytes } = parent.geometry;
+  if (parent instanceof VhdxDisk) {
+    checkNewDisk({ format: 'vhdx', sizeBytes, blockBytes });
+    createVhdx(file, {
+      sizeBytes, logicalSectorBytes, physicalSectorBytes, keepsBlocks: false,
+      blockBytes: blockBytes ?? DIFFERENCING_BLOCK_BYTES, parentLocator: locatorFor(path, parent),
+    });
+  } else if (parent.format === 'vhd') {
+    checkNewDisk({ format: 'vhd', sizeBytes, blockBytes });
+    createVhd(file, {
+      sizeBytes, isFixed: false, blockBytes: blockBytes ?? VHD_BLOCK_BYTES_DEFAULT, nowMs: Date.now(),
+      parent: vhdLinkFor(path, parent),
+    });
+  } else {
+    throw new OperatingError('unsupported',
+      `${parent.name} is ${parent.format}, which has no children: convert it to VHDX first`);
   }
 }
 
 /** How a child at `path` names this parent. */
-export function locatorFor(path: string, parentPath: string, parent: VhdxDisk): ParentLocator {
-  const { relativePath, absolutePath } = parentPathsFor(path, parentPath);
+export function locatorFor(path: string, parent: VhdxDisk): ParentLocator {
+  const { relativePath, absolutePath } = parentPathsFor(path, parent.name);
   return new Map([
     [LocatorKey.Linkage, `{${parent.dataWriteGuid}}`],
     [LocatorKey.RelativePath, relativePath], [LocatorKey.AbsolutePath, absolutePath],
   ]);
 }
 
-export function vhdLinkFor(path: string, parentPath: string, uniqueId: string): VhdParentLink {
-  const timeStamp = vhdTime(statSync(parentPath).mtimeMs);
-  return { uniqueId, timeStamp, name: basename(parentPath), ...parentPathsFor(path, parentPath) };
+/** How a child at `path` names this parent. */
+export function vhdLinkFor(path: string, parent: Disk): VhdParentLink {
+  return {
+    uniqueId: String(parent.describe()['diskId']), timeStamp: vhdTime(statSync(parent.name).mtimeMs),
+    name: basename(parent.name), ...parentPathsFor(path, parent.name),
+  };
 }
 
-function checkNewDisk({ format, sizeBytes, blockBytes, logicalSectorBytes = 512, physicalSectorBytes = 4096 }: NewDisk): void {
+function checkNewDisk(disk: NewDisk): void {
+  const { format, sizeBytes, blockBytes, logicalSectorBytes = 512, physicalSectorBytes = 4096 } = disk;
   for (const bytes of [logicalSectorBytes, physicalSectorBytes]) {
     if (bytes !== 512 && bytes !== 4096) throw wrong(`a sector of ${bytes} bytes is not there: 512 or 4096 is`);
   }

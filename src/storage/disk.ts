@@ -34,6 +34,8 @@ export interface Extent {
 
 export interface Disk {
   readonly format: DiskFormat;
+  /** The path, for sentences. */
+  readonly name: string;
   readonly kind: DiskKind;
   /** Changes when the disk is resized. */
   readonly geometry: DiskGeometry;

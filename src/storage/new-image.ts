@@ -1,40 +1,47 @@
 /** New image files come into being whole: they are made under another name, and get theirs when they are complete. */
 
-import { existsSync, fsyncSync, openSync, closeSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { OperatingError } from '../kit/errors.ts';
 
 /**
- * @param make writes the file at the path that it is given.
- * @throws OperatingError when there is a file of that name.
+ * The file that is going to be at a path. What was not committed is gone when it is disposed.
+ * @example
+ * using image = new NewImage(path);
+ * writeTo(image.temporaryPath);
+ * image.commit();
  */
-export function makeImage(path: string, make: (temporaryPath: string) => void): void {
-  refuseExisting(path);
-  const temporaryPath = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
-  rmSync(temporaryPath, { force: true });
-  try {
-    make(temporaryPath);
+export class NewImage implements Disposable {
+  readonly temporaryPath: string;
+  readonly #path: string;
+
+  /** @throws OperatingError when there is a file of that name. */
+  constructor(path: string) {
     refuseExisting(path);
-    renameSync(temporaryPath, path);
-    syncFolderOf(path);
-  } catch (error) {
-    rmSync(temporaryPath, { force: true });
-    throw error;
+    this.#path = path;
+    this.temporaryPath = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
+    rmSync(this.temporaryPath, { force: true });
+  }
+
+  /** Gives the file its name, on the medium too. */
+  commit(): void {
+    refuseExisting(this.#path);
+    renameSync(this.temporaryPath, this.#path);
+    const folder = openSync(dirname(resolve(this.#path)), 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.temporaryPath, { force: true });
   }
 }
 
-export function refuseExisting(path: string): void {
+function refuseExisting(path: string): void {
   if (existsSync(path)) {
     throw new OperatingError('bad-input', `${path} is there already: give another name, or remove it`);
-  }
-}
-
-/** The name is on the medium, too. */
-export function syncFolderOf(path: string): void {
-  const descriptor = openSync(dirname(resolve(path)), 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }

@@ -31,6 +31,8 @@ export interface OpenOptions {
   readonly readOnly: boolean;
   /** What the file is; found out when absent. An image that says nothing of itself is raw. */
   readonly format?: DiskFormat | undefined;
+  /** A parent into which the disk was merged to the end is right, too. */
+  readonly acceptsMergedParent?: boolean;
 }
 
 /** A chain is as long as somebody makes it, and each link costs a look-up in each read. */
@@ -54,7 +56,8 @@ export function formatOf(file: BlockFile): DiskFormat {
   return text === FOOTER_COOKIE || end === FOOTER_COOKIE ? 'vhd' : 'raw';
 }
 
-function openLink(path: string, { readOnly, format }: OpenOptions, above: readonly string[]): Disk {
+function openLink(path: string, options: OpenOptions, above: readonly string[]): Disk {
+  const { readOnly, format } = options;
   if (above.length >= CHAIN_LENGTH_MAX) {
     throw new OperatingError('bad-input', `the chain of parents of ${above[0]} has more than ${CHAIN_LENGTH_MAX} disks`);
   }
@@ -68,7 +71,7 @@ function openLink(path: string, { readOnly, format }: OpenOptions, above: readon
       opened.push(parent);
       return parent;
     };
-    return openFormat(file, path, format ?? formatOf(file), openParent);
+    return openFormat(file, format ?? formatOf(file), openParent, options);
   } catch (error) {
     for (const parent of opened) parent.closeSync();
     file.closeSync();
@@ -78,23 +81,24 @@ function openLink(path: string, { readOnly, format }: OpenOptions, above: readon
 
 type OpenParent = (path: string, format: DiskFormat | undefined) => Disk;
 
-function openFormat(file: BlockFile, path: string, format: DiskFormat, openParent: OpenParent): Disk {
+function openFormat(file: BlockFile, format: DiskFormat, openParent: OpenParent, options: OpenOptions): Disk {
   switch (format) {
     case 'raw': return new RawDisk({ file });
-    case 'vhdx': return openVhdxLink(file, path, openParent);
-    case 'vhd': return openVhdLink(openVhd(file), path, openParent);
-    case 'qcow2': return openQcow2Link(file, path, openParent);
+    case 'vhdx': return openVhdxLink(file, openParent, options.acceptsMergedParent === true);
+    case 'vhd': return openVhdLink(openVhd(file), openParent);
+    case 'qcow2': return openQcow2Link(file, openParent);
   }
 }
 
-function openVhdxLink(file: BlockFile, path: string, openParent: OpenParent): VhdxDisk {
+function openVhdxLink(file: BlockFile, openParent: OpenParent, acceptsMergedParent: boolean): VhdxDisk {
   const opened = openVhdx(file);
   const { parentLocator: locator, logicalSectorBytes } = opened.metadata.values;
   if (locator === undefined) return new VhdxDisk({ opened, parent: undefined });
   const keys = [LocatorKey.RelativePath, LocatorKey.VolumePath, LocatorKey.AbsolutePath];
-  const parent = openParent(findParent(file, path, keys.map((key) => locator.get(key) ?? '')), 'vhdx');
+  const parent = openParent(findParent(file, keys.map((key) => locator.get(key) ?? '')), 'vhdx');
   if (!(parent instanceof VhdxDisk)) throw unsupported(file, 'its parent is not a VHDX');
-  checkVhdxParent(file, parent, locator);
+  const isMerged = acceptsMergedParent && parent.dataWriteGuid === opened.headers.current.dataWriteGuid;
+  if (!isMerged) checkVhdxParent(file, parent, locator);
   if (parent.geometry.logicalSectorBytes !== logicalSectorBytes) {
     throw damaged(file, `its sectors have ${logicalSectorBytes} bytes, and those of its parent `
       + `${parent.geometry.logicalSectorBytes}`);
@@ -105,15 +109,15 @@ function openVhdxLink(file: BlockFile, path: string, openParent: OpenParent): Vh
 function checkVhdxParent(file: BlockFile, parent: VhdxDisk, locator: ParentLocator): void {
   const linkages = [LocatorKey.Linkage, LocatorKey.Linkage2].map((key) => locator.get(key)?.toLowerCase());
   if (linkages.includes(`{${parent.dataWriteGuid}}`)) return;
-  throw changedParent(file, parent.opened.file.name);
+  throw changedParent(file, parent.name);
 }
 
-function openVhdLink(opened: OpenedVhd, path: string, openParent: OpenParent): Disk {
+function openVhdLink(opened: OpenedVhd, openParent: OpenParent): Disk {
   const { file, dynamic } = opened;
   if (dynamic === undefined) return new FixedVhdDisk(opened);
   const isDifferencing = opened.footer.diskType === VhdType.Differencing;
   if (!isDifferencing) return new VhdDisk({ ...opened, dynamic }, undefined);
-  const parentPath = findParent(file, path, [...locatorPaths(file, dynamic), dynamic.parentName]);
+  const parentPath = findParent(file, [...locatorPaths(file, dynamic), dynamic.parentName]);
   const parent = openParent(parentPath, 'vhd');
   const isSame = parent.describe()['diskId'] === dynamic.parentUniqueId;
   if (!isSame || !hasTimeOf(parentPath, dynamic)) throw changedParent(file, parentPath);
@@ -142,16 +146,16 @@ function locatorPaths(file: BlockFile, { locators }: DynamicValues): string[] {
   }));
 }
 
-function openQcow2Link(file: BlockFile, path: string, openParent: OpenParent): Qcow2Disk {
+function openQcow2Link(file: BlockFile, openParent: OpenParent): Qcow2Disk {
   if (!file.isReadOnly) throw unsupported(file, 'a QCOW2 image is only read: convert it to VHDX');
   const opened = openQcow2(file);
   if (opened.backingName === undefined) return new Qcow2Disk(opened, undefined);
-  return new Qcow2Disk(opened, openParent(findParent(file, path, [opened.backingName]), undefined));
+  return new Qcow2Disk(opened, openParent(findParent(file, [opened.backingName]), undefined));
 }
 
-function findParent(file: BlockFile, path: string, candidates: readonly string[]): string {
+function findParent(file: BlockFile, candidates: readonly string[]): string {
   for (const candidate of candidates) {
-    const found = hostPathOf(path, candidate);
+    const found = hostPathOf(file.name, candidate);
     if (found !== undefined && existsSync(found)) return found;
   }
   const named = [...new Set(candidates.filter((candidate) => candidate !== ''))]

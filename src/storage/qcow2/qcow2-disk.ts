@@ -22,6 +22,7 @@ type ClusterKind = (typeof ClusterKind)[keyof typeof ClusterKind];
 
 export class Qcow2Disk implements Disk {
   readonly format = 'qcow2';
+  readonly name: string;
   readonly kind: DiskKind;
   readonly isReadOnly = true;
   readonly parent: Disk | undefined;
@@ -37,10 +38,12 @@ export class Qcow2Disk implements Disk {
   /** Of the cluster that was looked up last. */
   #offset = 0;
   #compressedBytes = 0;
+  #isRowAbsent = false;
 
   constructor(opened: OpenedQcow2, parent: Disk | undefined) {
     this.#opened = opened;
     this.#file = opened.file;
+    this.name = opened.file.name;
     this.parent = parent;
     this.kind = parent === undefined ? 'dynamic' : 'differencing';
     this.blockBytes = opened.clusterBytes;
@@ -68,8 +71,11 @@ export class Qcow2Disk implements Disk {
   extentAt(position: number, extent: Extent): void {
     const cluster = Math.floor(position / this.blockBytes);
     const kind = this.#lookUp(cluster);
+    let end = (cluster + 1) * this.blockBytes;
+    // Where there is no second-level table, nothing of its whole range is there.
+    if (this.#isRowAbsent) end = (Math.floor(cluster * 8 / this.blockBytes) + 1) * this.blockBytes / 8 * this.blockBytes;
     extent.state = kind === ClusterKind.Absent ? 'absent' : kind === ClusterKind.Zero ? 'zero' : 'data';
-    extent.lengthBytes = Math.min((cluster + 1) * this.blockBytes, this.geometry.sizeBytes) - position;
+    extent.lengthBytes = Math.min(end, this.geometry.sizeBytes) - position;
   }
 
   writeSync(): void {
@@ -102,7 +108,8 @@ export class Qcow2Disk implements Disk {
     const row = Math.floor(cluster / perTable);
     if (row >= this.#opened.level1Entries) throw damaged(this.#file, `cluster ${cluster} is not in its first-level table`);
     const tableOffset = this.#offsetIn(this.#level1, row * 8);
-    if (tableOffset === 0) return ClusterKind.Absent;
+    this.#isRowAbsent = tableOffset === 0;
+    if (this.#isRowAbsent) return ClusterKind.Absent;
     const table = this.#tableAt(tableOffset);
     const at = (cluster % perTable) * 8;
     const high = table.getUint32(at);

@@ -26,6 +26,7 @@ export class RawDisk implements Disk {
   readonly kind = 'fixed';
   readonly parent = undefined;
   readonly blockBytes = 0;
+  readonly name: string;
   readonly isReadOnly: boolean;
   readonly #file: BlockFile;
   readonly #scratch = new Uint8Array(SCRATCH_BYTES);
@@ -34,6 +35,7 @@ export class RawDisk implements Disk {
 
   constructor({ file, logicalSectorBytes = 512, physicalSectorBytes = 4096 }: RawDiskOptions) {
     this.#file = file;
+    this.name = file.name;
     this.isReadOnly = file.isReadOnly;
     // A file that ends within a sector is continued with zeros to its end.
     const sizeBytes = Math.ceil(file.sizeBytes / logicalSectorBytes) * logicalSectorBytes;

@@ -1,5 +1,6 @@
 /** Small disks of every format that can be written, in memory, for tests that take the power away. */
 
+import { VhdType } from '../../protocols/vhd.ts';
 import type { BlockFile } from '../block-file.ts';
 import type { Disk } from '../disk.ts';
 import { RawDisk } from '../raw/raw-disk.ts';
@@ -56,7 +57,7 @@ export function openVhdxDisk(file: BlockFile): VhdxDisk {
 export function openVhdDisk(file: BlockFile): Disk {
   const opened = openVhd(file);
   if (opened.dynamic === undefined) return new FixedVhdDisk(opened);
-  const parent = opened.footer.diskType === 4 ? openVhdDisk(new CrashFile(vhdMedium(false))) : undefined;
+  const parent = opened.footer.diskType === VhdType.Differencing ? openVhdDisk(new CrashFile(vhdMedium(false))) : undefined;
   return new VhdDisk({ ...opened, dynamic: opened.dynamic }, parent);
 }
 

@@ -17,6 +17,7 @@ export class FixedVhdDisk implements Disk {
   readonly kind = 'fixed';
   readonly parent = undefined;
   readonly blockBytes = 0;
+  readonly name: string;
   readonly isReadOnly: boolean;
   readonly #file: BlockFile;
   readonly #scratch = new Uint8Array(SCRATCH_BYTES);
@@ -28,6 +29,7 @@ export class FixedVhdDisk implements Disk {
     this.#file = file;
     this.#footer = footer;
     this.#geometry = geometryOf(footer.sizeBytes);
+    this.name = file.name;
     this.isReadOnly = file.isReadOnly;
   }
 

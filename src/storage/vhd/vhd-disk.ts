@@ -20,6 +20,7 @@ const SCRATCH_BYTES = 0x1_0000;
 
 export class VhdDisk implements Disk {
   readonly format = 'vhd';
+  readonly name: string;
   readonly kind: DiskKind;
   readonly parent: Disk | undefined;
   readonly blockBytes: number;
@@ -40,6 +41,7 @@ export class VhdDisk implements Disk {
 
   constructor(opened: OpenedVhd & { readonly dynamic: DynamicValues }, parent: Disk | undefined) {
     this.file = opened.file;
+    this.name = opened.file.name;
     this.footer = opened.footer;
     this.dynamic = opened.dynamic;
     this.dynamicOffset = opened.dynamicOffset;

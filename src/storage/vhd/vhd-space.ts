@@ -17,12 +17,15 @@ interface Room {
 export class VhdSpace {
   readonly #unitBytes: number;
   readonly #free: number[] = [];
+  /** Where the last thing that is not a block ends. */
+  readonly #structuresEnd: number;
   #end: number;
 
   /** @throws OperatingError when two things claim the same place. */
   constructor(file: BlockFile, blocks: VhdBlocks, dynamic: DynamicValues, dynamicOffset: number) {
     this.#unitBytes = blocks.bitmapBytes + blocks.blockBytes;
     const used = structuresOf(dynamic, dynamicOffset);
+    this.#structuresEnd = Math.max(...used.map(({ offset, lengthBytes }) => offset + lengthBytes));
     for (let block = 0; block < dynamic.entryCount; block++) {
       const offset = blocks.offsetOf(block);
       if (offset !== undefined) used.push({ offset, lengthBytes: this.#unitBytes });
@@ -47,6 +50,19 @@ export class VhdSpace {
     const offset = this.#end;
     this.#end += this.#unitBytes;
     return offset;
+  }
+
+  /** The gap that is farthest in front, if there is one. */
+  takeLowest(): number | undefined {
+    this.#free.sort((a, b) => b - a);
+    return this.#free.pop();
+  }
+
+  /** Where the last of these blocks ends, or what is before them. */
+  endOfBlocks(offsets: readonly number[]): number {
+    let end = this.#structuresEnd;
+    for (const offset of offsets) end = Math.max(end, offset + this.#unitBytes);
+    return Math.ceil(end / VHD_SECTOR_BYTES) * VHD_SECTOR_BYTES;
   }
 
   give(offset: number): void {

@@ -49,10 +49,20 @@ export class Journal {
     this.#log = log;
   }
 
+  /** Something was written that the next flush has to wait for. */
+  noteWritten(): void {
+    this.#isUnflushed = true;
+  }
+
   /** To be called before what the disk holds changes: children made before are no longer children. */
   beginData(): void {
     if (!this.#isDataMarked) this.setDataWriteGuid(this.#newGuid());
     this.#isUnflushed = true;
+  }
+
+  /** What the disk holds stays the same, whatever is written from now on: children stay children. */
+  keepDataWriteGuid(): void {
+    this.#isDataMarked = true;
   }
 
   setDataWriteGuid(dataWriteGuid: string): void {

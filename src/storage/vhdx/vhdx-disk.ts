@@ -33,6 +33,7 @@ export interface VhdxDiskOptions {
 
 export class VhdxDisk implements Disk {
   readonly format = 'vhdx';
+  readonly name: string;
   readonly kind: DiskKind;
   readonly parent: Disk | undefined;
   readonly blockBytes: number;
@@ -58,6 +59,7 @@ export class VhdxDisk implements Disk {
     const { file, headers, regions, metadata: { values } } = opened;
     this.opened = opened;
     this.#file = file;
+    this.name = file.name;
     this.isReadOnly = file.isReadOnly;
     this.parent = parent;
     this.kind = values.hasParent ? 'differencing' : values.keepsBlocks ? 'fixed' : 'dynamic';
