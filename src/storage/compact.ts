@@ -54,7 +54,8 @@ async function discardZeros(disk: Disk, work: Work): Promise<void> {
   for (let position = 0; position < sizeBytes; position += disk.blockBytes) {
     const lengthBytes = Math.min(disk.blockBytes, sizeBytes - position);
     disk.extentAt(position, extent);
-    if (extent.state === 'data' && extent.lengthBytes >= lengthBytes && isZeroRange(disk, position, lengthBytes, buffer)) {
+    if (extent.state !== 'data') continue;
+    if (extent.lengthBytes >= lengthBytes && isZeroRange(disk, position, lengthBytes, buffer)) {
       disk.discardSync(position, lengthBytes);
     }
     await pause(work, position / sizeBytes);

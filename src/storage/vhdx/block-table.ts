@@ -38,6 +38,8 @@ export class BlockTable {
   /** Of the entry that was looked up last. */
   state = 0;
   offset = 0;
+  /** Of the disk; changes when it is resized. */
+  sizeBytes: number;
 
   readonly chunkRatio: number;
   readonly #file: BlockFile;
@@ -50,6 +52,7 @@ export class BlockTable {
     this.#pages = pages;
     this.#batOffset = batOffset;
     this.#blockBytes = shape.blockBytes;
+    this.sizeBytes = shape.sizeBytes;
     this.chunkRatio = chunkRatioOf(shape);
   }
 
@@ -61,7 +64,9 @@ export class BlockTable {
     this.#lookUp(this.entryOfBlock(block));
     const { state } = this;
     if (state === PayloadState.FullyPresent || state === PayloadState.PartiallyPresent) {
-      if (!this.#isInside(this.#blockBytes)) throw this.#misplaced(`block ${block}`);
+      // Some writers cut the file where the disk ends, and not where its last block does.
+      const lengthBytes = Math.min(this.#blockBytes, this.sizeBytes - block * this.#blockBytes);
+      if (!this.#isInside(lengthBytes)) throw this.#misplaced(`block ${block}`);
     } else if (state > PayloadState.Unmapped) {
       throw damaged(this.#file, `block ${block} is in the unknown state ${state}`);
     }

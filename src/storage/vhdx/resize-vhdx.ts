@@ -14,8 +14,8 @@ import type { VhdxDisk } from './vhdx-disk.ts';
 
 const COPY_BYTES = 0x10_0000;
 
-/** @returns the new size. */
-export function resizeVhdx(disk: VhdxDisk, space: Space, sizeBytes: number): number {
+/** @throws OperatingError when the disk cannot have that size. */
+export function resizeVhdx(disk: VhdxDisk, space: Space, sizeBytes: number): void {
   const { geometry, opened: { file } } = disk;
   const unit = geometry.logicalSectorBytes;
   if (sizeBytes <= 0 || sizeBytes > DISK_BYTES_MAX || sizeBytes % unit !== 0) {
@@ -28,7 +28,6 @@ export function resizeVhdx(disk: VhdxDisk, space: Space, sizeBytes: number): num
   disk.journal.beginData();
   if (sizeBytes < geometry.sizeBytes) shrink(disk, space, sizeBytes);
   else if (sizeBytes > geometry.sizeBytes) grow(disk, space, sizeBytes);
-  return sizeBytes;
 }
 
 function grow(disk: VhdxDisk, space: Space, sizeBytes: number): void {
@@ -37,11 +36,15 @@ function grow(disk: VhdxDisk, space: Space, sizeBytes: number): void {
   const oldCount = blockCountOf({ ...values, ...geometry });
   const entries = entryCountOf({ ...values, sizeBytes });
   const batLength = disk.opened.regions.bat.lengthBytes;
-  if (entries * BAT_ENTRY_BYTES > batLength) moveTable(disk, space, Math.ceil(entries * BAT_ENTRY_BYTES / MIB) * MIB);
+  if (entries * BAT_ENTRY_BYTES > batLength) {
+    const lengthBytes = Math.ceil(entries * BAT_ENTRY_BYTES / MIB) * MIB;
+    moveTable(disk, space, { fileOffset: space.take(lengthBytes), lengthBytes });
+  }
   const lastEnd = geometry.sizeBytes % blockBytes;
   if (lastEnd !== 0) {
     disk.table.lookUpBlock(oldCount - 1);
     if (disk.table.state === PayloadState.FullyPresent) {
+      if (file.sizeBytes < disk.table.offset + blockBytes) file.truncateSync(disk.table.offset + blockBytes);
       clearRange(file, disk.table.offset + lastEnd, blockBytes - lastEnd, new Uint8Array(COPY_BYTES));
     }
   }
@@ -58,6 +61,7 @@ function grow(disk: VhdxDisk, space: Space, sizeBytes: number): void {
   }
   setSize(disk, sizeBytes);
   disk.flushSync();
+  disk.table.sizeBytes = sizeBytes;
 }
 
 function shrink(disk: VhdxDisk, space: Space, sizeBytes: number): void {
@@ -75,19 +79,21 @@ function shrink(disk: VhdxDisk, space: Space, sizeBytes: number): void {
   }
   disk.flushSync();
   for (const offset of given) space.give(offset, blockBytes);
+  table.sizeBytes = sizeBytes;
   const end = space.endOfUse();
   if (end >= file.sizeBytes) return;
   file.truncateSync(end);
   space.cut(end);
 }
 
-/** The BAT gets more room elsewhere: a copy is made, then both region tables point to it, in one entry of the log. */
-function moveTable(disk: VhdxDisk, space: Space, lengthBytes: number): void {
+/** The BAT gets room elsewhere: a copy is made, then both region tables point to it, in one entry of the log. */
+export function moveTable(
+  disk: VhdxDisk, space: Space, { fileOffset, lengthBytes }: { fileOffset: number; lengthBytes: number },
+): void {
   const { opened } = disk;
   const { file, regions, metadata: { values } } = opened;
   const from = regions.bat;
   disk.flushSync();
-  const fileOffset = space.take(lengthBytes);
   if (fileOffset >= file.sizeBytes) file.truncateSync(fileOffset + lengthBytes);
   else writeZeros(file, fileOffset, lengthBytes);
   const chunk = new Uint8Array(COPY_BYTES);
@@ -98,11 +104,11 @@ function moveTable(disk: VhdxDisk, space: Space, lengthBytes: number): void {
   const all = regions.all.map((region) => region.guid === REGION_BAT ? { ...region, fileOffset, lengthBytes } : region);
   const encoded = encodeRegions(all);
   for (const offset of REGION_TABLE_OFFSETS) changeThroughLog(disk.pages, offset, encoded);
-  disk.journal.beginData();
+  disk.journal.noteWritten();
   disk.flushSync();
   const bat = all.find(({ guid }) => guid === REGION_BAT) ?? from;
   disk.opened = { ...opened, regions: { ...regions, all, bat } };
-  disk.table = new BlockTable(file, disk.pages, fileOffset, values);
+  disk.table = new BlockTable(file, disk.pages, fileOffset, { ...values, ...disk.geometry });
   disk.pages.forgetClean();
   space.give(from.fileOffset, from.lengthBytes);
 }

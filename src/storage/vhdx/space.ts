@@ -3,6 +3,9 @@
 import { MIB } from '../../protocols/vhdx.ts';
 import { assert } from '../../kit/assert.ts';
 
+/** As much as the largest BAT takes: more is never one thing. */
+const CLAIM_UNITS_MAX = 1024;
+
 export class Space {
   /** One byte for each MiB: 1 is in use. */
   #used: Uint8Array;
@@ -21,11 +24,19 @@ export class Space {
     return this.#freeCount * MIB;
   }
 
-  /** False when some of it is in use already: two things claim the same place. */
+  /**
+   * False when some of it is in use already (two things claim the same place), or it is all behind the end. It may end
+   * there: the last block of a file need not be whole.
+   */
   claim(offset: number, lengthBytes: number): boolean {
     const from = Math.floor(offset / MIB);
     const to = Math.ceil((offset + lengthBytes) / MIB);
-    if (to > this.#unitCount || this.#used.subarray(from, to).includes(1)) return false;
+    if (from >= this.#unitCount || to - from > CLAIM_UNITS_MAX) return false;
+    if (to > this.#unitCount) {
+      this.#freeCount += to - this.#unitCount;
+      this.#grow(to);
+    }
+    if (this.#used.subarray(from, to).includes(1)) return false;
     this.#used.fill(1, from, to);
     this.#freeCount -= to - from;
     return true;

@@ -169,7 +169,10 @@ export class VhdxDisk implements Disk {
   resizeSync(sizeBytes: number): void {
     assert(!this.isReadOnly, 'a read-only disk is resized');
     this.flushSync();
-    this.#geometry = { ...this.#geometry, sizeBytes: resizeVhdx(this, this.space(), sizeBytes) };
+    resizeVhdx(this, this.space(), sizeBytes);
+    const { metadata } = this.opened;
+    this.#geometry = { ...this.#geometry, sizeBytes };
+    this.opened = { ...this.opened, metadata: { ...metadata, values: { ...metadata.values, sizeBytes } } };
   }
 
   closeSync(): void {
