@@ -1,7 +1,7 @@
 // The engine core's exports: what wasm-engine.ts calls.
 
 import {
-  BUDGET, CODE_BASE, COUNT, CR2, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION, INSTRUCTIONS, MODE, OFFSET, OP_STOP, PENDING_DEBUG, RF,
+  BUDGET, CODE_BASE, COUNT, CPL, CR2, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION, INSTRUCTIONS, MODE, OFFSET, OP_STOP, PENDING_DEBUG, RF,
   RFLAGS, RIP, SHADOW, SHADOW_MOV_SS, SLICE_START, STEPPING, STOP, TF, TRACING, WINDOW,
 } from "./layout";
 import { cpu, DB, raise, setProcessor } from "./cpu";
@@ -82,8 +82,10 @@ function stepping(): void {
     else if (load<u32>(cpu + STEPPING) == 0) stop(STOP_MODE);
     else if (load<u32>(cpu + SHADOW) == 0 && load<u32>(cpu + WINDOW) != 0 && (load<u32>(cpu + RFLAGS) & IF) != 0) stop(STOP_WINDOW);
     if (load<u32>(cpu + STOP) != 0) return;
+    const shadow = load<u32>(cpu + SHADOW);
     store<u32>(cpu + SHADOW, 0);
     store<u32>(cpu + INSTRUCTION, 0);
+    if (shadow != SHADOW_MOV_SS) trapPending();
     const linear = linearRip();
     const hits = codeBreakpoints(linear);
     if (hits != 0) {
@@ -95,10 +97,20 @@ function stepping(): void {
   }
 }
 
+/** Raises #DB for what is pending since the last instruction. */
+function trapPending(): void {
+  const hits = load<u32>(cpu + PENDING_DEBUG);
+  if (hits == 0) return;
+  store<u32>(cpu + PENDING_DEBUG, 0);
+  store<u64>(cpu + DR6, (load<u64>(cpu + DR6) & ~15) | hits);
+  raise(DB);
+}
+
 function stepOne(linear: u64): void {
   const traced = (load<u32>(cpu + RFLAGS) & TF) != 0;
   const budget = load<i32>(cpu + BUDGET);
   const events = load<u32>(cpu + EVENTS);
+  const level = load<u32>(cpu + CPL);
   const physical = translateCode(linear);
   const offset = <u32>linear & 0xfff;
   store<u64>(cpu + CODE_BASE, load<u64>(cpu + RIP) - offset);
@@ -112,12 +124,11 @@ function stepOne(linear: u64): void {
   store<u32>(cpu + INSTRUCTION, 0);
   // A branch or a system instruction ended at `dispatch`, which found the budget used up.
   if (load<u32>(cpu + STOP) == STOP_SLICE + 1 || load<u32>(cpu + STOP) == STOP_KICK + 1) store<u32>(cpu + STOP, 0);
-  // A software interrupt has cleared TF on its way.
+  // A software interrupt or SYSCALL that has cleared TF on its way is not trapped.
+  const entered = load<u32>(cpu + EVENTS) != events
+    || (load<u32>(cpu + CPL) < level && (load<u32>(cpu + RFLAGS) & TF) == 0);
   // MOV SS holds debug traps back for one more instruction.
   if (load<u32>(cpu + SHADOW) == SHADOW_MOV_SS) return;
-  const hits = load<u32>(cpu + PENDING_DEBUG) | (traced && load<u32>(cpu + EVENTS) == events ? DR6_STEP : 0);
-  if (hits == 0) return;
-  store<u32>(cpu + PENDING_DEBUG, 0);
-  store<u64>(cpu + DR6, (load<u64>(cpu + DR6) & ~15) | hits);
-  raise(DB);
+  if (traced && !entered) store<u32>(cpu + PENDING_DEBUG, load<u32>(cpu + PENDING_DEBUG) | DR6_STEP);
+  trapPending();
 }

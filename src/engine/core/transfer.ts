@@ -2,7 +2,7 @@
 
 import {
   AC, ATTRIBUTES, BASE, CODE_BASE, CPL, CR4, CS, CSTAR, DISPLACEMENT, DS, EFER, ES, FMASK, FORM, FORM_REPNE, FORM_REPEAT, FS, GS, ID, IF, IMMEDIATE, IOPL,
-  LENGTH, LIMIT, LSTAR, MODE, MODE_64, NMI_BLOCKED, NMI_PENDING, NT, OF, OFFSET, RAX, RBP, RCX, RDX, RF, RFLAGS, RIP, RSP, R11, SELECTOR, SHADOW, SS, STAR, SYSENTER_CS,
+  LENGTH, LIMIT, LSTAR, MODE, MODE_64, NMI_BLOCKED, NMI_PENDING, NT, OF, OFFSET, PENDING_DEBUG, RAX, RBP, RCX, RDX, RF, RFLAGS, RIP, RSP, R11, SELECTOR, SHADOW, SS, STAR, SYSENTER_CS,
   SYSENTER_EIP, SYSENTER_ESP, TF, VM, STACK_MASK, FAULT_NESTED,
 } from "./layout";
 import { BP, cpu, DB, GP, NP, raise, raiseError, STACK_FAULT, TS, UD } from "./cpu";
@@ -596,6 +596,8 @@ export function sysret(u: usize): void {
   updateMode();
   updatePrivilege();
   updateStepping();
+  // A trap flag that SYSRET loads traps at once, unlike one that IRET loads.
+  if ((flags & TF) != 0) store<u32>(cpu + PENDING_DEBUG, load<u32>(cpu + PENDING_DEBUG) | 0x4000);
 }
 
 export function sysenter(u: usize): void {
