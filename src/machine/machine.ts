@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 import { writeAcpiTables } from '../chipset/acpi/tables.ts';
 import { Chipset } from '../chipset/chipset.ts';
+import { DeviceTimers } from '../chipset/device-timers.ts';
 import { loadKernel } from '../chipset/loaders/kernel.ts';
 import { type PowerEvent, PowerEventKind } from '../chipset/power/events.ts';
 import { SerialConsole } from '../chipset/serial/console.ts';
@@ -49,6 +50,7 @@ export class Machine implements RunnableMachine {
   readonly #chipsetBuffer = new SharedArrayBuffer(Chipset.sharedBytes);
   readonly #partition: Partition;
   readonly #chipset: Chipset;
+  readonly #deviceTimers: DeviceTimers;
   readonly #console: SerialConsole;
   /** The guest's synthetic devices and what they tell and do. */
   readonly vmbus: VmbusHost;
@@ -98,6 +100,7 @@ export class Machine implements RunnableMachine {
       shared: this.#chipsetBuffer, sink: this.#partition.interrupts, clock, debugExit: description.debugExit,
     });
     this.#chipset.reset();
+    this.#deviceTimers = new DeviceTimers({ devices: this.#chipset.timedDevices });
     this.vmbus = new VmbusHost({
       partition: this.#partition, memory: this.#memory, clock, onFailure: (error) => this.#fail(error),
     });
@@ -294,6 +297,7 @@ export class Machine implements RunnableMachine {
     this.vmbus.close();
     await this.#partition.stop(deadlineMs);
     await Promise.all(threads);
+    await this.#deviceTimers.close();
     await this.#console.close();
     this.#end({ kind: 'off' });
   }
