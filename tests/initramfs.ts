@@ -20,7 +20,9 @@ export function unpackInitramfs(initrd: string, folder: string): void {
 }
 
 /** Copies one and adds executable files: the kernel unpacks archives that lie one behind the other. */
-export function extendInitramfs(initrd: string, files: Readonly<Record<string, string | Uint8Array>>, result: string): void {
+export function extendInitramfs(
+  initrd: string, files: Readonly<Record<string, string | Uint8Array>>, result: string,
+): void {
   const tree = new FileTree();
   for (const [path, data] of Object.entries(files)) tree.addFile(path, data, { mode: 0o755 });
   copyFileSync(initrd, result);

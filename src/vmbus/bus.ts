@@ -112,7 +112,6 @@ export class VmBus {
     this.connection = undefined;
     this.outbox.clear();
     for (const offer of this.offers.all()) {
-      if (offer.phase === 'hidden') continue;
       // Not hidden yet: a service that takes back its offer when its channel closes must not remove it here and now.
       offer.phase = 'leaving';
       this.#close(offer);
