@@ -35,7 +35,10 @@ const SERVICES: readonly ((timers: ManualTimers) => Asked)[] = [
   },
   (timers) => {
     const service = new KeyValueExchange({ timers });
-    return { service, ask: () => [service.facts(), service.get(0, 'a'), service.set(1, 'a', 'b'), service.addresses('x')] };
+    return {
+      service,
+      ask: () => [service.facts(), service.get(0, 'a'), service.set(1, 'a', 'b'), service.addresses('x')],
+    };
   },
   (timers) => {
     const service = new VolumeSnapshots({ timers });

@@ -35,7 +35,9 @@ function bytesOf({ row, numbers, pages, cut }: Step): Uint8Array {
   const bytes = new Uint8Array(Math.min(240, head.length + pages.length * 8));
   bytes.set(head);
   const tail = new DataView(bytes.buffer);
-  for (let i = 0; head.length + i * 8 + 8 <= bytes.length; i++) tail.setUint32(head.length + i * 8, pages[i] ?? 0, true);
+  for (let i = 0; head.length + i * 8 + 8 <= bytes.length; i++) {
+    tail.setUint32(head.length + i * 8, pages[i] ?? 0, true);
+  }
   return cut === null ? bytes : bytes.subarray(0, cut);
 }
 

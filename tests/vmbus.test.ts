@@ -115,7 +115,7 @@ async function speaks(guest: MachineGuest): Promise<void> {
 
 const trixie = imageOrReason('trixie');
 
-test('a guest of kernel 6.12 restarts when it is asked to, and finds everything again', { skip: trixie.skip }, async () => {
+test('a guest of kernel 6.12 restarts when asked to, and finds everything again', { skip: trixie.skip }, async () => {
   const { kernel, initrd, commandLine } = trixie.image;
   await using guest = await MachineGuest.start({ kernel, initrd, commandLine, rebootInPlace: true });
   for (const isAgain of [false, true]) {

@@ -7,7 +7,7 @@ import { HvStatus } from '../protocols/tlfs/hypercalls.ts';
 import { CONNECTION_ID_RESERVED, HYPERVISOR_MESSAGE } from '../protocols/tlfs/messaging.ts';
 import { MESSAGE_PAYLOAD_MAX } from '../protocols/tlfs/synic.ts';
 import type { ControlBuffer } from './control-buffer.ts';
-import { Doorbell } from './doorbell.ts';
+import type { Doorbell } from './doorbell.ts';
 import { doorbellOf, type Message, MessageRing } from './message-ring.ts';
 import { CONNECTION_COUNT, DOORBELL_COUNT, POSTED_COUNT, SIGNALS_SIZE } from './messaging-layout.ts';
 
@@ -99,7 +99,9 @@ export class Connections {
   }
 
   #word(id: number): number {
-    if (id < 0 || id >= CONNECTION_COUNT) throw new Error(`there is no connection ${id}: ids are below ${CONNECTION_COUNT}`);
+    if (id < 0 || id >= CONNECTION_COUNT) {
+      throw new Error(`there is no connection ${id}: ids are below ${CONNECTION_COUNT}`);
+    }
     return this.#control.connectionWord(id);
   }
 }

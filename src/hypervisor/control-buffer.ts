@@ -2,7 +2,9 @@
  * The control buffer with its typed views: what every part of the microkernel is constructed with, on any thread. The
  * layout, and who may change what, is in partition-layout.ts.
  */
-import { connectionOffset, doorbellOffset, POSTED_RING_OFFSET, queueOffset, signalsOffset } from './messaging-layout.ts';
+import {
+  connectionOffset, doorbellOffset, POSTED_RING_OFFSET, queueOffset, signalsOffset,
+} from './messaging-layout.ts';
 import {
   CONTROL_MAGIC, controlBufferSize, MAILBOX_OFFSET, MAILBOX_SIZE, MAX_PROCESSORS, messagingOffset,
   PARTITION_REGISTERS_OFFSET, PartitionControl, PROCESSOR_STRIDE, PROCESSORS_OFFSET, VP_REGISTERS_OFFSET,

@@ -26,7 +26,9 @@ export interface MessageState {
   /** From the guest, not yet taken by their port. */
   readonly posted: readonly Message[];
   /** To the guest, waiting for their slot. */
-  readonly queued: readonly { readonly processor: number; readonly sint: number; readonly messages: readonly Message[] }[];
+  readonly queued: readonly {
+    readonly processor: number; readonly sint: number; readonly messages: readonly Message[];
+  }[];
 }
 
 /** The values of the control buffer. Every processor is paused. */

@@ -9,7 +9,6 @@ import type { Partition } from '../hypervisor/partition.ts';
 import { SynicPort } from '../hypervisor/synic-port.ts';
 import type { Clock } from '../kit/clock.ts';
 import { HostTimers, type Timers } from '../kit/timers.ts';
-import type { Guid } from '../protocols/vmbus/class-ids.ts';
 import { VmBus } from '../vmbus/bus.ts';
 import { HypervisorBusPort } from '../vmbus/bus-port.ts';
 import { FileCopy } from '../vsp/fcopy/device.ts';
@@ -52,8 +51,10 @@ export class VmbusHost {
     this.#onFailure = options.onFailure;
     const synic = new SynicPort({ control, memory, router: partition.interrupts });
     const port = new HypervisorBusPort({ synic, connections: this.#connections, doorbell: MAIN_DOORBELL });
-    const onConnectRequest = (endpoint: Guid, service: Guid): boolean => this.sockets.connectRequested(endpoint, service);
-    this.bus = new VmBus({ memory, port, onConnectRequest });
+    this.bus = new VmBus({
+      memory, port,
+      onConnectRequest: (endpoint, service) => this.sockets.connectRequested(endpoint, service),
+    });
     this.sockets = new Sockets({ bus: this.bus, timers });
     this.heartbeat = new Heartbeat({ timers });
     this.shutdown = new Shutdown({ timers });

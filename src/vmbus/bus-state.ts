@@ -45,7 +45,7 @@ export function saveBus(bus: VmBus): BusState {
       isWanted: offer.isWanted,
       targetVp: offer.targetVp,
       open: offer.open,
-      ledger: offer.phase === 'open' ? new ChannelLedger(bus.ledger, offer.relid).save() : [],
+      ledger: offer.phase === 'open' ? new ChannelLedger(bus.channels.ledger, offer.relid).save() : [],
     })),
     gpadls: bus.gpadls.save(),
     outbox: bus.outbox.save(),
@@ -85,9 +85,9 @@ function restoreOffer(bus: VmBus, offer: Offer, saved: OfferState): void {
     return;
   }
   if (saved.phase === 'open') {
-    new ChannelLedger(bus.ledger, offer.relid).restore(saved.ledger);
+    new ChannelLedger(bus.channels.ledger, offer.relid).restore(saved.ledger);
     offer.open = saved.open;
-    if (!bus.openChannel(offer, true)) bus.rescind(offer);
+    if (!bus.channels.open(offer, true)) bus.rescind(offer);
   }
-  bus.resume(offer);
+  bus.channels.resume(offer);
 }

@@ -13,19 +13,18 @@ import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import type { Message } from '../hypervisor/message-ring.ts';
 import type { Guid } from '../protocols/vmbus/class-ids.ts';
 import {
-  CHANNEL_MESSAGES, ChannelMessageHeader, CloseChannel, GpadlBody, GpadlHeader, GpadlTeardown, InitiateContact,
-  channelMessage, MessageConnection, type MessageBody, type MessageRow, messageRow, ModifyChannel, NO_TARGET_VP,
-  OpenChannel, RelidReleased, TlConnectRequest, VmbusStatus,
+  CHANNEL_MESSAGES, channelMessage, ChannelMessageHeader, CloseChannel, GpadlBody, GpadlHeader, GpadlTeardown,
+  InitiateContact, MessageConnection, type MessageRow, messageRow, ModifyChannel, OpenChannel, RelidReleased,
+  TlConnectRequest, VmbusStatus,
 } from '../protocols/vmbus/message-table.ts';
 import { isSupportedVersion, VmbusVersion, versionText } from '../protocols/vmbus/versions.ts';
 import type { BusPort } from './bus-port.ts';
 import { type BusState, restoreBus, saveBus } from './bus-state.ts';
-import { Channel } from './channel.ts';
-import { GpadlResult, GpadlTable } from './gpadl-table.ts';
-import { ChannelLedger, LEDGER_SIZE } from './ledger.ts';
-import { type ChannelService, Offer, OfferTable } from './offer.ts';
+import { ChannelSet } from './channel-set.ts';
+import { GpadlResult, type GpadlTable } from './gpadl-table.ts';
+import { LEDGER_SIZE } from './ledger.ts';
+import type { ChannelService, Offer, OfferTable } from './offer.ts';
 import { Outbox } from './outbox.ts';
-import { MIN_RING_PAGES } from './ring.ts';
 import { MessageTrace } from './trace.ts';
 
 /** Messages of the guest in a turn. */
@@ -50,22 +49,29 @@ export interface VmBusOptions {
 }
 
 export class VmBus {
-  readonly offers = new OfferTable();
-  readonly gpadls: GpadlTable;
+  readonly channels: ChannelSet;
   readonly outbox: Outbox;
-  readonly ledger: SharedArrayBuffer;
   readonly trace = new MessageTrace();
   readonly #port: BusPort;
   readonly #onConnectRequest: (guestEndpoint: Guid, hostService: Guid) => boolean;
-  #again = new Set<number>();
   connection: BusConnection | undefined;
 
   constructor(options: VmBusOptions) {
     this.#port = options.port;
-    this.ledger = options.ledger ?? new SharedArrayBuffer(LEDGER_SIZE);
-    this.gpadls = new GpadlTable(options.memory);
+    this.channels = new ChannelSet({
+      memory: options.memory, port: options.port, ledger: options.ledger ?? new SharedArrayBuffer(LEDGER_SIZE),
+      send: (message) => this.#send(message), note: (text) => this.trace.note(text),
+    });
     this.outbox = new Outbox(options.port);
     this.#onConnectRequest = options.onConnectRequest ?? ((): boolean => false);
+  }
+
+  get offers(): OfferTable {
+    return this.channels.offers;
+  }
+
+  get gpadls(): GpadlTable {
+    return this.channels.gpadls;
   }
 
   /** The version that was agreed on, as "5.3"; undefined while no guest is connected. */
@@ -76,19 +82,13 @@ export class VmBus {
   /** Offers a service's channel, at once if the guest has asked for offers. Undefined: its instance is taken. */
   offer(service: ChannelService, subChannelIndex = 0): Offer | undefined {
     const offer = this.offers.add(service, subChannelIndex);
-    if (offer !== undefined && this.connection?.offersRequested === true) this.#show(offer);
+    if (offer !== undefined && this.connection?.offersRequested === true) this.channels.show(offer);
     return offer;
   }
 
   /** Takes an offer back; the service is told when the guest has let go of it. */
   rescind(offer: Offer): void {
-    offer.isWanted = false;
-    if (offer.phase === 'leaving') return;
-    if (offer.phase === 'hidden') {
-      this.#remove(offer);
-      return;
-    }
-    this.#takeBack(offer);
+    this.channels.rescind(offer);
   }
 
   /** One turn: messages, then channels that the guest rang. Cheap when there is nothing. */
@@ -101,26 +101,14 @@ export class VmBus {
       this.#receive(message);
     }
     if (count === BATCH_MESSAGES) this.#port.comeAgain();
-    const rung = this.#again;
-    this.#again = new Set();
-    this.#port.takeSignals((relid) => rung.add(relid));
-    for (const relid of rung) this.#turn(relid);
+    this.channels.giveTurns();
   }
 
   /** The guest is gone or starts over: every channel is closed, every list dropped, every offer hidden. */
   disconnect(): void {
     this.connection = undefined;
     this.outbox.clear();
-    for (const offer of this.offers.all()) {
-      // Not hidden yet: a service that takes back its offer when its channel closes must not remove it here and now.
-      offer.phase = 'leaving';
-      this.#close(offer);
-      this.#port.closeEvents(offer.relid);
-      offer.phase = 'hidden';
-      if (!offer.isWanted || offer.subChannelIndex > 0) this.#remove(offer);
-    }
-    this.gpadls.clear();
-    this.#again.clear();
+    this.channels.clear();
   }
 
   /** The state of a bus whose guest is paused. */
@@ -133,43 +121,6 @@ export class VmBus {
     restoreBus(this, state);
   }
 
-  /** For restore: makes a channel of an offer whose parameters are there. False when its ring is not. */
-  openChannel(offer: Offer, isRestored: boolean): boolean {
-    const { relid, open } = offer;
-    const ring = open && this.gpadls.pagesOf(open.ringGpadl, relid);
-    if (open === undefined || ring === undefined) return false;
-    const isWhole = ring.byteCount % 4096 === 0 && ring.pageCount * 4096 === ring.byteCount;
-    const { downstreamPage } = open;
-    if (!isWhole || downstreamPage < MIN_RING_PAGES || downstreamPage > ring.pageCount - MIN_RING_PAGES) return false;
-    const ledger = new ChannelLedger(this.ledger, relid);
-    if (!isRestored) ledger.begin();
-    offer.phase = 'open';
-    offer.channel = new Channel({
-      relid, ring, downstreamPage, userData: open.userData, maxPacketBytes: offer.service.maxPacketBytes,
-      ledger, isRestored,
-      signalGuest: () => { if (offer.targetVp !== NO_TARGET_VP) this.#port.signal(offer.targetVp, relid); },
-      comeAgain: () => {
-        this.#again.add(relid);
-        this.#port.comeAgain();
-      },
-      fail: (reason) => {
-        this.trace.note(`channel ${relid}: ${reason}`);
-        this.#takeBack(offer);
-      },
-      pagesOf: (gpadl) => this.gpadls.pagesOf(gpadl, relid),
-    });
-    return true;
-  }
-
-  /** For restore: what the guest has opened goes on; it may have rung before it was saved. */
-  resume(offer: Offer): void {
-    if (offer.phase !== 'hidden' && offer.phase !== 'leaving') this.#port.openEvents(offer.relid);
-    if (offer.channel === undefined) return;
-    offer.service.opened(offer.channel);
-    this.#again.add(offer.relid);
-    this.#port.comeAgain();
-  }
-
   /** A tree of what there is, for people. */
   inspect(): object {
     return {
@@ -180,15 +131,6 @@ export class VmBus {
         targetVp,
       })),
     };
-  }
-
-  #turn(relid: number): void {
-    const offer = this.offers.get(relid);
-    const channel = offer?.channel;
-    if (offer === undefined || channel === undefined) return;
-    channel.beginTurn();
-    offer.service.signalled();
-    channel.endTurn();
   }
 
   #receive({ processor, payload }: Message): void {
@@ -209,11 +151,11 @@ export class VmBus {
     switch (row.number) {
       case CHANNEL_MESSAGES.RequestOffers.number: return this.#requestOffers();
       case CHANNEL_MESSAGES.OpenChannel.number: return this.#open(view);
-      case CHANNEL_MESSAGES.CloseChannel.number: return this.#closeByGuest(CloseChannel.relid.get(view, BODY));
+      case CHANNEL_MESSAGES.CloseChannel.number: return this.channels.closeByGuest(CloseChannel.relid.get(view, BODY));
       case CHANNEL_MESSAGES.GpadlHeader.number: return this.#beginGpadl(view, tail);
       case CHANNEL_MESSAGES.GpadlBody.number: return this.#extendGpadl(GpadlBody.gpadl.get(view, BODY), tail);
       case CHANNEL_MESSAGES.GpadlTeardown.number: return this.#tearDownGpadl(GpadlTeardown.gpadl.get(view, BODY));
-      case CHANNEL_MESSAGES.RelidReleased.number: return this.#releaseRelid(RelidReleased.relid.get(view, BODY));
+      case CHANNEL_MESSAGES.RelidReleased.number: return this.channels.release(RelidReleased.relid.get(view, BODY));
       case CHANNEL_MESSAGES.Unload.number: return this.#unload();
       case CHANNEL_MESSAGES.TlConnectRequest.number: return this.#connectRequest(view);
       case CHANNEL_MESSAGES.ModifyChannel.number: return this.#modify(view);
@@ -230,90 +172,28 @@ export class VmBus {
     const processor = isThere ? target : sender;
     if (supported) this.connection = { version, processor, offersRequested: false };
     const value = version >= VmbusVersion.Win10V5 ? MessageConnection.Contact : version;
-    this.#sendTo(processor, CHANNEL_MESSAGES.VersionResponse, {
+    this.#sendTo(processor, channelMessage(CHANNEL_MESSAGES.VersionResponse, {
       supported: supported ? 1 : 0, value: supported ? value : 0,
-    });
+    }));
   }
 
   #requestOffers(): void {
     if (this.connection === undefined || this.connection.offersRequested) return;
     this.connection.offersRequested = true;
-    for (const offer of this.offers.all()) this.#show(offer);
-    this.#send(CHANNEL_MESSAGES.AllOffersDelivered, {});
-  }
-
-  #show(offer: Offer): void {
-    if (this.connection === undefined) return;
-    offer.phase = 'offered';
-    offer.targetVp = 0;
-    this.#port.openEvents(offer.relid);
-    const message = offer.message(this.#port.connectionId(offer.relid));
-    this.trace.message('host', message);
-    this.outbox.send(this.connection.processor, message);
+    for (const offer of this.offers.all()) this.channels.show(offer);
+    this.#send(channelMessage(CHANNEL_MESSAGES.AllOffersDelivered, {}));
   }
 
   #open(view: DataView): void {
     const values = OpenChannel.decode(view, BODY);
-    const offer = this.offers.get(values.relid);
+    const { relid, openId } = values;
+    const offer = this.offers.get(relid);
     // A channel that is being rescinded gets no answer: the guest hears of that by itself.
     if (offer === undefined || offer.phase === 'leaving' || offer.phase === 'hidden') return;
-    let status: number = VmbusStatus.Unsuccessful;
-    if (offer.phase === 'offered' && values.targetVp < this.#port.processorCount) {
-      offer.targetVp = values.targetVp;
-      offer.open = {
-        ringGpadl: values.ringGpadl, downstreamPage: values.downstreamPageOffset, userData: values.userData,
-      };
-      if (this.openChannel(offer, false)) status = VmbusStatus.Success;
-    }
-    this.#send(CHANNEL_MESSAGES.OpenChannelResult, { relid: values.relid, openId: values.openId, status });
-    if (status === VmbusStatus.Success && offer.channel !== undefined) offer.service.opened(offer.channel);
-  }
-
-  #closeByGuest(relid: number): void {
-    const offer = this.offers.get(relid);
-    if (offer?.phase !== 'open') return;
-    offer.phase = 'offered';
-    this.#close(offer);
-    if (offer.subChannelIndex === 0) this.#takeBackSubChannels(offer);
-  }
-
-  #close(offer: Offer): void {
-    const { channel } = offer;
-    offer.channel = undefined;
-    offer.open = undefined;
-    if (channel === undefined) return;
-    channel.close();
-    offer.service.closed();
-  }
-
-  #takeBack(offer: Offer): void {
-    if (offer.subChannelIndex === 0) this.#takeBackSubChannels(offer);
-    offer.phase = 'leaving';
-    this.#close(offer);
-    this.#port.closeEvents(offer.relid);
-    this.#send(CHANNEL_MESSAGES.RescindChannelOffer, { relid: offer.relid });
-  }
-
-  #takeBackSubChannels(primary: Offer): void {
-    const { instanceId } = primary.service.description;
-    for (const offer of this.offers.all()) {
-      if (offer.subChannelIndex > 0 && offer.service.description.instanceId === instanceId) this.rescind(offer);
-    }
-  }
-
-  /** The guest has forgotten a channel: a rescinded one, or one that it does not want. */
-  #releaseRelid(relid: number): void {
-    const offer = this.offers.get(relid);
-    if (offer === undefined || offer.phase === 'hidden' || offer.phase === 'open') return;
-    this.gpadls.removeOf(relid);
-    this.#port.closeEvents(relid);
-    offer.phase = 'hidden';
-    if (!offer.isWanted) this.#remove(offer);
-  }
-
-  #remove(offer: Offer): void {
-    this.offers.remove(offer);
-    offer.service.released?.();
+    const isOpen = this.channels.openByGuest(offer, values);
+    const status = isOpen ? VmbusStatus.Success : VmbusStatus.Unsuccessful;
+    this.#send(channelMessage(CHANNEL_MESSAGES.OpenChannelResult, { relid, openId, status }));
+    if (isOpen) this.channels.start(offer);
   }
 
   #beginGpadl(view: DataView, tail: DataView): void {
@@ -334,47 +214,42 @@ export class VmBus {
   #answerGpadl(relid: number, gpadl: number, result: GpadlResult): void {
     if (result === GpadlResult.More) return;
     const status = result === GpadlResult.Complete ? VmbusStatus.Success : VmbusStatus.Unsuccessful;
-    this.#send(CHANNEL_MESSAGES.GpadlCreated, { relid, gpadl, status });
+    this.#send(channelMessage(CHANNEL_MESSAGES.GpadlCreated, { relid, gpadl, status }));
   }
 
   /** Answered whatever it names: the guest waits. A ring that is torn down under its channel closes that first. */
   #tearDownGpadl(gpadl: number): void {
     const offer = this.offers.get(this.gpadls.relidOf(gpadl));
-    if (offer?.phase === 'open' && offer.open?.ringGpadl === gpadl) this.#closeByGuest(offer.relid);
+    if (offer?.phase === 'open' && offer.open?.ringGpadl === gpadl) this.channels.closeByGuest(offer.relid);
     this.gpadls.remove(gpadl);
-    this.#send(CHANNEL_MESSAGES.GpadlTorndown, { gpadl });
+    this.#send(channelMessage(CHANNEL_MESSAGES.GpadlTorndown, { gpadl }));
   }
 
   #unload(): void {
     const processor = this.connection?.processor ?? 0;
     this.disconnect();
-    this.#sendTo(processor, CHANNEL_MESSAGES.UnloadResponse, {});
+    this.#sendTo(processor, channelMessage(CHANNEL_MESSAGES.UnloadResponse, {}));
   }
 
   #connectRequest(view: DataView): void {
     const { guestEndpoint, hostService } = TlConnectRequest.decode(view, BODY);
     if (this.#onConnectRequest(guestEndpoint, hostService)) return;
-    this.#send(CHANNEL_MESSAGES.TlConnectResult, { guestEndpoint, hostService, status: VmbusStatus.ConnectionRefused });
+    const status = VmbusStatus.ConnectionRefused;
+    this.#send(channelMessage(CHANNEL_MESSAGES.TlConnectResult, { guestEndpoint, hostService, status }));
   }
 
   #modify(view: DataView): void {
     const { relid, targetVp } = ModifyChannel.decode(view, BODY);
-    const offer = this.offers.get(relid);
-    const isValid = offer?.phase === 'open' && (targetVp < this.#port.processorCount || targetVp === NO_TARGET_VP);
-    if (offer !== undefined && isValid) offer.targetVp = targetVp;
+    const status = this.channels.modify(relid, targetVp) ? VmbusStatus.Success : VmbusStatus.Unsuccessful;
     if ((this.connection?.version ?? 0) < VmbusVersion.Server2022) return;
-    const status = isValid ? VmbusStatus.Success : VmbusStatus.Unsuccessful;
-    this.#send(CHANNEL_MESSAGES.ModifyChannelResponse, { relid, status });
+    this.#send(channelMessage(CHANNEL_MESSAGES.ModifyChannelResponse, { relid, status }));
   }
 
-  #send<Body extends MessageBody>(row: MessageRow<Body>, values: Parameters<Body['encode']>[2]): void {
-    if (this.connection !== undefined) this.#sendTo(this.connection.processor, row, values);
+  #send(message: Uint8Array): void {
+    if (this.connection !== undefined) this.#sendTo(this.connection.processor, message);
   }
 
-  #sendTo<Body extends MessageBody>(
-    processor: number, row: MessageRow<Body>, values: Parameters<Body['encode']>[2],
-  ): void {
-    const message = channelMessage(row, values);
+  #sendTo(processor: number, message: Uint8Array): void {
     this.trace.message('host', message);
     this.outbox.send(processor, message);
   }

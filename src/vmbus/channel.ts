@@ -95,7 +95,9 @@ export class Channel {
   }
 
   /** Sends a packet whose payload is `head` and then `body`. */
-  send(head: Uint8Array, body?: Uint8Array, transactionLow = 0, transactionHigh = 0, wantsCompletion = false): SendResult {
+  send(
+    head: Uint8Array, body?: Uint8Array, transactionLow = 0, transactionHigh = 0, wantsCompletion = false,
+  ): SendResult {
     const flags = wantsCompletion ? PacketFlag.CompletionRequested : 0;
     return this.write(PacketType.InBand, flags, transactionLow, transactionHigh, PacketDescriptor.$size, head, body);
   }

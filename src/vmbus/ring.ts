@@ -156,7 +156,7 @@ const PADDING = new Uint8Array(8);
 
 /** Our packets to the guest. */
 export class OutgoingRing {
-  /** Something was written into an empty ring and the guest does not poll: it is to be signalled. Reset by the caller. */
+  /** Something was written into an empty ring and the guest does not poll: signal it. Reset by the caller. */
   readerWaits = false;
   readonly #area: RingArea;
   readonly #descriptor = new Uint8Array(DESCRIPTOR_SIZE);

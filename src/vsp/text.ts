@@ -1,4 +1,6 @@
-/** Text of integration services: UTF-16 in fields of a fixed size, ended by NUL; and lists in it, parted by semicolons. */
+/**
+ * Text of integration services: UTF-16 in fields of a fixed size, ended by NUL; and lists in it, parted by semicolons.
+ */
 
 /** The bytes of a text with its NUL; undefined when they don't fit. */
 export function utf16(text: string, maxBytes: number): Uint8Array | undefined {

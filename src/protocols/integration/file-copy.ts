@@ -1,4 +1,7 @@
-/** Guest file copy: one file at a time, in fragments [Linux include/uapi/linux/hyperv.h, hv_start_fcopy, hv_do_fcopy]. */
+/**
+ * Guest file copy: one file at a time, in fragments [Linux include/uapi/linux/hyperv.h, hv_start_fcopy and
+ * hv_do_fcopy].
+ */
 import { bytes, struct, u32, u53 } from '../../wire/struct.ts';
 
 export const FileCopyOperation = { Start: 0, Write: 1, Complete: 2, Cancel: 3 } as const;

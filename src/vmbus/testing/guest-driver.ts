@@ -1,8 +1,8 @@
 /** A guest that speaks VMBus against a bus in the same thread: connects, opens what it is offered, misbehaves. */
 import { GuestMemory } from '../../hypervisor/guest-memory.ts';
 import {
-  CHANNEL_MESSAGES, channelMessage, ChannelMessageHeader, GpadlBody, GpadlCreated, GpadlHeader, type MessageBody,
-  type MessageRow, OfferChannel, OpenChannelResult,
+  CHANNEL_MESSAGES, channelMessage, ChannelMessageHeader, type GpadlBody, GpadlCreated, type GpadlHeader,
+  type MessageBody, type MessageRow, OfferChannel, OpenChannelResult,
 } from '../../protocols/vmbus/message-table.ts';
 import { VmbusVersion } from '../../protocols/vmbus/versions.ts';
 import { VmBus, type VmBusOptions } from '../bus.ts';
@@ -20,7 +20,8 @@ export interface GuestMessage {
 }
 
 export class GuestDriver {
-  readonly memory = new GuestMemory(new SharedArrayBuffer(MEMORY_BYTES), [{ gpa: 0, sizeBytes: MEMORY_BYTES, offset: 0 }]);
+  readonly memory = new GuestMemory(
+    new SharedArrayBuffer(MEMORY_BYTES), [{ gpa: 0, sizeBytes: MEMORY_BYTES, offset: 0 }]);
   readonly port: LoopbackPort;
   readonly bus: VmBus;
   #nextPage = FIRST_PAGE;

@@ -47,7 +47,8 @@ for (const size of [0, 1, 6144, 6145, 20_000]) {
 
 test('a guest whose disk is full is told to forget the file', async () => {
   const { service, utility } = copying();
-  const failed = assert.rejects(service.copy('/file', Uint8Array.of(1)), /did not write to \/file: it answered 0x80070070/);
+  const failed = assert.rejects(
+    service.copy('/file', Uint8Array.of(1)), /did not write to \/file: it answered 0x80070070/);
   utility.answer(utility.expect());
   await new Promise(setImmediate);
   utility.answer(utility.expect(), 0x8007_0070);

@@ -7,7 +7,9 @@ import type { Timers } from '../../kit/timers.ts';
 import {
   FileCopyFlag, FileCopyFragment, FileCopyHeader, FileCopyOperation, FileCopyStart, FRAGMENT_BYTES, PATH_CHARACTERS,
 } from '../../protocols/integration/file-copy.ts';
-import { IntegrationMessage, type IntegrationVersion, integrationVersionText } from '../../protocols/integration/framing.ts';
+import {
+  IntegrationMessage, type IntegrationVersion, integrationVersionText,
+} from '../../protocols/integration/framing.ts';
 import { ClassId } from '../../protocols/vmbus/class-ids.ts';
 import type { Channel } from '../../vmbus/channel.ts';
 import { expectSuccess, IntegrationChannel } from '../integration-channel.ts';
@@ -49,7 +51,9 @@ export class FileCopy implements Service<FileCopyState> {
    * @throws OperatingError when the guest cannot, or a copy is under way.
    */
   async copy(path: string, data: Uint8Array, options: CopyOptions = {}): Promise<void> {
-    if (this.#isCopying) throw new OperatingError('host', `cannot copy ${path}: another copy is under way, wait for it`);
+    if (this.#isCopying) {
+      throw new OperatingError('host', `cannot copy ${path}: another copy is under way, wait for it`);
+    }
     const start = startMessage(path, data.length, options);
     this.#isCopying = true;
     try {
@@ -107,14 +111,16 @@ function headerMessage(operation: number): Uint8Array {
   return body;
 }
 
-function startMessage(path: string, fileSize: number, { overwrite = false, createPath = false }: CopyOptions): Uint8Array {
+function startMessage(
+  path: string, fileSize: number, { overwrite = false, createPath = false }: CopyOptions,
+): Uint8Array {
   const slash = path.lastIndexOf('/');
   const fileName = utf16(path.slice(slash + 1), PATH_CHARACTERS * 2);
   // The daemon makes the directories that it finds before a slash: the last one needs its own.
   const pathName = utf16(path.slice(0, slash + 1), PATH_CHARACTERS * 2);
   if (!path.startsWith('/') || path.endsWith('/') || fileName === undefined || pathName === undefined) {
-    throw new OperatingError('usage', `${path} is no place for a file in the guest: give an absolute path of names of ` +
-      `at most ${PATH_CHARACTERS - 1} characters`);
+    throw new OperatingError('usage', `${path} is no place for a file in the guest: give an absolute path of names ` +
+      `of at most ${PATH_CHARACTERS - 1} characters`);
   }
   const body = new Uint8Array(FileCopyStart.$size);
   FileCopyStart.encode(new DataView(body.buffer), 0, {

@@ -4,7 +4,9 @@
  */
 import type { Timer, Timers } from '../../kit/timers.ts';
 import { HeartbeatBody } from '../../protocols/integration/basic.ts';
-import { IntegrationMessage, type IntegrationVersion, integrationVersionText } from '../../protocols/integration/framing.ts';
+import {
+  IntegrationMessage, type IntegrationVersion, integrationVersionText,
+} from '../../protocols/integration/framing.ts';
 import { ClassId } from '../../protocols/vmbus/class-ids.ts';
 import type { Channel } from '../../vmbus/channel.ts';
 import { IntegrationChannel, type IntegrationReply } from '../integration-channel.ts';
@@ -94,7 +96,8 @@ export class Heartbeat implements Service<HeartbeatState> {
   }
 
   #take({ body }: IntegrationReply): void {
-    const isRight = body.byteLength >= HeartbeatBody.$size && HeartbeatBody.sequence.get(body, 0) === this.#sequence + 1;
+    const isWhole = body.byteLength >= HeartbeatBody.$size;
+    const isRight = isWhole && HeartbeatBody.sequence.get(body, 0) === this.#sequence + 1;
     if (isRight) this.#answered++;
     this.#become(isRight ? 'ok' : 'lost');
     this.#next();

@@ -4,7 +4,9 @@
  */
 import type { Timers } from '../../kit/timers.ts';
 import { ShutdownBody, ShutdownFlag } from '../../protocols/integration/basic.ts';
-import { IntegrationMessage, type IntegrationVersion, integrationVersionText } from '../../protocols/integration/framing.ts';
+import {
+  IntegrationMessage, type IntegrationVersion, integrationVersionText,
+} from '../../protocols/integration/framing.ts';
 import { ClassId } from '../../protocols/vmbus/class-ids.ts';
 import type { Channel } from '../../vmbus/channel.ts';
 import { expectSuccess, IntegrationChannel } from '../integration-channel.ts';

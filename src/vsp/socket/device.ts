@@ -54,7 +54,8 @@ export class Sockets {
       };
       const isOffered = this.#offer(serviceOfPort(port), randomUUID(), true, timeoutMs, resolve, refuse);
       if (isOffered) return;
-      reject(new OperatingError('host', `cannot connect to port ${port}: ${MAX_CONNECTIONS} connections are open already`));
+      const reason = `${MAX_CONNECTIONS} connections are open already`;
+      reject(new OperatingError('host', `cannot connect to port ${port}: ${reason}`));
     });
   }
 

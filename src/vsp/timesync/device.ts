@@ -6,7 +6,9 @@
 import type { Clock } from '../../kit/clock.ts';
 import type { Timer, Timers } from '../../kit/timers.ts';
 import { EPOCH_1970, TimeBody, TimeFlag, TimeReferenceBody } from '../../protocols/integration/basic.ts';
-import { IntegrationMessage, type IntegrationVersion, integrationVersionText } from '../../protocols/integration/framing.ts';
+import {
+  IntegrationMessage, type IntegrationVersion, integrationVersionText,
+} from '../../protocols/integration/framing.ts';
 import { ClassId } from '../../protocols/vmbus/class-ids.ts';
 import type { Channel } from '../../vmbus/channel.ts';
 import { IntegrationChannel } from '../integration-channel.ts';
