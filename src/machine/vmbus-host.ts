@@ -2,33 +2,56 @@
  * The machine's VMBus: the bus over the microkernel's messages and events, the integration services on it, and the
  * loop that gives them their turns on this thread, the VM worker's main one.
  */
-import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import { Connections } from '../hypervisor/connections.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';
-import type { Partition } from '../hypervisor/partition.ts';
+import type { GuestMemory } from '../hypervisor/guest-memory.ts';
+import type { InterruptRouter } from '../hypervisor/interrupt-router.ts';
+import type { ReferenceTime } from '../hypervisor/reference-time.ts';
 import { SynicPort } from '../hypervisor/synic-port.ts';
 import type { Clock } from '../kit/clock.ts';
 import { HostTimers, type Timers } from '../kit/timers.ts';
 import { VmBus } from '../vmbus/bus.ts';
 import { HypervisorBusPort } from '../vmbus/bus-port.ts';
+import type { BusState } from '../vmbus/bus-state.ts';
 import { FileCopy } from '../vsp/fcopy/device.ts';
+import type { FileCopyState } from '../vsp/fcopy/state.ts';
 import { Heartbeat } from '../vsp/heartbeat/device.ts';
+import type { HeartbeatState } from '../vsp/heartbeat/state.ts';
 import { KeyValueExchange } from '../vsp/kvp/device.ts';
+import type { KvpState } from '../vsp/kvp/state.ts';
 import { Shutdown } from '../vsp/shutdown/device.ts';
+import type { ShutdownState } from '../vsp/shutdown/state.ts';
 import { Sockets } from '../vsp/socket/device.ts';
+import type { SocketState } from '../vsp/socket/state.ts';
 import { TimeSync } from '../vsp/timesync/device.ts';
+import type { TimeSyncState } from '../vsp/timesync/state.ts';
 import { VolumeSnapshots } from '../vsp/vss/device.ts';
+import type { VssState } from '../vsp/vss/state.ts';
 
 /** The doorbell of this thread; services with threads of their own get the next ones. */
 const MAIN_DOORBELL = 0;
 
 export interface VmbusHostOptions {
-  readonly partition: Partition;
+  readonly partition: {
+    readonly control: SharedArrayBuffer; readonly interrupts: InterruptRouter; readonly time: ReferenceTime;
+  };
   readonly memory: GuestMemory;
   readonly clock: Clock;
   readonly timers?: Timers;
   /** A service or the bus failed: a mistake of ours. */
   readonly onFailure: (error: unknown) => void;
+}
+
+/** The bus and its services as a value. Streams are not part of it: their other ends are programs. */
+export interface VmbusHostState {
+  readonly bus: BusState;
+  readonly heartbeat: HeartbeatState;
+  readonly shutdown: ShutdownState;
+  readonly timeSync: TimeSyncState;
+  readonly kvp: KvpState;
+  readonly snapshots: VssState;
+  readonly fileCopy: FileCopyState;
+  readonly sockets: SocketState;
 }
 
 export class VmbusHost {
@@ -78,6 +101,32 @@ export class VmbusHost {
     this.#closed = true;
     this.bus.disconnect();
     this.#connections.doorbell(MAIN_DOORBELL).ring();
+  }
+
+  /** Only while the guest is paused. */
+  saveState(): VmbusHostState {
+    return {
+      bus: this.bus.saveState(),
+      heartbeat: this.heartbeat.saveState(),
+      shutdown: this.shutdown.saveState(),
+      timeSync: this.timeSync.saveState(),
+      kvp: this.kvp.saveState(),
+      snapshots: this.snapshots.saveState(),
+      fileCopy: this.fileCopy.saveState(),
+      sockets: this.sockets.saveState(),
+    };
+  }
+
+  /** Into a new host, after the partition and guest memory were restored and before the guest runs. */
+  restoreState(state: VmbusHostState): void {
+    this.heartbeat.restoreState(state.heartbeat);
+    this.shutdown.restoreState(state.shutdown);
+    this.timeSync.restoreState(state.timeSync);
+    this.kvp.restoreState(state.kvp);
+    this.snapshots.restoreState(state.snapshots);
+    this.fileCopy.restoreState(state.fileCopy);
+    this.sockets.restoreState(state.sockets);
+    this.bus.restoreState(state.bus);
   }
 
   inspect(): object {

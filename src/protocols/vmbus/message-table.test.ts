@@ -37,7 +37,8 @@ test('fields lie where the protocol has them', () => {
   [8, 56, 60, 180, 184, 188, 190, 192]);
   const opened = [open.ringGpadl, open.targetVp, open.downstreamPageOffset, open.userData];
   assert.deepEqual(opened.map(at), [16, 20, 24, 28]);
-  assert.deepEqual([contact.targetVp, contact.sint, contact.featureFlags, contact.monitorPage1].map(at), [12, 16, 20, 24]);
+  const contacted = [contact.targetVp, contact.sint, contact.featureFlags, contact.monitorPage1];
+  assert.deepEqual(contacted.map(at), [12, 16, 20, 24]);
   assert.deepEqual([RingControl.pendingSendSize.offset, RingControl.featureBits.offset], [12, 64]);
   assert.deepEqual([PacketDescriptor.$size, PipeHeader.$size], [16, 8]);
 });
