@@ -138,7 +138,7 @@ export class VmBus {
     if (payload.length < BODY) return;
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
     const row = messageRow(ChannelMessageHeader.messageType.get(view, 0));
-    if (row === undefined || row.sender !== 'guest' || payload.length < BODY + row.body.$size) return;
+    if (row === undefined || payload.length < BODY + row.body.$size) return;
     if (row.number === CHANNEL_MESSAGES.InitiateContact.number) {
       this.#initiateContact(view, processor);
       return;

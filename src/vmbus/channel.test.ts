@@ -180,7 +180,11 @@ const LIES: readonly (readonly [what: string, lie: (channel: GuestChannel) => vo
   ['a write index that is no multiple of 8', (channel) => channel.up.setControl(0, 12)],
   ['a write index of all ones', (channel) => channel.up.setControl(0, 0xffff_ffff)],
   ['less than a descriptor', (channel) => channel.up.setControl(0, 8)],
-  ['a packet longer than what was written', (channel) => { channel.up.setByte(4, 200); channel.up.setControl(0, 64); }],
+  ['a packet longer than what was written', (channel) => {
+    channel.up.setByte(2, 2);
+    channel.up.setByte(4, 8);
+    channel.up.setControl(0, 64);
+  }],
   ['a packet that begins behind its end', (channel) => {
     channel.up.setByte(2, 6);
     channel.up.setByte(4, 5);

@@ -172,6 +172,19 @@ test('each direction ends by itself; when both have, the offer is taken back aft
   assert.equal(sockets.connectionCount, 0);
 });
 
+test('what comes after the end of a direction is not read', async () => {
+  const { stream, channel, guest } = await connected();
+  let error: Error | undefined;
+  stream.on('error', (each) => { error = each; });
+  stream.resume();
+  channel.send(packet(new Uint8Array(0)));
+  channel.send(packet(Uint8Array.of(1)));
+  await turn();
+  assert.equal(error, undefined);
+  assert.equal(stream.readableEnded, true);
+  assert.deepEqual(guest.numbers(), []);
+});
+
 test('a guest that never reads does not hold a stream that has ended for ever', async () => {
   const { stream, channel, guest, timers } = await connected();
   stream.end('unread');
