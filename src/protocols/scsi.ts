@@ -21,23 +21,19 @@ export const ScsiCommand = {
   Read6: 0x08,
   Write6: 0x0a,
   Inquiry: 0x12,
-  ModeSelect6: 0x15,
   ModeSense6: 0x1a,
   StartStopUnit: 0x1b,
   PreventAllowRemoval: 0x1e,
   ReadCapacity10: 0x25,
   Read10: 0x28,
   Write10: 0x2a,
-  WriteVerify10: 0x2e,
   Verify10: 0x2f,
   SynchronizeCache10: 0x35,
   WriteSame10: 0x41,
   Unmap: 0x42,
-  ModeSelect10: 0x55,
   ModeSense10: 0x5a,
   Read16: 0x88,
   Write16: 0x8a,
-  WriteVerify16: 0x8e,
   Verify16: 0x8f,
   SynchronizeCache16: 0x91,
   WriteSame16: 0x93,
@@ -45,7 +41,6 @@ export const ScsiCommand = {
   ReportLuns: 0xa0,
   Read12: 0xa8,
   Write12: 0xaa,
-  WriteVerify12: 0xae,
   Verify12: 0xaf,
 } as const;
 
@@ -75,7 +70,7 @@ export const CdbFlag = {
   Anchor: 0x10,
   /** WRITE SAME: there is no data to write, and zeros are meant. */
   NoDataOut: 0x01,
-  /** VERIFY, WRITE AND VERIFY: compare with data from the initiator. */
+  /** VERIFY: compare with data from the initiator. */
   ByteCheckMask: 0x06,
   /** INQUIRY: a page of vital product data. */
   VitalProductData: 0x01,
@@ -100,7 +95,6 @@ export const SenseData = struct('fixed sense data', SENSE_SIZE, {
 /** Sense key, additional sense code and its qualifier, in one number: 0xKKAAQQ [SPC-4 annex D]. */
 export const Sense = {
   None: 0x00_0000,
-  NotReadyMediumNotPresent: 0x02_3a00,
   WriteError: 0x03_0c00,
   ReadError: 0x03_1100,
   InternalTargetFailure: 0x04_4400,
@@ -110,12 +104,11 @@ export const Sense = {
   InvalidFieldInCdb: 0x05_2400,
   UnitNotSupported: 0x05_2500,
   InvalidFieldInParameters: 0x05_2600,
+  SavingNotSupported: 0x05_3900,
   CapacityChanged: 0x06_2a09,
-  PowerOnReset: 0x06_2900,
   WriteProtected: 0x07_2700,
   /** No room behind a disk that takes it as it goes [SBC-3 4.7.3.6]. */
   SpaceAllocationFailed: 0x07_2707,
-  Miscompare: 0x0e_1d00,
 } as const;
 
 /** Standard INQUIRY data [SPC-4 6.6.2]. */

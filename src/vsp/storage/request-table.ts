@@ -1,0 +1,178 @@
+/**
+ * The requests that a guest has made and we have not answered, in the order in which they came, in shared memory: they
+ * outlive the thread that serves them. A packet is copied here whole before anybody looks at it, and its answer is made
+ * here; a service that starts again finds both.
+ *
+ *   word 0  number of the oldest request   word 1  number behind the newest   from byte 64: the slots, by number
+ */
+
+import { VSTOR_PACKET_SIZE } from '../../protocols/storvsc.ts';
+import { struct, u32 } from '../../wire/struct.ts';
+
+const HEADER_BYTES = 64;
+const OLDEST = 0;
+const NEXT = 1;
+
+const SlotHead = struct('storage request slot', 32, {
+  /** Slot: whether the answer is there, or the packet is still to be acted upon. */
+  isAnswered: u32,
+  transactionLow: u32,
+  transactionHigh: u32,
+  packetType: u32,
+  wantsAnswer: u32,
+  /** Where in the packet its payload begins, and how long it is in all. */
+  dataOffset: u32,
+  length: u32,
+  /** The unit that was written to and has not settled yet, plus one. */
+  writtenUnit: u32,
+});
+const ANSWER = SlotHead.$size;
+const PACKET = ANSWER + VSTOR_PACKET_SIZE;
+const SLOT_BYTES = 1024;
+
+export const REQUEST_COUNT = 64;
+/** The longest packet that finds room. */
+export const MAX_REQUEST_BYTES = SLOT_BYTES - PACKET;
+export const REQUEST_TABLE_BYTES = HEADER_BYTES + REQUEST_COUNT * SLOT_BYTES;
+
+/** A packet of the ring, as the channel shows it. */
+export interface IncomingPacket {
+  readonly bytes: Uint8Array;
+  readonly type: number;
+  readonly flags: number;
+  readonly transactionLow: number;
+  readonly transactionHigh: number;
+  readonly dataOffset: number;
+  readonly length: number;
+}
+
+export class RequestTable {
+  readonly view: DataView;
+  readonly #words: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #answers: Uint8Array[] = [];
+
+  /** @param buffer of REQUEST_TABLE_BYTES: zeros, or what another thread has left. */
+  constructor(buffer: SharedArrayBuffer) {
+    this.view = new DataView(buffer);
+    this.#words = new Int32Array(buffer);
+    this.#bytes = new Uint8Array(buffer);
+    for (let slot = 0; slot < REQUEST_COUNT; slot++) {
+      this.#answers.push(new Uint8Array(buffer, HEADER_BYTES + slot * SLOT_BYTES + ANSWER, VSTOR_PACKET_SIZE));
+    }
+  }
+
+  get oldest(): number {
+    return (this.#words[OLDEST] as number) >>> 0;
+  }
+
+  get next(): number {
+    return (this.#words[NEXT] as number) >>> 0;
+  }
+
+  get isEmpty(): boolean {
+    return this.#words[OLDEST] === this.#words[NEXT];
+  }
+
+  get isFull(): boolean {
+    return ((this.next - this.oldest) >>> 0) >= REQUEST_COUNT;
+  }
+
+  clear(): void {
+    this.#words[OLDEST] = 0;
+    this.#words[NEXT] = 0;
+  }
+
+  // Hot path: each once a request. A view of the packet is all that is allocated.
+
+  /** Copies a packet; its number. The table is not full, and the packet not too long. */
+  add(packet: IncomingPacket, wantsAnswer: boolean): number {
+    const number = this.next;
+    const at = this.#slot(number);
+    const { view } = this;
+    SlotHead.isAnswered.set(view, at, 0);
+    SlotHead.transactionLow.set(view, at, packet.transactionLow);
+    SlotHead.transactionHigh.set(view, at, packet.transactionHigh);
+    SlotHead.packetType.set(view, at, packet.type);
+    SlotHead.wantsAnswer.set(view, at, wantsAnswer ? 1 : 0);
+    SlotHead.dataOffset.set(view, at, packet.dataOffset);
+    SlotHead.length.set(view, at, packet.length);
+    SlotHead.writtenUnit.set(view, at, 0);
+    this.#bytes.set(packet.bytes.subarray(0, packet.length), at + PACKET);
+    this.#words[NEXT] = (number + 1) | 0;
+    return number;
+  }
+
+  removeOldest(): void {
+    this.#words[OLDEST] = (this.oldest + 1) | 0;
+  }
+
+  /** Where in `view` a request's packet begins. */
+  packet(number: number): number {
+    return this.#slot(number) + PACKET;
+  }
+
+  /** Where in `view` a request's answer is made. */
+  answer(number: number): number {
+    return this.#slot(number) + ANSWER;
+  }
+
+  answerBytes(number: number): Uint8Array {
+    return this.#answers[number % REQUEST_COUNT] as Uint8Array;
+  }
+
+  isAnswered(number: number): boolean {
+    return SlotHead.isAnswered.get(this.view, this.#slot(number)) !== 0;
+  }
+
+  setAnswered(number: number): void {
+    SlotHead.isAnswered.set(this.view, this.#slot(number), 1);
+  }
+
+  /** The unit that a request wrote to and whose disk has not settled; -1 when there is none. */
+  writtenUnit(number: number): number {
+    return SlotHead.writtenUnit.get(this.view, this.#slot(number)) - 1;
+  }
+
+  setWrittenUnit(number: number, unit: number): void {
+    SlotHead.writtenUnit.set(this.view, this.#slot(number), unit + 1);
+  }
+
+  packetType(number: number): number {
+    return SlotHead.packetType.get(this.view, this.#slot(number));
+  }
+
+  wantsAnswer(number: number): boolean {
+    return SlotHead.wantsAnswer.get(this.view, this.#slot(number)) !== 0;
+  }
+
+  dataOffset(number: number): number {
+    return SlotHead.dataOffset.get(this.view, this.#slot(number));
+  }
+
+  length(number: number): number {
+    return SlotHead.length.get(this.view, this.#slot(number));
+  }
+
+  transactionLow(number: number): number {
+    return SlotHead.transactionLow.get(this.view, this.#slot(number));
+  }
+
+  transactionHigh(number: number): number {
+    return SlotHead.transactionHigh.get(this.view, this.#slot(number));
+  }
+
+  /** For a saved state: everything, when there is anything. */
+  save(): Uint8Array | undefined {
+    return this.isEmpty ? undefined : this.#bytes.slice();
+  }
+
+  restore(saved: Uint8Array | undefined): void {
+    if (saved === undefined) this.clear();
+    else this.#bytes.set(saved);
+  }
+
+  #slot(number: number): number {
+    return HEADER_BYTES + (number % REQUEST_COUNT) * SLOT_BYTES;
+  }
+}
