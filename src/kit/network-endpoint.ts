@@ -33,7 +33,10 @@ export interface NetworkEndpoint extends FrameSink {
   readonly isConnected: boolean;
   /** Called on each change of `isConnected`. */
   onConnectionChange: (() => void) | undefined;
-  /** Called after a run of `deliver` calls, so that the other end can act on them as a batch. */
+  /**
+   * Called after a run of `deliver` calls, so that the other end can act on them as a batch. Also called, with no run
+   * before it, when the receiver has room again after it took no frame: what waits for it is worth trying again.
+   */
   flush(): void;
   close(): void;
 }
