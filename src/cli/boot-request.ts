@@ -2,7 +2,8 @@
 
 import { OperatingError, type ErrorCode } from '../kit/errors.ts';
 import {
-  MAXIMUM_MEMORY_BYTES, MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES, type MachineDescription, type TraceKind,
+  type DiskDescription, MAXIMUM_DISKS, MAXIMUM_MEMORY_BYTES, MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES,
+  type MachineDescription, type TraceKind,
 } from '../machine/description.ts';
 import type { Invocation, Option } from './command.ts';
 
@@ -12,7 +13,7 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'append', value: 'TEXT', summary: 'command line of the kernel', fallback: 'console=ttyS0' },
   { name: 'memory', value: 'SIZE', summary: 'memory of the guest', fallback: '512M' },
   { name: 'cpus', value: 'N', summary: 'virtual processors', fallback: '1' },
-  { name: 'disk', value: 'FILE[,ro]', summary: 'not in this version', repeatable: true },
+  { name: 'disk', value: 'FILE[,ro]', summary: 'a disk: raw, vhd or vhdx; ,ro for one that is not written to', repeatable: true },
   { name: 'nic', value: 'none', summary: 'this version has no network', repeatable: true },
   { name: 'engine', value: 'auto|wasm|kvm', summary: 'what runs the processors: here wasm', fallback: 'auto' },
   { name: 'no-reboot', summary: 'a reset ends the run instead of starting the guest again' },
@@ -49,6 +50,7 @@ export function bootRequest(invocation: Invocation): BootRequest {
       commandLine: invocation.value('append') ?? '',
       memoryBytes: memoryOf(invocation.value('memory') ?? ''),
       processors: processorsOf(invocation.value('cpus') ?? ''),
+      disks: disksOf(invocation.values('disk')),
       rebootInPlace: !invocation.has('no-reboot'),
       debugExit: invocation.has('debug-exit'),
       ...(trace === undefined ? {} : { trace }),
@@ -59,9 +61,6 @@ export function bootRequest(invocation: Invocation): BootRequest {
 }
 
 function refuseWhatIsNotThere(invocation: Invocation): void {
-  if (invocation.has('disk')) {
-    throw refused('unsupported', '--disk is not there yet: give the guest its files in an --initrd');
-  }
   const nic = invocation.values('nic').find((value) => value !== 'none');
   if (nic !== undefined) throw refused('unsupported', `--nic ${nic} is not there yet: leave it out, or say --nic none`);
   for (const name of ['save', 'restore']) {
@@ -85,6 +84,18 @@ function memoryOf(text: string): number {
   }
   if (bytes % MIB !== 0) throw refused('usage', `--memory is a whole number of mebibytes, which ${text} is not`);
   return bytes;
+}
+
+function disksOf(values: readonly string[]): DiskDescription[] {
+  if (values.length > MAXIMUM_DISKS) {
+    throw refused('unsupported', `a guest has at most ${MAXIMUM_DISKS} disks, and ${values.length} were given`);
+  }
+  return values.map((value) => {
+    const readOnly = value.endsWith(',ro');
+    const path = readOnly ? value.slice(0, -',ro'.length) : value;
+    if (path === '') throw refused('usage', `--disk is a file, or a file and ",ro", not ${JSON.stringify(value)}`);
+    return { path, readOnly };
+  });
 }
 
 function processorsOf(text: string): number {

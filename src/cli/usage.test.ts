@@ -47,7 +47,6 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--cpus', 'many'], /--cpus is a number/],
   [[...BOOT, '--timeout', '0'], /--timeout is a number of seconds between 0 and/],
   [[...BOOT, '--timeout', 'soon'], /--timeout is a number of seconds/],
-  [[...BOOT, '--disk', 'a.vhdx'], /--disk is not there yet/],
   [[...BOOT, '--nic', 'nat'], /--nic nat is not there yet/],
   [[...BOOT, '--nic', 'none', '--nic', 'lab,mac=00:15:5d:00:00:01'], /--nic lab,mac=.* is not there yet/],
   [[...BOOT, '--engine', 'kvm'], /--engine kvm is not there yet/],

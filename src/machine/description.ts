@@ -12,6 +12,14 @@ export const MAXIMUM_PROCESSORS = 1;
 
 export type TraceKind = 'exits' | 'instructions';
 
+/** A disk image of the host; the first is SCSI 0:0:0, the next 0:0:1. */
+export interface DiskDescription {
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+export const MAXIMUM_DISKS = 64;
+
 export interface MachineDescription {
   /** Path of a bzImage, an ELF file with a PVH note, or a multiboot 1 kernel. */
   readonly kernel: string;
@@ -20,6 +28,7 @@ export interface MachineDescription {
   /** A whole number of MiB between the two bounds above. */
   readonly memoryBytes: number;
   readonly processors: number;
+  readonly disks?: readonly DiskDescription[];
   /** A reset starts the guest again, reading kernel and initrd afresh; otherwise it ends the run. */
   readonly rebootInPlace: boolean;
   /** Port 0xf4 ends the run, as QEMU's isa-debug-exit does. */

@@ -70,6 +70,9 @@ export class Machine implements RunnableMachine {
     const machine = new Machine(description, ports);
     try {
       await machine.#partition.create();
+      if (description.disks !== undefined && description.disks.length > 0) {
+        await machine.vmbus.addDisks(description.disks, machine.#engine);
+      }
       await machine.#load();
     } catch (error) {
       await machine.stop(STOP_DEADLINE_MS);
@@ -294,9 +297,10 @@ export class Machine implements RunnableMachine {
 
   async #stop(deadlineMs: number): Promise<void> {
     const threads = this.#workers.map((worker) => worker && new Promise((resolve) => worker.once('exit', resolve)));
-    this.vmbus.close();
+    const closing = this.vmbus.close();
     await this.#partition.stop(deadlineMs);
     await Promise.all(threads);
+    await closing;
     await this.#deviceTimers.close();
     await this.#console.close();
     this.#end({ kind: 'off' });

@@ -4,6 +4,7 @@
  */
 import { Connections } from '../hypervisor/connections.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';
+import type { EngineMemoryHandle } from '../engine/engine-memory.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import type { InterruptRouter } from '../hypervisor/interrupt-router.ts';
 import type { ReferenceTime } from '../hypervisor/reference-time.ts';
@@ -27,6 +28,9 @@ import { TimeSync } from '../vsp/timesync/device.ts';
 import type { TimeSyncState } from '../vsp/timesync/state.ts';
 import { VolumeSnapshots } from '../vsp/vss/device.ts';
 import type { VssState } from '../vsp/vss/state.ts';
+import type { StorageState } from '../vsp/storage/state.ts';
+import type { DiskDescription } from './description.ts';
+import { StorageHost } from './storage-host.ts';
 
 /** The doorbell of this thread; services with threads of their own get the next ones. */
 const MAIN_DOORBELL = 0;
@@ -52,6 +56,7 @@ export interface VmbusHostState {
   readonly snapshots: VssState;
   readonly fileCopy: FileCopyState;
   readonly sockets: SocketState;
+  readonly storage: StorageState | undefined;
 }
 
 export class VmbusHost {
@@ -64,7 +69,10 @@ export class VmbusHost {
   readonly fileCopy: FileCopy;
   readonly sockets: Sockets;
   readonly #connections: Connections;
+  readonly #control: SharedArrayBuffer;
+  readonly #port: HypervisorBusPort;
   readonly #onFailure: (error: unknown) => void;
+  #storage: StorageHost | undefined;
   #closed = false;
 
   constructor(options: VmbusHostOptions) {
@@ -72,8 +80,10 @@ export class VmbusHost {
     const control = new ControlBuffer(partition.control);
     this.#connections = new Connections(control);
     this.#onFailure = options.onFailure;
+    this.#control = partition.control;
     const synic = new SynicPort({ control, memory, router: partition.interrupts });
     const port = new HypervisorBusPort({ synic, connections: this.#connections, doorbell: MAIN_DOORBELL });
+    this.#port = port;
     this.bus = new VmBus({
       memory, port,
       onConnectRequest: (endpoint, service) => this.sockets.connectRequested(endpoint, service),
@@ -91,16 +101,29 @@ export class VmbusHost {
     void this.#serve();
   }
 
+  /**
+   * Gives the guest a SCSI controller with disks, on a thread of its own.
+   * @throws OperatingError when a disk cannot be opened.
+   */
+  async addDisks(disks: readonly DiskDescription[], engine: EngineMemoryHandle): Promise<void> {
+    this.#storage = new StorageHost({
+      disks, engine, control: this.#control, bus: this.bus, connections: this.#connections,
+      connectionId: (relid) => this.#port.connectionId(relid), onFailure: this.#onFailure,
+    });
+    await this.#storage.start();
+  }
+
   /** The guest was reset, and is not running. */
   reset(): void {
     this.bus.disconnect();
   }
 
-  /** Every channel is closed and the loop ends. */
-  close(): void {
+  /** Every channel is closed and the loop ends; what was written to disks is on the medium. */
+  async close(): Promise<void> {
     this.#closed = true;
     this.bus.disconnect();
     this.#connections.doorbell(MAIN_DOORBELL).ring();
+    await this.#storage?.stop();
   }
 
   /** Only while the guest is paused. */
@@ -114,6 +137,7 @@ export class VmbusHost {
       snapshots: this.snapshots.saveState(),
       fileCopy: this.fileCopy.saveState(),
       sockets: this.sockets.saveState(),
+      storage: this.#storage?.saveState(),
     };
   }
 
@@ -126,6 +150,7 @@ export class VmbusHost {
     this.snapshots.restoreState(state.snapshots);
     this.fileCopy.restoreState(state.fileCopy);
     this.sockets.restoreState(state.sockets);
+    if (state.storage !== undefined) this.#storage?.restoreState(state.storage);
     this.bus.restoreState(state.bus);
   }
 
@@ -139,6 +164,7 @@ export class VmbusHost {
       snapshots: this.snapshots.inspect(),
       fileCopy: this.fileCopy.inspect(),
       sockets: this.sockets.inspect(),
+      storage: this.#storage?.inspect(),
     };
   }
 

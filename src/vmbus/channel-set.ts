@@ -69,6 +69,7 @@ export class ChannelSet {
     if (downstreamPage < MIN_RING_PAGES || downstreamPage > ring.pageCount - MIN_RING_PAGES) return false;
     const ledger = new ChannelLedger(this.ledger, relid);
     if (!isRestored) ledger.begin();
+    ledger.targetVp = offer.targetVp;
     offer.phase = 'open';
     offer.channel = new Channel({
       relid, ring, downstreamPage, userData: open.userData, maxPacketBytes: offer.service.maxPacketBytes,
@@ -171,6 +172,7 @@ export class ChannelSet {
     if (offer?.phase !== 'open') return false;
     if (targetVp >= this.#port.processorCount && targetVp !== NO_TARGET_VP) return false;
     offer.targetVp = targetVp;
+    if (offer.channel !== undefined) offer.channel.ledger.targetVp = targetVp;
     return true;
   }
 

@@ -3,7 +3,7 @@
  * of packets reads until `receive` says no; between two turns of the thread's loop it gets a bounded number.
  */
 import { PacketDescriptor, PacketFlag, PacketType } from '../protocols/vmbus/ring-layout.ts';
-import type { GuestPages } from './guest-pages.ts';
+import type { GuestPages, GuestPagesValue } from './guest-pages.ts';
 import type { ChannelLedger } from './ledger.ts';
 import { IncomingRing, OutgoingRing, ReadResult, WriteResult } from './ring.ts';
 
@@ -33,6 +33,16 @@ export interface ChannelOptions {
   readonly pagesOf: (gpadl: number) => GuestPages | undefined;
 }
 
+/** What another thread needs to serve a channel that was opened on the bus's. */
+export interface ChannelHandle {
+  readonly relid: number;
+  readonly ring: GuestPagesValue;
+  readonly downstreamPage: number;
+  readonly userData: Uint8Array;
+  readonly maxPacketBytes: number;
+  readonly isRestored: boolean;
+}
+
 export class Channel {
   readonly relid: number;
   /** What the guest's driver gave along with its wish to open. */
@@ -43,6 +53,7 @@ export class Channel {
   readonly #outgoing: OutgoingRing;
   readonly #options: ChannelOptions;
   #isOpen = true;
+  #isElsewhere = false;
   #masked = false;
   #budget = 0;
 
@@ -126,6 +137,11 @@ export class Channel {
     return SendResult.Closed;
   }
 
+  /** Where in the ring the next packet to the guest begins: a service that starts again sees whether one was sent. */
+  get sendPosition(): number {
+    return this.#outgoing.position;
+  }
+
   /** Bytes of payload for which there is room now. */
   get room(): number {
     return this.#isOpen ? this.#outgoing.room : 0;
@@ -146,9 +162,16 @@ export class Channel {
     if (this.#isOpen) this.#options.fail(reason);
   }
 
+  /** The channel is served by another thread from now on: this end has no turns any more, and is only closed. */
+  handOver(): ChannelHandle {
+    this.#isElsewhere = true;
+    const { relid, ring, downstreamPage, userData, maxPacketBytes, isRestored } = this.#options;
+    return { relid, ring: ring.toValue(), downstreamPage, userData, maxPacketBytes, isRestored };
+  }
+
   /** For the bus: begins a turn, in which the guest need not ring. */
   beginTurn(): void {
-    if (!this.#isOpen) return;
+    if (!this.#isOpen || this.#isElsewhere) return;
     this.#budget = BATCH_PACKETS;
     this.#masked = true;
     this.#incoming.mask();
@@ -156,7 +179,7 @@ export class Channel {
 
   /** For the bus: ends a turn. Whatever the service left unread, the guest rings again or we come again. */
   endTurn(): void {
-    if (!this.#isOpen) return;
+    if (!this.#isOpen || this.#isElsewhere) return;
     if (this.#masked && this.#budget > 0) {
       // The service stopped reading of its own will: it is called again when it asks for that.
       this.#masked = false;

@@ -8,6 +8,13 @@ import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 export const PAGE_SIZE = 4096;
 const PAGE_SHIFT = 12;
 
+/** Guest pages as a value that can go to another thread, which has the buffer. */
+export interface GuestPagesValue {
+  readonly offsets: Uint32Array;
+  readonly skip: number;
+  readonly byteCount: number;
+}
+
 export class GuestPages {
   readonly buffer: SharedArrayBuffer;
   readonly words: Int32Array<SharedArrayBuffer>;
@@ -37,6 +44,10 @@ export class GuestPages {
       offsets[i] = offset;
     }
     return new GuestPages({ buffer: memory.buffer, offsets, skip, byteCount });
+  }
+
+  toValue(): GuestPagesValue {
+    return { offsets: this.#offsets, skip: this.#skip, byteCount: this.byteCount };
   }
 
   get pageCount(): number {

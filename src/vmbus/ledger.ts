@@ -3,8 +3,9 @@
  * the transactions that the guest has begun and we have not completed. A service that starts again over an open
  * channel rebuilds from it.
  *
- * A channel's record, in words:  0 open · 1 times opened · 2 … 17 parameters · 32 … 223 transactions of three words
- * (taken: 1 + the service's note, low and high half of the id). Only the service's thread writes.
+ * A channel's record, in words:  0 open · 1 times opened · 2 … 17 parameters · 18 target processor · 32 … 223
+ * transactions of three words (taken: 1 + the service's note, low and high half of the id). Only the service's thread
+ * writes, but for the target, which is the bus's.
  */
 import { MAX_RELID } from '../protocols/vmbus/message-table.ts';
 
@@ -12,6 +13,7 @@ const RECORD_WORDS = 256;
 const OPEN = 0;
 const TIMES_OPENED = 1;
 const PARAMETERS = 2;
+const TARGET = 18;
 const TRANSACTIONS = 32;
 const TRANSACTION_WORDS = 3;
 
@@ -35,6 +37,15 @@ export class ChannelLedger {
 
   get timesOpened(): number {
     return this.#words[this.#at + TIMES_OPENED] as number;
+  }
+
+  /** The processor that takes the channel's interrupts; the bus sets it, the service's thread may be another. */
+  get targetVp(): number {
+    return Atomics.load(this.#words, this.#at + TARGET) >>> 0;
+  }
+
+  set targetVp(processor: number) {
+    Atomics.store(this.#words, this.#at + TARGET, processor | 0);
   }
 
   /** A guest opened the channel: nothing is left of an earlier life. */

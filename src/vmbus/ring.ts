@@ -172,6 +172,10 @@ export class OutgoingRing {
     this.#area.store(FEATURE_BITS, RingFeature.PendingSendSize);
   }
 
+  get position(): number {
+    return this.#write;
+  }
+
   /** Bytes of payload that an in-band packet of one part could have now; 0 when the ring is broken. */
   get room(): number {
     const free = this.#free();

@@ -63,9 +63,11 @@ export class StorageController implements Service<StorageState> {
       this.#table.clear();
       return;
     }
+    this.#table.forgetSent(channel.sendPosition);
     const { oldest, next } = this.#table;
     for (let number = oldest; number !== next; number = (number + 1) >>> 0) {
-      if (!this.#table.isAnswered(number)) this.#act(number);
+      // Answered, perhaps, but not settled: a write is done again, and everything in the same order.
+      this.#act(number);
     }
   }
 
@@ -115,17 +117,20 @@ export class StorageController implements Service<StorageState> {
     this.#channel?.ledger.setParameter(PHASE_PARAMETER, phase);
   }
 
-  /** Answers in order, once the disks have settled. False: the guest has no room, and signals once it has. */
+  /** Answers in order, once the disks have settled. False: the guest has no room (it signals once it has), or is gone. */
   #answerAll(channel: Channel): boolean {
     this.#settle();
     const table = this.#table;
     while (!table.isEmpty) {
       const number = table.oldest;
       if (table.wantsAnswer(number)) {
+        table.beginSending(channel.sendPosition);
         const result = channel.complete(
           table.transactionLow(number), table.transactionHigh(number), table.answerBytes(number));
-        if (result === SendResult.Full) return false;
-        if (result === SendResult.Closed) return true;
+        if (result !== SendResult.Sent) {
+          table.stopSending();
+          return false;
+        }
       }
       table.removeOldest();
     }
@@ -166,7 +171,6 @@ export class StorageController implements Service<StorageState> {
     }
     VstorPacket.operation.set(view, answer, StorvscOperation.CompleteIo);
     VstorPacket.status.set(view, answer, status);
-    table.setAnswered(number);
   }
 
   /** Everything but SCSI commands; the body of the answer is the request's, to be changed. */

@@ -3,7 +3,8 @@
  * outlive the thread that serves them. A packet is copied here whole before anybody looks at it, and its answer is made
  * here; a service that starts again finds both.
  *
- *   word 0  number of the oldest request   word 1  number behind the newest   from byte 64: the slots, by number
+ *   word 0  number of the oldest request   word 1  number behind the newest   word 2  the request whose
+ *   answer is being sent   word 3  where in the ring it goes, plus one   from byte 64: the slots, by number
  */
 
 import { VSTOR_PACKET_SIZE } from '../../protocols/storvsc.ts';
@@ -12,10 +13,11 @@ import { struct, u32 } from '../../wire/struct.ts';
 const HEADER_BYTES = 64;
 const OLDEST = 0;
 const NEXT = 1;
+const SENDING = 2;
+const SENT_TO = 3;
 
 const SlotHead = struct('storage request slot', 32, {
-  /** Slot: whether the answer is there, or the packet is still to be acted upon. */
-  isAnswered: u32,
+  reserved: u32,
   transactionLow: u32,
   transactionHigh: u32,
   packetType: u32,
@@ -81,6 +83,7 @@ export class RequestTable {
   clear(): void {
     this.#words[OLDEST] = 0;
     this.#words[NEXT] = 0;
+    this.stopSending();
   }
 
   // Hot path: each once a request. A view of the packet is all that is allocated.
@@ -90,7 +93,6 @@ export class RequestTable {
     const number = this.next;
     const at = this.#slot(number);
     const { view } = this;
-    SlotHead.isAnswered.set(view, at, 0);
     SlotHead.transactionLow.set(view, at, packet.transactionLow);
     SlotHead.transactionHigh.set(view, at, packet.transactionHigh);
     SlotHead.packetType.set(view, at, packet.type);
@@ -103,8 +105,28 @@ export class RequestTable {
     return number;
   }
 
+  /** The answer to the oldest request goes to this place of the ring. */
+  beginSending(position: number): void {
+    this.#words[SENDING] = this.oldest | 0;
+    this.#words[SENT_TO] = position + 1;
+  }
+
+  /** It did not. */
+  stopSending(): void {
+    this.#words[SENT_TO] = 0;
+  }
+
+  /** After a start over what is there: an answer whose place in the ring is behind us was sent. */
+  forgetSent(position: number): void {
+    const sentTo = this.#words[SENT_TO] as number;
+    const isOldest = this.#words[SENDING] === this.#words[OLDEST] && !this.isEmpty;
+    if (sentTo !== 0 && sentTo !== position + 1 && isOldest) this.removeOldest();
+    this.stopSending();
+  }
+
   removeOldest(): void {
     this.#words[OLDEST] = (this.oldest + 1) | 0;
+    this.stopSending();
   }
 
   /** Where in `view` a request's packet begins. */
@@ -119,14 +141,6 @@ export class RequestTable {
 
   answerBytes(number: number): Uint8Array {
     return this.#answers[number % REQUEST_COUNT] as Uint8Array;
-  }
-
-  isAnswered(number: number): boolean {
-    return SlotHead.isAnswered.get(this.view, this.#slot(number)) !== 0;
-  }
-
-  setAnswered(number: number): void {
-    SlotHead.isAnswered.set(this.view, this.#slot(number), 1);
   }
 
   /** The unit that a request wrote to and whose disk has not settled; -1 when there is none. */
