@@ -3,6 +3,8 @@
  * command line makes them, the machine reads them.
  */
 
+import type { ConnectNetwork, NicDescription } from './network.ts';
+
 /** Below this no 64-bit kernel that we know gets as far as its console. */
 export const MINIMUM_MEMORY_BYTES = 16 * 2 ** 20;
 /** Guest memory and the engine's tables share one WebAssembly memory of at most 4 GiB. */
@@ -34,6 +36,8 @@ export interface MachineDescription {
   /** Port 0xf4 ends the run, as QEMU's isa-debug-exit does. */
   readonly debugExit: boolean;
   readonly trace?: TraceKind;
+  /** Network adapters, in the order in which the guest is to find them. */
+  readonly nics?: readonly NicDescription[];
 }
 
 /** How a run ended by itself. */
@@ -51,6 +55,8 @@ export type MachineEnd =
   | { readonly kind: 'failed'; readonly message: string };
 
 export interface MachinePorts {
+  /** The networks that the description names; without it there are none. */
+  readonly connectNetwork?: ConnectNetwork;
   readonly console: {
     /** Takes what the guest wrote to its serial port. While a returned promise is open, the port accepts no more. */
     output(bytes: Uint8Array): Promise<void> | void;

@@ -26,6 +26,7 @@ import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
 import type { KeyValueExchange } from '../vsp/kvp/device.ts';
 import type { MachineDescription, MachineEnd, MachinePorts, RunnableMachine } from './description.ts';
 import type { ProcessorReport, ProcessorWorkerData } from './processor-worker.ts';
+import { MachineNetwork, type NicDescription } from './network.ts';
 import { VmbusHost } from './vmbus-host.ts';
 
 /** Bytes of random seed that the guest gets with its boot data. */
@@ -43,6 +44,10 @@ async function fileBytes(path: string): Promise<Uint8Array> {
   }
 }
 
+function refuseNetwork({ network }: NicDescription): never {
+  throw new OperatingError('unsupported', `there is no network ${network}: leave the NIC out`);
+}
+
 export class Machine implements RunnableMachine {
   readonly #description: MachineDescription;
   readonly #engine: EngineMemoryHandle;
@@ -54,6 +59,7 @@ export class Machine implements RunnableMachine {
   readonly #console: SerialConsole;
   /** The guest's synthetic devices and what they tell and do. */
   readonly vmbus: VmbusHost;
+  readonly network: MachineNetwork;
   readonly #workers: (Worker | undefined)[] = [];
   readonly #started = performance.now();
   #instructions = 0;
@@ -106,6 +112,10 @@ export class Machine implements RunnableMachine {
     this.#deviceTimers = new DeviceTimers({ devices: this.#chipset.timedDevices });
     this.vmbus = new VmbusHost({
       partition: this.#partition, memory: this.#memory, clock, onFailure: (error) => this.#fail(error),
+    });
+    this.network = new MachineNetwork({
+      bus: this.vmbus.bus, memory: this.#memory, nics: description.nics ?? [],
+      connect: ports.connectNetwork ?? refuseNetwork,
     });
     this.#console = new SerialConsole({ port: this.#chipset.serial, onData: (bytes) => ports.console.output(bytes) });
   }
@@ -173,6 +183,7 @@ export class Machine implements RunnableMachine {
         })),
       },
       vmbus: this.vmbus.inspect(),
+      network: this.network.inspect(),
       statistics: this.statistics(),
     };
   }

@@ -1,0 +1,136 @@
+/**
+ * The little that an adapter must know of what is in a frame: to give a large segment whole headers, and to complete a
+ * checksum that was left half done [IEEE 802.3; RFC 791, 1071, 8200, 9293, 768]. Everything is read from a copy that
+ * the guest cannot reach.
+ */
+
+const ETHERNET = 14;
+const TYPE_IPV4 = 0x0800;
+const TYPE_IPV6 = 0x86dd;
+const TYPE_VLAN = 0x8100;
+const TCP = 6;
+const UDP = 17;
+const IPV6_HEADER = 40;
+
+/** Where the headers of a frame are. Undefined protocol: not TCP or UDP, or cut off. */
+export class FrameHeaders {
+  isIpv6 = false;
+  ip = 0;
+  transport = 0;
+  /** 0 when the frame has no transport header that we know. */
+  protocol = 0;
+
+  /** Finds the headers of the frame at `offset`; false when there is no whole TCP or UDP header. */
+  find(bytes: Uint8Array, offset: number, length: number): boolean {
+    this.protocol = 0;
+    let ip = offset + ETHERNET;
+    const end = offset + length;
+    if (length < ETHERNET + 20) return false;
+    let type = word(bytes, offset + 12);
+    if (type === TYPE_VLAN) {
+      type = word(bytes, offset + 16);
+      ip += 4;
+    }
+    if (type === TYPE_IPV4) return this.#ipv4(bytes, ip, end);
+    return type === TYPE_IPV6 && this.#ipv6(bytes, ip, end);
+  }
+
+  #ipv4(bytes: Uint8Array, ip: number, end: number): boolean {
+    const first = bytes[ip] as number;
+    const headerBytes = (first & 0xf) * 4;
+    // A later fragment has no transport header, and the first one not the whole of what a checksum covers.
+    if (first >>> 4 !== 4 || headerBytes < 20 || (word(bytes, ip + 6) & 0x3fff) !== 0) return false;
+    return this.#transport(false, ip, ip + headerBytes, bytes[ip + 9] as number, end);
+  }
+
+  #ipv6(bytes: Uint8Array, ip: number, end: number): boolean {
+    if (end - ip < IPV6_HEADER || (bytes[ip] as number) >>> 4 !== 6) return false;
+    return this.#transport(true, ip, ip + IPV6_HEADER, bytes[ip + 6] as number, end);
+  }
+
+  #transport(isIpv6: boolean, ip: number, transport: number, protocol: number, end: number): boolean {
+    if (protocol === TCP ? end - transport < 20 : protocol !== UDP || end - transport < 8) return false;
+    this.isIpv6 = isIpv6;
+    this.ip = ip;
+    this.transport = transport;
+    this.protocol = protocol;
+    return true;
+  }
+
+  get isTcp(): boolean {
+    return this.protocol === TCP;
+  }
+
+  get checksumAt(): number {
+    return this.transport + (this.protocol === TCP ? 16 : 6);
+  }
+
+  /** The bytes of the segment or datagram by the IP header, and not what pads the frame; -1 when there are not as many. */
+  transportBytes(bytes: Uint8Array, end: number): number {
+    const total = this.isIpv6 ? IPV6_HEADER + word(bytes, this.ip + 4) : word(bytes, this.ip + 2);
+    const count = this.ip + total - this.transport;
+    return count >= 8 && this.ip + total <= end ? count : -1;
+  }
+
+  /** The sum over addresses, protocol and length that a transport checksum begins with. */
+  pseudoSum(bytes: Uint8Array, transportBytes: number): number {
+    const at = this.isIpv6 ? this.ip + 8 : this.ip + 12;
+    return sum(bytes, at, this.isIpv6 ? 32 : 8, this.protocol + transportBytes);
+  }
+}
+
+/** Completes a transport checksum. False: the frame is not what it was said to be. */
+export function completeChecksum(bytes: Uint8Array, offset: number, length: number, headers: FrameHeaders): boolean {
+  if (!headers.find(bytes, offset, length)) return false;
+  const count = headers.transportBytes(bytes, offset + length);
+  if (count < 0) return false;
+  const at = headers.checksumAt;
+  setWord(bytes, at, 0);
+  const value = ~fold(sum(bytes, headers.transport, count, headers.pseudoSum(bytes, count))) & 0xffff;
+  setWord(bytes, at, value === 0 && !headers.isTcp ? 0xffff : value);
+  return true;
+}
+
+/**
+ * Gives a large segment the lengths and sums that its sender left to us: IP length, IP header checksum, and a
+ * pseudo-header's sum over the whole segment. False: it is no TCP segment.
+ */
+export function completeLargeSegment(
+  bytes: Uint8Array, offset: number, length: number, headers: FrameHeaders,
+): boolean {
+  if (!headers.find(bytes, offset, length) || !headers.isTcp) return false;
+  const { ip, transport, isIpv6 } = headers;
+  const total = offset + length - ip;
+  if (total > 0xffff) return false;
+  if (isIpv6) {
+    setWord(bytes, ip + 4, total - IPV6_HEADER);
+  } else {
+    setWord(bytes, ip + 2, total);
+    setWord(bytes, ip + 10, 0);
+    setWord(bytes, ip + 10, ~fold(sum(bytes, ip, transport - ip, 0)) & 0xffff);
+  }
+  setWord(bytes, headers.checksumAt, fold(headers.pseudoSum(bytes, offset + length - transport)));
+  return true;
+}
+
+/** Ones'-complement sum of 16-bit words, not folded; up to 64 KiB stay below 2^32. */
+function sum(bytes: Uint8Array, at: number, count: number, start: number): number {
+  let total = start;
+  const even = at + (count & ~1);
+  for (let i = at; i < even; i += 2) total += ((bytes[i] as number) << 8) | (bytes[i + 1] as number);
+  return (count & 1) === 0 ? total : total + ((bytes[even] as number) << 8);
+}
+
+function fold(value: number): number {
+  const once = (value & 0xffff) + (value >>> 16);
+  return (once & 0xffff) + (once >>> 16);
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+}
+
+function setWord(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 8;
+  bytes[at + 1] = value & 0xff;
+}
