@@ -4,7 +4,7 @@
  */
 import { bytes, struct, u16, u32, u8 } from '../../wire/struct.ts';
 
-export const KvpOperation = { Get: 0, Set: 1, Delete: 2, Enumerate: 3, GetIpInfo: 4, SetIpInfo: 5 } as const;
+export const KvpOperation = { Set: 1, Delete: 2, Enumerate: 3, GetIpInfo: 4, SetIpInfo: 5 } as const;
 /** Who writes it: the host; the guest's programs; the guest's daemon (facts of the guest); the host's facts. */
 export const KvpPool = { External: 0, Guest: 1, Auto: 2, AutoExternal: 3 } as const;
 export type KvpPool = (typeof KvpPool)[keyof typeof KvpPool];
@@ -15,8 +15,8 @@ export const KVP_VALUE_BYTES = 2048;
 
 const value = { type: u32, keySize: u32, valueSize: u32, key: bytes(KVP_KEY_BYTES), value: bytes(KVP_VALUE_BYTES) };
 
-/** Get and Set. A guest answers with as many bytes as it got: always send them all. */
-export const KvpBody = struct('hv_kvp_msg', 2576, { operation: u8, pool: u8, reserved: u16, ...value });
+/** Set. A guest answers with as many bytes as it got: always send them all. */
+export const KvpSetBody = struct('hv_kvp_msg', 2576, { operation: u8, pool: u8, reserved: u16, ...value });
 export const KvpDeleteBody = struct('hv_kvp_msg_delete', 520, {
   operation: u8, pool: u8, reserved: u16, keySize: u32, key: bytes(KVP_KEY_BYTES),
 });

@@ -61,6 +61,8 @@ test('a pool is listed to its end, numbers as text', async () => {
 test('a value that is not there is undefined, and deleting names its key', async () => {
   const { kvp, utility } = exchange();
   const got = kvp.get(1, 'nothing');
+  utility.answer(utility.expect(), 0, (body) => put(body, 20, 'something'));
+  await new Promise(setImmediate);
   utility.answer(utility.expect(), 0x8007_0103);
   assert.equal(await got, undefined);
   const deleted = kvp.delete(1, 'nothing');
@@ -91,15 +93,18 @@ test('text that has no end is cut, and an answer that is too short is an error',
   const { kvp, utility } = exchange();
   const got = kvp.get(1, 'long');
   utility.answer(utility.expect(), 0, (body) => {
-    for (let i = 528; i < 2576; i += 2) body.setUint16(i, 0x41, true);
+    put(body, 20, 'long');
+    for (let i = 532; i < 2580; i += 2) body.setUint16(i, 0x41, true);
   });
+  await new Promise(setImmediate);
+  utility.answer(utility.expect(), 0x8007_0103);
   assert.equal((await got)?.length, 1024);
   const short = kvp.get(1, 'short');
   const { bytes } = utility.expect();
   const copy = bytes.slice(0, 40);
   new DataView(copy.buffer).setUint16(18, 12, true);
   utility.answer({ bytes: copy });
-  await assert.rejects(short, /12 bytes where 2576 are due/);
+  await assert.rejects(short, /12 bytes where 2580 are due/);
 });
 
 test('names and values that do not fit are refused at the limit plus one', async () => {

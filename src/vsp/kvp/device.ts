@@ -8,7 +8,7 @@ import {
   IntegrationMessage, IntegrationStatus, type IntegrationVersion, integrationVersionText,
 } from '../../protocols/integration/framing.ts';
 import {
-  KVP_KEY_BYTES, KVP_VALUE_BYTES, KvpAddressBody, KvpBody, KvpDeleteBody, KvpEnumerateBody, KvpOperation, KvpPool,
+  KVP_KEY_BYTES, KVP_VALUE_BYTES, KvpAddressBody, KvpDeleteBody, KvpEnumerateBody, KvpOperation, KvpPool, KvpSetBody,
   KvpType,
 } from '../../protocols/integration/kvp.ts';
 import { ClassId } from '../../protocols/vmbus/class-ids.ts';
@@ -74,15 +74,19 @@ export class KeyValueExchange implements Service<KvpState> {
 
   /** A value of a pool; undefined when there is none of that name. */
   async get(pool: KvpPool, key: string): Promise<string | undefined> {
-    const reply = await this.#exchange(KvpOperation.Get, pool, key);
-    if (reply.status !== IntegrationStatus.Success) return undefined;
-    expectSize(reply, KvpBody.$size);
-    const { value, type } = KvpBody.decode(reply.body, 0);
-    return valueText(type, value);
+    // Linux answers the operation for this with an empty value: its driver tells the daemon to copy 0 bytes.
+    return (await this.enumerate(pool)).get(key);
   }
 
   async set(pool: KvpPool, key: string, value: string): Promise<void> {
-    expectSuccess(`keep the value "${key}"`, await this.#exchange(KvpOperation.Set, pool, key, value));
+    const keyBytes = fitting(key, KVP_KEY_BYTES, 'name');
+    const valueBytes = fitting(value, KVP_VALUE_BYTES, 'value');
+    const body = new Uint8Array(KvpSetBody.$size);
+    KvpSetBody.encode(new DataView(body.buffer), 0, {
+      operation: KvpOperation.Set, pool, type: KvpType.Text, keySize: keyBytes.length, valueSize: valueBytes.length,
+      key: keyBytes, value: valueBytes,
+    });
+    expectSuccess(`keep the value "${key}"`, await this.#channel.exchange(body, ANSWER_TIMEOUT_MS));
   }
 
   async delete(pool: KvpPool, key: string): Promise<void> {
@@ -132,17 +136,6 @@ export class KeyValueExchange implements Service<KvpState> {
 
   inspect(): object {
     return { version: this.version && integrationVersionText(this.version) };
-  }
-
-  async #exchange(operation: number, pool: KvpPool, key: string, value = ''): Promise<IntegrationReply> {
-    const keyBytes = fitting(key, KVP_KEY_BYTES, 'name');
-    const valueBytes = fitting(value, KVP_VALUE_BYTES, 'value');
-    const body = new Uint8Array(KvpBody.$size);
-    KvpBody.encode(new DataView(body.buffer), 0, {
-      operation, pool, type: KvpType.Text, keySize: keyBytes.length, valueSize: valueBytes.length,
-      key: keyBytes, value: valueBytes,
-    });
-    return await this.#channel.exchange(body, ANSWER_TIMEOUT_MS);
   }
 }
 
