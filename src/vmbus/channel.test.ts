@@ -165,6 +165,9 @@ test('whether the guest has read everything is known, and told', () => {
   channel.receive();
   assert.equal(told, 1);
   assert.equal(service.channel?.isDrained(), true);
+  service.channel?.send(filled(8, 1));
+  assert.equal(service.channel?.isDrained(), false);
+  assert.equal(service.channel?.isDrained(32), true);
 });
 
 test('completions carry their transaction', () => {

@@ -23,6 +23,8 @@ export interface ChannelOptions {
   readonly ledger: ChannelLedger;
   /** The channel was open when its state was saved, and goes on: nothing is to be negotiated again. */
   readonly isRestored: boolean;
+  /** Where a service that starts again goes on reading, when it has not taken all that was read for it. */
+  readonly receivePosition?: number | undefined;
   /** Raises the guest's interrupt for this channel. */
   readonly signalGuest: () => void;
   /** More packets may lie in the ring than one turn takes: come again. */
@@ -64,7 +66,9 @@ export class Channel {
     this.isRestored = options.isRestored;
     this.#options = options;
     const { ring, downstreamPage } = options;
-    this.#incoming = new IncomingRing(ring.slice(0, downstreamPage), { maxPacketBytes: options.maxPacketBytes });
+    this.#incoming = new IncomingRing(ring.slice(0, downstreamPage), {
+      maxPacketBytes: options.maxPacketBytes, position: options.receivePosition,
+    });
     this.#outgoing = new OutgoingRing(ring.slice(downstreamPage, ring.pageCount - downstreamPage));
   }
 
@@ -147,9 +151,9 @@ export class Channel {
     return this.#isOpen ? this.#outgoing.room : 0;
   }
 
-  /** Whether the guest has read all that was sent. If not, the service is signalled when it has. */
-  isDrained(): boolean {
-    return !this.#isOpen || this.#outgoing.isDrained();
+  /** Whether the guest has read all but the last bytes that were sent. If not, the service is signalled when it has. */
+  isDrained(exceptBytes = 0): boolean {
+    return !this.#isOpen || this.#outgoing.isDrained(exceptBytes);
   }
 
   /** The pages of a list that the guest made for this channel; undefined when there is none of that number. */

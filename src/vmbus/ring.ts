@@ -93,13 +93,21 @@ export class IncomingRing {
   readonly #maxPacketBytes: number;
   #read: number;
 
-  /** @param options.maxPacketBytes a longer packet, less its trailer, breaks the ring. */
-  constructor(pages: GuestPages, options: { maxPacketBytes: number }) {
+  /**
+   * @param options.maxPacketBytes a longer packet, less its trailer, breaks the ring.
+   * @param options.position where to go on, when that is not what the ring says.
+   */
+  constructor(pages: GuestPages, options: { maxPacketBytes: number; position?: number | undefined }) {
     this.#area = new RingArea(pages);
     this.#maxPacketBytes = options.maxPacketBytes;
     this.bytes = new Uint8Array(options.maxPacketBytes);
     this.view = new DataView(this.bytes.buffer);
-    this.#read = this.#area.load(READ_INDEX);
+    this.#read = options.position ?? this.#area.load(READ_INDEX);
+  }
+
+  /** Where the next packet begins. */
+  get position(): number {
+    return this.#read;
   }
 
   /** While masked the guest does not ring: for as long as packets are being read anyway. */
@@ -183,15 +191,15 @@ export class OutgoingRing {
   }
 
   /**
-   * Whether the guest has read everything. When it has not, it is asked to signal once it has: its reader signals when
-   * more than `pendingSendSize` bytes become free.
+   * Whether the guest has read everything but the last `exceptBytes`. When it has not, it is asked to signal once it
+   * has: its reader signals when more than `pendingSendSize` bytes become free.
    */
-  isDrained(): boolean {
-    const area = this.#area;
-    if (this.#free() === area.size) return true;
-    area.store(PENDING_SEND_SIZE, area.size - 1);
+  isDrained(exceptBytes: number): boolean {
+    const enough = this.#area.size - exceptBytes;
+    if (this.#free() >= enough) return true;
+    this.#area.store(PENDING_SEND_SIZE, enough - 1);
     this.#waitsForRoom = true;
-    return this.#free() === area.size;
+    return this.#free() >= enough;
   }
 
   // Hot path: one a packet. Nothing is allocated.

@@ -8,7 +8,17 @@ export interface GuestPacket {
   readonly type: number;
   readonly flags: number;
   readonly transaction: number;
+  /** What lies between the descriptor and the payload, as packets of some types have it. */
+  readonly header: Uint8Array;
   readonly payload: Uint8Array;
+}
+
+export interface SendOptions {
+  readonly type?: number;
+  readonly flags?: number;
+  readonly transaction?: number;
+  /** A multiple of eight bytes. */
+  readonly header?: Uint8Array;
 }
 
 const PAGE = 4096;
@@ -66,18 +76,21 @@ export class GuestChannel {
   }
 
   /** False when the ring is full; rings the host when it was empty and unmasked. */
-  send(payload: Uint8Array, options: { type?: number; flags?: number; transaction?: number } = {}): boolean {
-    const length = 16 + Math.ceil(payload.length / 8) * 8;
+  send(payload: Uint8Array, options: SendOptions = {}): boolean {
+    const header = options.header ?? new Uint8Array(0);
+    const start = 16 + header.length;
+    const length = start + Math.ceil(payload.length / 8) * 8;
     if (this.freeUp <= length + 8) return false;
     const packet = new Uint8Array(length + 8);
     const view = new DataView(packet.buffer);
     const write = this.up.control(0);
     view.setUint16(0, options.type ?? 6, true);
-    view.setUint16(2, 2, true);
+    view.setUint16(2, start / 8, true);
     view.setUint16(4, length / 8, true);
     view.setUint16(6, options.flags ?? 0, true);
     view.setUint32(8, options.transaction ?? 0, true);
-    packet.set(payload, 16);
+    packet.set(header, 16);
+    packet.set(payload, start);
     view.setUint32(length + 4, write, true);
     packet.forEach((byte, i) => this.up.setByte(write + i, byte));
     const wasEmpty = write === this.up.control(4);
@@ -93,12 +106,14 @@ export class GuestChannel {
     const word16 = (at: number): number => this.down.byte(read + at) | (this.down.byte(read + at + 1) << 8);
     const length = word16(4) * 8;
     const start = word16(2) * 8;
-    const payload = Uint8Array.from({ length: length - start }, (_, i) => this.down.byte(read + start + i));
+    const bytes = (from: number, to: number): Uint8Array =>
+      Uint8Array.from({ length: to - from }, (_, i) => this.down.byte(read + from + i));
+    const [header, payload] = [bytes(16, start), bytes(start, length)];
     const free = this.down.size - ((write - read + this.down.size) % this.down.size);
     this.down.setControl(4, (read + length + 8) % this.down.size);
     const pending = this.down.control(12);
     if (pending > 0 && free <= pending && free + length + 8 > pending) this.#ringDoorbell();
-    return { type: word16(0), flags: word16(6), transaction: word16(8) | (word16(10) << 16), payload };
+    return { type: word16(0), flags: word16(6), transaction: word16(8) | (word16(10) << 16), header, payload };
   }
 
   receiveAll(): GuestPacket[] {

@@ -185,6 +185,18 @@ test('what comes after the end of a direction is not read', async () => {
   assert.deepEqual(guest.numbers(), []);
 });
 
+test('a guest that leaves the end in its ring, as Linux does, has read everything', async () => {
+  const { stream, channel, guest } = await connected();
+  stream.end('last words');
+  stream.resume();
+  await turn();
+  channel.send(packet(new Uint8Array(0)));
+  await turn();
+  assert.deepEqual(guest.numbers(), []);
+  channel.receive();
+  assert.deepEqual(guest.numbers(), [M.RescindChannelOffer.number]);
+});
+
 test('a guest that never reads does not hold a stream that has ended for ever', async () => {
   const { stream, channel, guest, timers } = await connected();
   stream.end('unread');

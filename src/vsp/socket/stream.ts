@@ -8,7 +8,7 @@ import type { Timer, Timers } from '../../kit/timers.ts';
 import type { Guid } from '../../protocols/vmbus/class-ids.ts';
 import { SOCKET_MAX_DATA, SOCKET_PROPERTIES_VERSION, SocketOffer } from '../../protocols/vmbus/hv-socket.ts';
 import { OFFER_USER_BYTES, OfferFlag, PipeType } from '../../protocols/vmbus/message-table.ts';
-import { PipeHeader, PipePacketType } from '../../protocols/vmbus/ring-layout.ts';
+import { PACKET_TRAILER_SIZE, PacketDescriptor, PipeHeader, PipePacketType } from '../../protocols/vmbus/ring-layout.ts';
 import { type Channel, SendResult } from '../../vmbus/channel.ts';
 import type { ChannelService } from '../../vmbus/offer.ts';
 
@@ -20,6 +20,8 @@ const WORTHWHILE_BYTES = 4096;
 export const LINGER_MS = 10_000;
 
 const HEADER_SIZE = PipeHeader.$size;
+/** The packet that ends a direction, with its trailer. Linux sees it and leaves it in the ring. */
+const END_BYTES = PacketDescriptor.$size + HEADER_SIZE + PACKET_TRAILER_SIZE;
 
 export interface StreamOptions {
   readonly classId: Guid;
@@ -93,7 +95,7 @@ export class SocketStream extends Duplex {
       this.#options.onEnd(this);
       callback(error);
     };
-    if (error !== null || this.#channel === undefined || this.#channel.isDrained()) {
+    if (error !== null || this.#channel === undefined || this.#channel.isDrained(END_BYTES)) {
       finish();
       return;
     }
@@ -104,7 +106,7 @@ export class SocketStream extends Duplex {
   #turn(): void {
     this.#receive();
     this.#send();
-    if (this.#linger !== undefined && this.#channel?.isDrained() !== false) this.#linger();
+    if (this.#linger !== undefined && this.#channel?.isDrained(END_BYTES) !== false) this.#linger();
   }
 
   /** The guest is gone, or its end is closed for good. */
