@@ -49,6 +49,7 @@ export class StorageHost implements ChannelService {
   #commandNumber = 0;
   #restarts = 0;
   #lastError: Error | undefined;
+  #isStarted = false;
   #isStopping = false;
 
   constructor(options: StorageHostOptions) {
@@ -61,6 +62,7 @@ export class StorageHost implements ChannelService {
    */
   async start(): Promise<void> {
     await this.#startThread();
+    this.#isStarted = true;
     this.#options.bus.offer(this);
   }
 
@@ -93,6 +95,11 @@ export class StorageHost implements ChannelService {
     const ended = new Promise((resolve) => worker.once('exit', resolve));
     this.#send({ kind: 'stop' });
     await ended;
+  }
+
+  /** Ends the thread at once, whatever it does, as a crash would; a new one goes on in its place. */
+  async killThread(): Promise<void> {
+    await this.#worker?.terminate();
   }
 
   /** Only while the guest is paused. */
@@ -133,14 +140,16 @@ export class StorageHost implements ChannelService {
         this.#lastError = error;
         reject(error);
       });
-      worker.once('exit', () => reject(new Error('the storage thread ended before it was ready')));
+      worker.once('exit', () => {
+        reject(new Error('the storage thread ended before it was ready'));
+        this.#onExit();
+      });
     });
     const report = await ready;
     if (report.kind === 'refused') {
       this.#worker = undefined;
       throw new OperatingError(report.code as ErrorCode, report.message);
     }
-    worker.once('exit', () => this.#onExit());
   }
 
   /** The thread has ended. */
@@ -148,14 +157,17 @@ export class StorageHost implements ChannelService {
     this.#worker = undefined;
     this.#commands?.close();
     this.#commands = undefined;
-    if (this.#isStopping) return;
+    if (this.#isStopping || !this.#isStarted) return;
     if (++this.#restarts > MAX_RESTARTS) {
       this.#options.onFailure(this.#lastError ?? new Error('the storage thread ended again and again'));
       return;
     }
     this.#startThread().then(() => {
       if (this.#handle !== undefined) this.#send({ kind: 'open', channel: { ...this.#handle, isRestored: true } });
-    }).catch((error: unknown) => this.#options.onFailure(error));
+    }).catch((error: unknown) => {
+      // One that ended while it started is started again; one whose disks are gone is not.
+      if (error instanceof OperatingError) this.#options.onFailure(error);
+    });
   }
 
   #onBroken(reason: string): void {

@@ -22,6 +22,7 @@ import { GuestPages } from '../vmbus/guest-pages.ts';
 import { ChannelLedger } from '../vmbus/ledger.ts';
 import { StorageController } from '../vsp/storage/device.ts';
 import { IDENTITY_SIZE, LogicalUnit } from '../vsp/storage/logical-unit.ts';
+import { RequestTable } from '../vsp/storage/request-table.ts';
 import type { DiskDescription } from './description.ts';
 import {
   CONTROLLER_INSTANCE, STORAGE_DOORBELL, type StorageCommand, type StorageReport, StorageWord, type StorageWorkerData,
@@ -124,6 +125,7 @@ class StorageThread {
       ...handle,
       ring: new GuestPages({ buffer: this.#memory.buffer, ...handle.ring }),
       ledger,
+      receivePosition: handle.isRestored ? new RequestTable(this.#data.requests).receivePosition : undefined,
       signalGuest: () => {
         const processor = ledger.targetVp;
         if (processor !== NO_TARGET_VP) this.#synic.signalEvent(processor, VMBUS_SINT, relid);

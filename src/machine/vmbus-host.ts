@@ -68,11 +68,12 @@ export class VmbusHost {
   readonly snapshots: VolumeSnapshots;
   readonly fileCopy: FileCopy;
   readonly sockets: Sockets;
+  /** Undefined when the guest has no disks. */
+  storage: StorageHost | undefined;
   readonly #connections: Connections;
   readonly #control: SharedArrayBuffer;
   readonly #port: HypervisorBusPort;
   readonly #onFailure: (error: unknown) => void;
-  #storage: StorageHost | undefined;
   #closed = false;
 
   constructor(options: VmbusHostOptions) {
@@ -106,11 +107,11 @@ export class VmbusHost {
    * @throws OperatingError when a disk cannot be opened.
    */
   async addDisks(disks: readonly DiskDescription[], engine: EngineMemoryHandle): Promise<void> {
-    this.#storage = new StorageHost({
+    this.storage = new StorageHost({
       disks, engine, control: this.#control, bus: this.bus, connections: this.#connections,
       connectionId: (relid) => this.#port.connectionId(relid), onFailure: this.#onFailure,
     });
-    await this.#storage.start();
+    await this.storage.start();
   }
 
   /** The guest was reset, and is not running. */
@@ -123,7 +124,7 @@ export class VmbusHost {
     this.#closed = true;
     this.bus.disconnect();
     this.#connections.doorbell(MAIN_DOORBELL).ring();
-    await this.#storage?.stop();
+    await this.storage?.stop();
   }
 
   /** Only while the guest is paused. */
@@ -137,7 +138,7 @@ export class VmbusHost {
       snapshots: this.snapshots.saveState(),
       fileCopy: this.fileCopy.saveState(),
       sockets: this.sockets.saveState(),
-      storage: this.#storage?.saveState(),
+      storage: this.storage?.saveState(),
     };
   }
 
@@ -150,7 +151,7 @@ export class VmbusHost {
     this.snapshots.restoreState(state.snapshots);
     this.fileCopy.restoreState(state.fileCopy);
     this.sockets.restoreState(state.sockets);
-    if (state.storage !== undefined) this.#storage?.restoreState(state.storage);
+    if (state.storage !== undefined) this.storage?.restoreState(state.storage);
     this.bus.restoreState(state.bus);
   }
 
@@ -164,7 +165,7 @@ export class VmbusHost {
       snapshots: this.snapshots.inspect(),
       fileCopy: this.fileCopy.inspect(),
       sockets: this.sockets.inspect(),
-      storage: this.#storage?.inspect(),
+      storage: this.storage?.inspect(),
     };
   }
 

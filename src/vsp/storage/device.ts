@@ -60,7 +60,7 @@ export class StorageController implements Service<StorageState> {
   opened(channel: Channel): void {
     this.#channel = channel;
     if (!channel.isRestored) {
-      this.#table.clear();
+      this.#table.clear(channel.packet.position);
       return;
     }
     this.#table.forgetSent(channel.sendPosition);

@@ -4,7 +4,8 @@
  * here; a service that starts again finds both.
  *
  *   word 0  number of the oldest request   word 1  number behind the newest   word 2  the request whose
- *   answer is being sent   word 3  where in the ring it goes, plus one   from byte 64: the slots, by number
+ *   answer is being sent   word 3  where in the ring it goes, plus one   word 4  where the
+ *   first packet was   from byte 64: the slots, by number
  */
 
 import { VSTOR_PACKET_SIZE } from '../../protocols/storvsc.ts';
@@ -15,9 +16,11 @@ const OLDEST = 0;
 const NEXT = 1;
 const SENDING = 2;
 const SENT_TO = 3;
+const START = 4;
 
 const SlotHead = struct('storage request slot', 32, {
-  reserved: u32,
+  /** Where in the ring the next packet begins. */
+  position: u32,
   transactionLow: u32,
   transactionHigh: u32,
   packetType: u32,
@@ -46,6 +49,8 @@ export interface IncomingPacket {
   readonly transactionHigh: number;
   readonly dataOffset: number;
   readonly length: number;
+  /** Behind it in the ring. */
+  readonly position: number;
 }
 
 export class RequestTable {
@@ -80,7 +85,9 @@ export class RequestTable {
     return ((this.next - this.oldest) >>> 0) >= REQUEST_COUNT;
   }
 
-  clear(): void {
+  /** @param start where in the ring the first packet will be. */
+  clear(start?: number): void {
+    this.#words[START] = start ?? -1;
     this.#words[OLDEST] = 0;
     this.#words[NEXT] = 0;
     this.stopSending();
@@ -93,6 +100,7 @@ export class RequestTable {
     const number = this.next;
     const at = this.#slot(number);
     const { view } = this;
+    SlotHead.position.set(view, at, packet.position);
     SlotHead.transactionLow.set(view, at, packet.transactionLow);
     SlotHead.transactionHigh.set(view, at, packet.transactionHigh);
     SlotHead.packetType.set(view, at, packet.type);
@@ -122,6 +130,13 @@ export class RequestTable {
     const isOldest = this.#words[SENDING] === this.#words[OLDEST] && !this.isEmpty;
     if (sentTo !== 0 && sentTo !== position + 1 && isOldest) this.removeOldest();
     this.stopSending();
+  }
+
+  /** Where in the ring the packets begin that are not here yet; undefined when only the ring knows. */
+  get receivePosition(): number | undefined {
+    if (this.next !== 0) return SlotHead.position.get(this.view, this.#slot((this.next - 1) >>> 0));
+    const start = this.#words[START] as number;
+    return start < 0 ? undefined : start;
   }
 
   removeOldest(): void {
