@@ -39,7 +39,8 @@ export class MachineNetwork {
     this.#endpoints = nics.map((nic, index) => connect(nic, index));
     this.adapters = this.#endpoints.map((endpoint, index) => {
       const given = nics[index]?.mac;
-      const macAddress = (given === undefined ? undefined : parseMacAddress(given)) ?? poolMacAddress(FIRST_ADDRESS + index);
+      const mine = given === undefined ? undefined : parseMacAddress(given);
+      const macAddress = mine ?? poolMacAddress(FIRST_ADDRESS + index);
       return new NetworkAdapter({ instanceId: nicInstance(index), macAddress, ram: memory, endpoint });
     });
     for (const adapter of this.adapters) bus.offer(adapter);

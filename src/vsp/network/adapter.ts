@@ -126,7 +126,7 @@ export class Adapter {
     return (filter & PacketFilter.Broadcast) !== 0;
   }
 
-  /** The link's state as a query tells it, which the guest then knows. */
+  /** The link's state, which the guest then knows. */
   tellConnected(): boolean {
     this.#toldConnected = this.options.isConnected();
     return this.#toldConnected;
@@ -149,7 +149,11 @@ export class Adapter {
 
   #initialize(view: DataView, requestId: number, isWhole: boolean): Uint8Array {
     const isGood = isWhole && view.byteLength >= RndisInitialize.$size && RndisInitialize.major.get(view, 0) === 1;
-    if (isGood) this.isInitialized = true;
+    if (isGood) {
+      this.isInitialized = true;
+      // The driver asks for the state of the link as it begins: only what changes later is news.
+      this.tellConnected();
+    }
     const reply = new Uint8Array(RndisInitializeComplete.$size);
     RndisInitializeComplete.encode(new DataView(reply.buffer), 0, {
       type: RndisType.InitializeComplete, length: reply.length, requestId,

@@ -77,7 +77,8 @@ export class NetworkAdapter implements Service<NetworkState> {
     this.#receive = new ReceivePath({ adapter: this.#adapter, statistics, onRoom: () => endpoint.flush() });
     this.#transmit = new TransmitPath({
       ram: options.ram, endpoint, adapter: this.#adapter, statistics,
-      complete: (low, high, status) => this.#complete(low, high, statusMessage(NvspType.SendRndisPacketComplete, status)),
+      complete: (low, high, status) =>
+        this.#complete(low, high, statusMessage(NvspType.SendRndisPacketComplete, status)),
     });
     endpoint.setReceiver(this.#receive, () => this.#transmit.resume());
     endpoint.onConnectionChange = () => {

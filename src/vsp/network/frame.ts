@@ -65,7 +65,7 @@ export class FrameHeaders {
     return this.transport + (this.protocol === TCP ? 16 : 6);
   }
 
-  /** The bytes of the segment or datagram by the IP header, and not what pads the frame; -1 when there are not as many. */
+  /** The bytes of the segment or datagram by the IP header, less what pads the frame; -1 when there are not as many. */
   transportBytes(bytes: Uint8Array, end: number): number {
     const total = this.isIpv6 ? IPV6_HEADER + word(bytes, this.ip + 4) : word(bytes, this.ip + 2);
     const count = this.ip + total - this.transport;

@@ -50,7 +50,8 @@ const OBJECTS: ReadonlyMap<number, Answer> = new Map<number, Answer>([
 /** In the revision that the guest names, and no longer than it has room for. */
 function offloadCapabilities({ options }: Adapter, information: DataView): Uint8Array {
   const named = information.byteLength >= NdisObjectHeader.$size;
-  const revision = Math.max(1, Math.min(named ? NdisObjectHeader.revision.get(information, 0) : 1, OFFLOAD_SIZES.length));
+  const wanted = named ? NdisObjectHeader.revision.get(information, 0) : 1;
+  const revision = Math.max(1, Math.min(wanted, OFFLOAD_SIZES.length));
   const size = OFFLOAD_SIZES[revision - 1] as number;
   const bytes = new Uint8Array(NdisOffload.$size);
   const view = new DataView(bytes.buffer);

@@ -147,7 +147,8 @@ export class TransmitPath {
   saveState(): TransmitState {
     return {
       current: this.#current && { ...this.#current, rest: this.#bytes.slice(this.#at, this.#length) },
-      waiting: this.#waiting.map(({ view, ...rest }) => ({ ...rest, bytes: new Uint8Array(view.buffer as ArrayBuffer) })),
+      waiting: this.#waiting.map(({ view, ...rest }) =>
+        ({ ...rest, bytes: new Uint8Array(view.buffer as ArrayBuffer).slice() })),
     };
   }
 
