@@ -1,0 +1,184 @@
+/**
+ * Disks as an unmodified Debian kernel meets them: its own `hv_storvsc` partitions, formats and fills a raw file and a
+ * VHDX, and the host's tools judge what is left. Needs apt, to fetch the kernel and busybox.
+ */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { convertDisk } from '../src/storage/convert.ts';
+import { Guest, guestImage, PARTOUT, type GuestImage } from './guest.ts';
+
+const BOOT_MS = 3 * 60_000;
+const COMMAND_MS = 2 * 60_000;
+const MIB = 2 ** 20;
+const PARTITION_START = 2048 * 512;
+const COMPLAINTS = /I\/O error|Buffer I\/O|WARNING:|Call Trace|Sense Key|storvsc.*(?:error|fail)|EXT4-fs error/i;
+
+function imageOrReason(): { image?: GuestImage; skip: string | false } {
+  try {
+    return { image: guestImage('tiny'), skip: false };
+  } catch (error) {
+    if (process.env['CI'] !== undefined) throw error;
+    return { skip: `no Debian kernel can be had here: ${(error as Error).message}` };
+  }
+}
+
+const { image: built, skip } = imageOrReason();
+const image = built as GuestImage; // every test that looks at it is skipped when there is none
+
+function has(tool: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
+}
+
+function folderFor(context: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'partout-test-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+function rawFile(path: string, sizeBytes: number): string {
+  writeFileSync(path, '');
+  truncateSync(path, sizeBytes);
+  return path;
+}
+
+function newVhdx(path: string, size: string): string {
+  const { status, stderr } = spawnSync(PARTOUT, ['vhd', 'new', path, '--size', size], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  return path;
+}
+
+function tiny(...disks: string[]): Guest {
+  return new Guest({ ...image, append: `${image.commandLine} quiet`, words: disks.flatMap((disk) => ['--disk', disk]) });
+}
+
+/** Runs a command that has to succeed. */
+async function succeed(guest: Guest, command: string): Promise<string> {
+  const { output, status } = await guest.run(command, COMMAND_MS);
+  assert.equal(status, 0, `${command}: ${output}`);
+  return output;
+}
+
+/** The MD5 sum of a file of the guest. */
+async function sumOf(guest: Guest, file: string): Promise<string> {
+  const [sum] = /[0-9a-f]{32}/.exec(await succeed(guest, `md5sum ${file}`)) ?? [];
+  assert.ok(sum !== undefined);
+  return sum;
+}
+
+async function powerOff(guest: Guest): Promise<void> {
+  guest.type('poweroff -f\n');
+  assert.equal(await guest.exited, 0, guest.errors);
+}
+
+/** The sum of a file in a file system that lies in a file of the host. */
+function sumInFileSystem(path: string, file: string, folder: string): string {
+  const copy = join(folder, 'dumped');
+  spawnSync('debugfs', ['-R', `dump ${file} ${copy}`, path]);
+  return createHash('md5').update(readFileSync(copy)).digest('hex');
+}
+
+function judge(tool: string, ...words: string[]): void {
+  const { status, stdout, stderr } = spawnSync(tool, words, { encoding: 'utf8' });
+  assert.equal(status, 0, `${tool} ${words.join(' ')}: ${stdout}${stderr}`);
+}
+
+test('a partition on a raw file and a file system on VHDX keep what is written, over a reboot', { skip }, async (context) => {
+  const folder = folderFor(context);
+  const raw = rawFile(join(folder, 'disk.raw'), 48 * MIB);
+  const vhdx = newVhdx(join(folder, 'disk.vhdx'), '64M');
+  const sums: string[] = [];
+  {
+    await using guest = tiny(raw, vhdx);
+    await guest.prompt(BOOT_MS);
+    await succeed(guest, `printf 'n\\np\\n1\\n2048\\n\\nw\\n' | fdisk -u /dev/sda >/dev/null; test -b /dev/sda1`);
+    for (const disk of ['sda1', 'sdb']) {
+      await succeed(guest, `mke2fs -F /dev/${disk} >/dev/null && mkdir /mnt/${disk} && mount /dev/${disk} /mnt/${disk}`);
+      await succeed(guest, `head -c 12345678 /dev/urandom > /mnt/${disk}/data && cp /bin/busybox /mnt/${disk}/`);
+      sums.push(await sumOf(guest, `/mnt/${disk}/data`));
+    }
+    // Programs come from the disk by direct access to memory, where other programs' instructions were.
+    await succeed(guest, 'sync; echo 3 > /proc/sys/vm/drop_caches');
+    for (const [i, disk] of ['sda1', 'sdb'].entries()) {
+      assert.match(await succeed(guest, `/mnt/${disk}/busybox md5sum /mnt/${disk}/data`), new RegExp(sums[i] as string));
+      await succeed(guest, `umount /mnt/${disk}`);
+    }
+    guest.type('reboot -f\n');
+    await guest.prompt(BOOT_MS);
+    for (const [i, disk] of ['sda1', 'sdb'].entries()) {
+      await succeed(guest, `mkdir /mnt/${disk} && mount /dev/${disk} /mnt/${disk}`);
+      assert.equal(await sumOf(guest, `/mnt/${disk}/data`), sums[i]);
+      await succeed(guest, `umount /mnt/${disk}`);
+    }
+    assert.doesNotMatch(await succeed(guest, 'dmesg'), COMPLAINTS);
+    await powerOff(guest);
+  }
+  if (!has('debugfs') || !has('e2fsck')) {
+    context.diagnostic('debugfs and e2fsck are not here to judge the file systems');
+    return;
+  }
+  const partition = join(folder, 'partition');
+  writeFileSync(partition, readFileSync(raw).subarray(PARTITION_START));
+  const converted = join(folder, 'converted.raw');
+  await convertDisk(vhdx, converted, { format: 'raw' });
+  for (const [i, path] of [partition, converted].entries()) {
+    judge('e2fsck', '-fn', path);
+    assert.equal(sumInFileSystem(path, '/data', folder), sums[i]);
+  }
+  if (has('qemu-img')) judge('qemu-img', 'check', vhdx);
+});
+
+test('a read-only disk refuses writes and stays as it is', { skip }, async (context) => {
+  const folder = folderFor(context);
+  const raw = rawFile(join(folder, 'disk.raw'), 4 * MIB);
+  writeFileSync(raw, 'as it was', { flag: 'r+' });
+  const before = readFileSync(raw);
+  await using guest = tiny(`${raw},ro`);
+  await guest.prompt(BOOT_MS);
+  assert.equal((await succeed(guest, 'cat /sys/block/sda/ro')).trim(), '1');
+  const { status } = await guest.run('dd if=/dev/zero of=/dev/sda bs=512 count=1', COMMAND_MS);
+  assert.notEqual(status, 0);
+  assert.equal((await succeed(guest, 'head -c 9 /dev/sda')).trim(), 'as it was');
+  await powerOff(guest);
+  assert.ok(readFileSync(raw).equals(before));
+});
+
+test('flushed writes are there after SIGKILL', { skip }, async (context) => {
+  const folder = folderFor(context);
+  const vhdx = newVhdx(join(folder, 'disk.vhdx'), '64M');
+  let sum: string;
+  {
+    await using guest = tiny(vhdx);
+    await guest.prompt(BOOT_MS);
+    await succeed(guest, 'head -c 8388608 /dev/urandom > /tmp/data; dd if=/tmp/data of=/dev/sda bs=64k conv=fsync');
+    sum = await sumOf(guest, '/tmp/data');
+    // More is on its way when the end comes.
+    guest.type('dd if=/tmp/data of=/dev/sda bs=4k seek=4096 oflag=direct; dd if=/tmp/data of=/dev/sda bs=4k seek=8192\n');
+    await guest.expect(/seek=8192\r*\n/, COMMAND_MS);
+    guest.process.kill('SIGKILL');
+    await guest.exited;
+  }
+  const converted = join(folder, 'converted.raw');
+  await convertDisk(vhdx, converted, { format: 'raw' });
+  const start = readFileSync(converted).subarray(0, 8 * MIB);
+  assert.equal(createHash('md5').update(start).digest('hex'), sum);
+});
+
+test('one image has one writer', { skip }, async (context) => {
+  const folder = folderFor(context);
+  const raw = rawFile(join(folder, 'disk.raw'), 4 * MIB);
+  await using guest = tiny(raw);
+  await guest.prompt(BOOT_MS);
+  await using second = tiny(raw);
+  assert.equal(await second.exited, 1);
+  assert.match(second.errors, /disk\.raw is being written to by another program/);
+  await using reader = tiny(join(folder, 'none.raw'));
+  assert.equal(await reader.exited, 2);
+  assert.match(reader.errors, /cannot open .*none\.raw.*: there is no such file or folder/);
+  await powerOff(guest);
+});
