@@ -4,7 +4,7 @@
  */
 
 import { Machine } from '../src/machine/machine.ts';
-import type { MachineDescription, MachineEnd } from '../src/machine/description.ts';
+import type { MachineDescription, MachineEnd, MachinePorts } from '../src/machine/description.ts';
 
 const MEMORY_BYTES = 512 * 2 ** 20;
 const STOP_MS = 5000;
@@ -24,11 +24,12 @@ export class MachineGuest implements AsyncDisposable {
 
   static async start(
     description: Pick<MachineDescription, 'kernel' | 'initrd' | 'commandLine'> & Partial<MachineDescription>,
+    ports: Omit<MachinePorts, 'console'> = {},
   ): Promise<MachineGuest> {
     const text = new ConsoleText();
     const machine = await Machine.create(
       { memoryBytes: MEMORY_BYTES, processors: 1, rebootInPlace: false, debugExit: false, ...description },
-      { console: { output: (bytes) => text.add(bytes) } },
+      { ...ports, console: { output: (bytes) => text.add(bytes) } },
     );
     return new MachineGuest(machine, text);
   }
@@ -49,7 +50,7 @@ export class MachineGuest implements AsyncDisposable {
   /** Runs a command in the guest's shell and returns its output. */
   async run(command: string, timeoutMs: number): Promise<string> {
     this.type(`echo "begins:"; ${command}; echo "ended:"$?\n`);
-    const match = await this.expect(/\nbegins:\r*\n([^]*?)ended:(\d+)\r*\n/, timeoutMs);
+    const match = await this.expect(/begins:\r*\n([^]*?)ended:(\d+)\r*\n/, timeoutMs);
     await this.prompt(timeoutMs);
     return (match[1] as string).replaceAll('\r', '');
   }
