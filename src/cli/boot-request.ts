@@ -6,6 +6,7 @@ import {
   type MachineDescription, type TraceKind,
 } from '../machine/description.ts';
 import type { Invocation, Option } from './command.ts';
+import { nicsOf } from './nic-option.ts';
 
 export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'kernel', value: 'FILE', summary: 'bzImage, ELF with a PVH note, or multiboot 1' },
@@ -51,6 +52,7 @@ export function bootRequest(invocation: Invocation): BootRequest {
       memoryBytes: memoryOf(invocation.value('memory') ?? ''),
       processors: processorsOf(invocation.value('cpus') ?? ''),
       disks: disksOf(invocation.values('disk')),
+      nics: nicsOf(invocation.values('nic')),
       rebootInPlace: !invocation.has('no-reboot'),
       debugExit: invocation.has('debug-exit'),
       ...(trace === undefined ? {} : { trace }),
@@ -61,8 +63,6 @@ export function bootRequest(invocation: Invocation): BootRequest {
 }
 
 function refuseWhatIsNotThere(invocation: Invocation): void {
-  const nic = invocation.values('nic').find((value) => value !== 'none');
-  if (nic !== undefined) throw refused('unsupported', `--nic ${nic} is not there yet: leave it out, or say --nic none`);
   for (const name of ['save', 'restore']) {
     if (invocation.has(name)) throw refused('unsupported', `--${name} is not there yet: start the guest anew`);
   }

@@ -3,7 +3,7 @@
  * command line makes them, the machine reads them.
  */
 
-import type { ConnectNetwork, NicDescription } from './network.ts';
+import type { NetworkEndpoint } from '../kit/network-endpoint.ts';
 
 /** Below this no 64-bit kernel that we know gets as far as its console. */
 export const MINIMUM_MEMORY_BYTES = 16 * 2 ** 20;
@@ -21,6 +21,18 @@ export interface DiskDescription {
 }
 
 export const MAXIMUM_DISKS = 64;
+/** As many as Hyper-V gives a guest. */
+export const MAXIMUM_NICS = 8;
+
+/** A network adapter and what it is plugged into. */
+export interface NicDescription {
+  readonly network: string;
+  /** Six bytes in hexadecimal, separated by dashes or colons; by default one of Hyper-V's pool. */
+  readonly mac?: string;
+}
+
+/** Makes a NIC's end of the network that it is plugged into. */
+export type ConnectNetwork = (nic: NicDescription, index: number) => NetworkEndpoint;
 
 export interface MachineDescription {
   /** Path of a bzImage, an ELF file with a PVH note, or a multiboot 1 kernel. */

@@ -24,9 +24,9 @@ import { HostClock } from '../kit/clock.ts';
 import { OperatingError, systemError } from '../kit/errors.ts';
 import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
 import type { KeyValueExchange } from '../vsp/kvp/device.ts';
-import type { MachineDescription, MachineEnd, MachinePorts, RunnableMachine } from './description.ts';
+import type { MachineDescription, MachineEnd, MachinePorts, NicDescription, RunnableMachine } from './description.ts';
 import type { ProcessorReport, ProcessorWorkerData } from './processor-worker.ts';
-import { MachineNetwork, type NicDescription } from './network.ts';
+import { MachineNetwork } from './network.ts';
 import { VmbusHost } from './vmbus-host.ts';
 
 /** Bytes of random seed that the guest gets with its boot data. */

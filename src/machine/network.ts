@@ -2,26 +2,15 @@
  * The machine's network adapters: one service for each NIC of the description, on the bus of the VM worker's main
  * thread, and behind it the network that the description names.
  */
+import { parseMacAddress, poolMacAddress } from '../kit/mac-address.ts';
 import type { NetworkEndpoint } from '../kit/network-endpoint.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import type { VmBus } from '../vmbus/bus.ts';
 import { NetworkAdapter } from '../vsp/network/device.ts';
-import { parseMacAddress, poolMacAddress } from '../vsp/network/mac-address.ts';
+import type { ConnectNetwork, NicDescription } from './description.ts';
 
-export const MAXIMUM_NICS = 8;
 /** The pool's addresses of machines that nobody gave any; NICs count from here. */
 const FIRST_ADDRESS = 0x80_0000;
-
-/** A NIC of a machine's description. */
-export interface NicDescription {
-  /** What it is plugged into. */
-  readonly network: string;
-  /** Six bytes in hexadecimal, separated by dashes or colons; by default one of Hyper-V's pool. */
-  readonly mac?: string;
-}
-
-/** Makes a NIC's end of the network that it is plugged into. */
-export type ConnectNetwork = (nic: NicDescription, index: number) => NetworkEndpoint;
 
 /** The instance of the NIC with that index: the same in every run, as interface names may hang on it. */
 export function nicInstance(index: number): string {

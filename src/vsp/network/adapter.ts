@@ -10,7 +10,7 @@ import {
   RNDIS_HEADER_SIZE, RndisHeader, RndisIndicate, RndisInitialize, RndisInitializeComplete, RndisObjectRequest,
   RndisQueryComplete, RndisRequest, RndisResetComplete, RndisStatus, RndisStatusReply, RndisType,
 } from '../../protocols/rndis.ts';
-import { isStationAddress } from './mac-address.ts';
+import { isStationAddress } from '../../kit/mac-address.ts';
 import { MAX_FRAMES_IN_SEND, queryObject } from './objects.ts';
 import type { NetworkStatistics } from './statistics.ts';
 

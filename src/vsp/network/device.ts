@@ -4,6 +4,7 @@
  *
  * A service is called on one thread, and its endpoint calls on the same one.
  */
+import { macAddressText } from '../../kit/mac-address.ts';
 import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
 import {
   NvspBuffer, NVSP_MESSAGE_SIZE, NvspChannelType, NvspInitialize, NvspInitializeComplete, NvspNdisConfiguration,
@@ -17,7 +18,6 @@ import type { OfferDescription } from '../../vmbus/offer.ts';
 import { expectStateVersion, type Service } from '../service.ts';
 import { Adapter, type Offloads } from './adapter.ts';
 import type { GuestRam } from './guest-ram.ts';
-import { macAddressText } from './mac-address.ts';
 import { allocationBytes, ReceivePath } from './receive.ts';
 import { NETWORK_STATE_VERSION, type NetworkState, type UnsentCompletion } from './state.ts';
 import { NetworkStatistics } from './statistics.ts';
