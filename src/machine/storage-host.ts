@@ -25,6 +25,9 @@ const ANSWER_MS = 30_000;
 /** A thread that dies again and again has a reason that a restart does not take away. */
 const MAX_RESTARTS = 100;
 
+/** A command before it has its number. */
+type Unnumbered<C> = C extends StorageCommand ? Omit<C, 'number'> : never;
+
 export interface StorageHostOptions {
   readonly disks: readonly DiskDescription[];
   readonly engine: EngineMemoryHandle;
@@ -123,8 +126,8 @@ export class StorageHost implements ChannelService {
     const { engine, control, bus, disks } = this.#options;
     const { port1, port2 } = new MessageChannel();
     const data: StorageWorkerData & { readonly commands: MessagePort } = {
-      engine, control, ledger: bus.channels.ledger, requests: this.#requests, words: this.#words.buffer as SharedArrayBuffer,
-      disks, commands: port2,
+      engine, control, ledger: bus.channels.ledger, requests: this.#requests,
+      words: this.#words.buffer as SharedArrayBuffer, disks, commands: port2,
     };
     const worker = new Worker(new URL('./storage-worker.js', import.meta.url), {
       workerData: data, transferList: [port2], name: 'storage',
@@ -179,7 +182,7 @@ export class StorageHost implements ChannelService {
   }
 
   /** Sends a command; its number. */
-  #send(command: StorageCommand extends infer C ? C extends StorageCommand ? Omit<C, 'number'> : never : never): number {
+  #send(command: Unnumbered<StorageCommand>): number {
     const number = ++this.#commandNumber;
     this.#commands?.postMessage({ ...command, number });
     this.#ring();

@@ -50,7 +50,9 @@ export const ServiceAction = { ReadCapacity16: 0x10, GetLbaStatus: 0x12 } as con
 export const ScsiStatus = { Good: 0x00, CheckCondition: 0x02 } as const;
 
 /** Where a command has its block address and length. */
-export const Cdb6 = struct('CDB of 6 bytes', 6, { operation: u8, addressHigh: u8, addressLow: u16be, length: u8, control: u8 });
+export const Cdb6 = struct('CDB of 6 bytes', 6, {
+  operation: u8, addressHigh: u8, addressLow: u16be, length: u8, control: u8,
+});
 export const Cdb10 = struct('CDB of 10 bytes', 10, {
   operation: u8, flags: u8, address: u32be, group: u8, length: u16be, control: u8,
 });

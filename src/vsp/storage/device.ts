@@ -1,6 +1,6 @@
 /**
- * A synthetic SCSI controller with up to 64 disks, for `hv_storvsc` [Linux drivers/scsi/storvsc_drv.c]. The guest agrees
- * on a version, asks for limits, and then sends SCSI commands whose data lies in its pages. In a turn, requests are
+ * A synthetic SCSI controller with up to 64 disks, for `hv_storvsc` [Linux drivers/scsi/storvsc_drv.c]. The guest
+ * agrees on a version, asks for limits, and then sends SCSI commands whose data lies in its pages. In a turn, requests are
  * taken until there are no more (or the table is full), each acted upon at once and in order; then the disks settle,
  * and then the guest is told of all of them.
  */
@@ -10,7 +10,8 @@ import { OfferFlag } from '../../protocols/vmbus/message-table.ts';
 import { GpaDirectHeader, PacketDescriptor, PacketFlag, PacketType } from '../../protocols/vmbus/ring-layout.ts';
 import { ScsiStatus, Sense, SENSE_SIZE } from '../../protocols/scsi.ts';
 import {
-  ScsiRequest, SRB_AUTOSENSE_VALID, SrbStatus, StorvscOperation, StorvscProperties, StorvscProtocolVersion, StorvscStatus,
+  ScsiRequest, SRB_AUTOSENSE_VALID, SrbStatus, StorvscOperation, StorvscProperties, StorvscProtocolVersion,
+  StorvscStatus,
   StorvscVersion, VSTOR_BODY, VSTOR_PACKET_SIZE, VstorPacket,
 } from '../../protocols/storvsc.ts';
 import type { Channel } from '../../vmbus/channel.ts';
@@ -117,7 +118,7 @@ export class StorageController implements Service<StorageState> {
     this.#channel?.ledger.setParameter(PHASE_PARAMETER, phase);
   }
 
-  /** Answers in order, once the disks have settled. False: the guest has no room (it signals once it has), or is gone. */
+  /** Answers in order, once the disks have settled. False: there is no room (the guest will signal), or no guest. */
   #answerAll(channel: Channel): boolean {
     this.#settle();
     const table = this.#table;

@@ -1,7 +1,8 @@
 /** What a disk says of itself: INQUIRY with its pages, and READ CAPACITY. */
 
 import {
-  BlockCharacteristics, BlockLimits, Capacity10, Capacity16, CapacityProvisioning, CdbFlag, INQUIRY_VERSION_SPC3, InquiryData,
+  BlockCharacteristics, BlockLimits, Capacity10, Capacity16, CapacityProvisioning, CdbFlag, INQUIRY_VERSION_SPC3,
+  InquiryData,
   NaaDesignator, NOT_ROTATING, PERIPHERAL_ABSENT, Provisioning, ProvisioningFlag, ProvisioningType, Sense, VitalPage,
   VitalPageHeader,
 } from '../../protocols/scsi.ts';

@@ -9,7 +9,6 @@
  */
 
 import { VSTOR_PACKET_SIZE } from '../../protocols/storvsc.ts';
-import { struct, u32 } from '../../wire/struct.ts';
 
 const HEADER_BYTES = 64;
 const OLDEST = 0;
@@ -18,20 +17,22 @@ const SENDING = 2;
 const SENT_TO = 3;
 const START = 4;
 
-const SlotHead = struct('storage request slot', 32, {
+/** The words of a slot before the answer. */
+const Slot = {
   /** Where in the ring the next packet begins. */
-  position: u32,
-  transactionLow: u32,
-  transactionHigh: u32,
-  packetType: u32,
-  wantsAnswer: u32,
+  Position: 0,
+  TransactionLow: 1,
+  TransactionHigh: 2,
+  PacketType: 3,
+  WantsAnswer: 4,
   /** Where in the packet its payload begins, and how long it is in all. */
-  dataOffset: u32,
-  length: u32,
+  DataOffset: 5,
+  Length: 6,
   /** The unit that was written to and has not settled yet, plus one. */
-  writtenUnit: u32,
-});
-const ANSWER = SlotHead.$size;
+  WrittenUnit: 7,
+} as const;
+type SlotWord = (typeof Slot)[keyof typeof Slot];
+const ANSWER = 32;
 const PACKET = ANSWER + VSTOR_PACKET_SIZE;
 const SLOT_BYTES = 1024;
 
@@ -98,17 +99,15 @@ export class RequestTable {
   /** Copies a packet; its number. The table is not full, and the packet not too long. */
   add(packet: IncomingPacket, wantsAnswer: boolean): number {
     const number = this.next;
-    const at = this.#slot(number);
-    const { view } = this;
-    SlotHead.position.set(view, at, packet.position);
-    SlotHead.transactionLow.set(view, at, packet.transactionLow);
-    SlotHead.transactionHigh.set(view, at, packet.transactionHigh);
-    SlotHead.packetType.set(view, at, packet.type);
-    SlotHead.wantsAnswer.set(view, at, wantsAnswer ? 1 : 0);
-    SlotHead.dataOffset.set(view, at, packet.dataOffset);
-    SlotHead.length.set(view, at, packet.length);
-    SlotHead.writtenUnit.set(view, at, 0);
-    this.#bytes.set(packet.bytes.subarray(0, packet.length), at + PACKET);
+    this.#set(number, Slot.Position, packet.position);
+    this.#set(number, Slot.TransactionLow, packet.transactionLow);
+    this.#set(number, Slot.TransactionHigh, packet.transactionHigh);
+    this.#set(number, Slot.PacketType, packet.type);
+    this.#set(number, Slot.WantsAnswer, wantsAnswer ? 1 : 0);
+    this.#set(number, Slot.DataOffset, packet.dataOffset);
+    this.#set(number, Slot.Length, packet.length);
+    this.#set(number, Slot.WrittenUnit, 0);
+    this.#bytes.set(packet.bytes.subarray(0, packet.length), this.packet(number));
     this.#words[NEXT] = (number + 1) | 0;
     return number;
   }
@@ -134,7 +133,7 @@ export class RequestTable {
 
   /** Where in the ring the packets begin that are not here yet; undefined when only the ring knows. */
   get receivePosition(): number | undefined {
-    if (this.next !== 0) return SlotHead.position.get(this.view, this.#slot((this.next - 1) >>> 0));
+    if (this.next !== 0) return this.#get((this.next - 1) >>> 0, Slot.Position);
     const start = this.#words[START] as number;
     return start < 0 ? undefined : start;
   }
@@ -160,35 +159,35 @@ export class RequestTable {
 
   /** The unit that a request wrote to and whose disk has not settled; -1 when there is none. */
   writtenUnit(number: number): number {
-    return SlotHead.writtenUnit.get(this.view, this.#slot(number)) - 1;
+    return this.#get(number, Slot.WrittenUnit) - 1;
   }
 
   setWrittenUnit(number: number, unit: number): void {
-    SlotHead.writtenUnit.set(this.view, this.#slot(number), unit + 1);
+    this.#set(number, Slot.WrittenUnit, unit + 1);
   }
 
   packetType(number: number): number {
-    return SlotHead.packetType.get(this.view, this.#slot(number));
+    return this.#get(number, Slot.PacketType);
   }
 
   wantsAnswer(number: number): boolean {
-    return SlotHead.wantsAnswer.get(this.view, this.#slot(number)) !== 0;
+    return this.#get(number, Slot.WantsAnswer) !== 0;
   }
 
   dataOffset(number: number): number {
-    return SlotHead.dataOffset.get(this.view, this.#slot(number));
+    return this.#get(number, Slot.DataOffset);
   }
 
   length(number: number): number {
-    return SlotHead.length.get(this.view, this.#slot(number));
+    return this.#get(number, Slot.Length);
   }
 
   transactionLow(number: number): number {
-    return SlotHead.transactionLow.get(this.view, this.#slot(number));
+    return this.#get(number, Slot.TransactionLow);
   }
 
   transactionHigh(number: number): number {
-    return SlotHead.transactionHigh.get(this.view, this.#slot(number));
+    return this.#get(number, Slot.TransactionHigh);
   }
 
   /** For a saved state: everything, when there is anything. */
@@ -203,5 +202,13 @@ export class RequestTable {
 
   #slot(number: number): number {
     return HEADER_BYTES + (number % REQUEST_COUNT) * SLOT_BYTES;
+  }
+
+  #get(number: number, word: SlotWord): number {
+    return (this.#words[(this.#slot(number) >> 2) + word] as number) >>> 0;
+  }
+
+  #set(number: number, word: SlotWord, value: number): void {
+    this.#words[(this.#slot(number) >> 2) + word] = value | 0;
   }
 }

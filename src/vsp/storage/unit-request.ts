@@ -1,4 +1,4 @@
-/** One SCSI command on its way through a logical unit: what it asks for, and what became of it. Used again and again. */
+/** One SCSI command on its way through a logical unit: what it asks for, and what became of it. Used over and over. */
 
 import { OperatingError } from '../../kit/errors.ts';
 import { Cdb10, Cdb12, Cdb16, Cdb6, Sense } from '../../protocols/scsi.ts';
