@@ -1,0 +1,85 @@
+/**
+ * Builds frames for guests in one buffer of its own: the caller writes the payload at PAYLOAD, this adds the headers in
+ * front of it and hands the frame to where the destination is. Datagrams larger than the MTU leave in fragments.
+ */
+import { ETHERNET_HEADER_BYTES, EtherType, EthernetHeader } from '../../protocols/ethernet.ts';
+import { IPV4_MAXIMUM_BYTES, IPV4_MINIMUM_HEADER_BYTES, IPV4_MORE_FRAGMENTS, Ipv4Header } from '../../protocols/ip.ts';
+import { UdpHeader } from '../../protocols/udp.ts';
+import { IpProtocol } from '../../protocols/ip.ts';
+import { writeMac } from '../packet/addresses.ts';
+import { addBytes, finish, pseudoHeader } from '../packet/checksum.ts';
+
+export const PAYLOAD = ETHERNET_HEADER_BYTES + IPV4_MINIMUM_HEADER_BYTES;
+const TIME_TO_LIVE = 64;
+
+/** Where a guest's address is: its MAC, and a way to it. `keep` false: refused rather than queued when there is no room. */
+export interface Station {
+  readonly mac: number;
+  send(frame: Uint8Array, length: number, keep: boolean): boolean;
+}
+
+export class Ipv4Output {
+  readonly bytes = new Uint8Array(ETHERNET_HEADER_BYTES + IPV4_MAXIMUM_BYTES);
+  readonly view = new DataView(this.bytes.buffer);
+  readonly #gatewayMac: number;
+  readonly #mtu: number;
+  #identification = 0;
+
+  constructor(gatewayMac: number, mtu: number) {
+    this.#gatewayMac = gatewayMac;
+    this.#mtu = mtu;
+  }
+
+  ethernet(mac: number, etherType: number): void {
+    writeMac(this.bytes, EthernetHeader.destination.offset, mac);
+    writeMac(this.bytes, EthernetHeader.source.offset, this.#gatewayMac);
+    EthernetHeader.etherType.set(this.view, 0, etherType);
+  }
+
+  /** A payload that fits the MTU. False: there is no room, and it was not queued. */
+  send(station: Station, source: number, destination: number, protocol: number, length: number, keep: boolean): boolean {
+    this.#header(station.mac, source, destination, protocol, length, 0);
+    return station.send(this.bytes, PAYLOAD + length, keep);
+  }
+
+  /** A datagram whose payload lies behind the UDP header's place. */
+  sendUdp(
+    station: Station, source: number, sourcePort: number, destination: number, destinationPort: number, bytes: number,
+  ): void {
+    const length = UdpHeader.$size + bytes;
+    UdpHeader.encode(this.view, PAYLOAD, { sourcePort, destinationPort, length, checksum: 0 });
+    const sum = pseudoHeader(source, destination, IpProtocol.Udp, length);
+    UdpHeader.checksum.set(this.view, PAYLOAD, finish(addBytes(sum, this.bytes, PAYLOAD, length)) || 0xffff);
+    if (PAYLOAD + length <= ETHERNET_HEADER_BYTES + this.#mtu) {
+      this.send(station, source, destination, IpProtocol.Udp, length, true);
+    } else {
+      this.#sendFragments(station, source, destination, length);
+    }
+  }
+
+  #sendFragments(station: Station, source: number, destination: number, length: number): void {
+    const whole = this.bytes.slice(PAYLOAD, PAYLOAD + length);
+    const pieceBytes = (this.#mtu - IPV4_MINIMUM_HEADER_BYTES) & ~7;
+    this.#identification = (this.#identification + 1) & 0xffff;
+    for (let at = 0; at < length; at += pieceBytes) {
+      const piece = whole.subarray(at, at + pieceBytes);
+      this.bytes.set(piece, PAYLOAD);
+      const more = at + pieceBytes < length ? IPV4_MORE_FRAGMENTS : 0;
+      this.#header(station.mac, source, destination, IpProtocol.Udp, piece.length, more | (at / 8));
+      station.send(this.bytes, PAYLOAD + piece.length, true);
+    }
+  }
+
+  #header(
+    mac: number, source: number, destination: number, protocol: number, length: number, fragment: number,
+  ): void {
+    this.ethernet(mac, EtherType.Ipv4);
+    Ipv4Header.encode(this.view, ETHERNET_HEADER_BYTES, {
+      versionAndLength: 0x45, service: 0, totalLength: IPV4_MINIMUM_HEADER_BYTES + length,
+      identification: fragment === 0 ? 0 : this.#identification, fragment, timeToLive: TIME_TO_LIVE, protocol,
+      checksum: 0, source, destination,
+    });
+    const sum = addBytes(0, this.bytes, ETHERNET_HEADER_BYTES, IPV4_MINIMUM_HEADER_BYTES);
+    Ipv4Header.checksum.set(this.view, ETHERNET_HEADER_BYTES, finish(sum));
+  }
+}

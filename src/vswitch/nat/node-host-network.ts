@@ -1,0 +1,112 @@
+/** The host's network through Node's sockets: no privilege needed. */
+import { createSocket } from 'node:dgram';
+import { getServers } from 'node:dns';
+import { createServer, Socket, type AddressInfo } from 'node:net';
+import { ipv4Text } from '../packet/addresses.ts';
+import type { HostDatagrams, HostNetwork, HostStream, Listening, StreamEvents } from './host-network.ts';
+
+export class NodeHostNetwork implements HostNetwork {
+  connect(address: number, port: number, events: StreamEvents): HostStream {
+    const socket = new Socket({ allowHalfOpen: true });
+    const stream = new NodeStream(socket);
+    stream.attach(events);
+    socket.once('connect', () => events.connected());
+    socket.connect({ host: ipv4Text(address), port });
+    return stream;
+  }
+
+  listen(address: string, port: number, accept: (stream: HostStream) => StreamEvents): Promise<Listening> {
+    const { promise, resolve, reject } = newPromise<Listening>();
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      const stream = new NodeStream(socket);
+      stream.attach(accept(stream));
+    });
+    server.once('error', reject);
+    server.listen(port, address, () => {
+      server.off('error', reject);
+      server.on('error', () => {});
+      resolve({ port: (server.address() as AddressInfo).port, close: () => void server.close() });
+    });
+    return promise;
+  }
+
+  datagrams(family: 4 | 6, received: (payload: Uint8Array, address: string, port: number) => void): HostDatagrams {
+    const lookup = (host: string, _options: unknown, done: (error: null, address: string, family: number) => void) =>
+      done(null, host, family);
+    const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', lookup: lookup as never });
+    let isOpen = true;
+    const close = (): void => {
+      if (isOpen) socket.close();
+      isOpen = false;
+    };
+    socket.on('error', close);
+    socket.on('message', (payload, from) => received(payload, from.address, from.port));
+    socket.unref();
+    return {
+      send: (payload, to, port) => {
+        // A refusal by the system is a lost datagram, which is what UDP promises.
+        if (isOpen) socket.send(payload, port, to, () => {});
+      },
+      close,
+    };
+  }
+
+  resolvers(): readonly string[] {
+    return getServers();
+  }
+}
+
+function newPromise<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: Error) => void } {
+  let resolve!: (value: T) => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<T>((yes, no) => { resolve = yes; reject = no; });
+  return { promise, resolve, reject };
+}
+
+class NodeStream implements HostStream {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setNoDelay(true);
+  }
+
+  attach(events: StreamEvents): void {
+    let failed = false;
+    this.#socket.on('data', (chunk) => events.data(chunk));
+    this.#socket.on('end', () => events.ended());
+    this.#socket.on('drain', () => events.drained());
+    this.#socket.on('error', () => { failed = true; });
+    this.#socket.on('close', () => events.closed(failed));
+  }
+
+  get queuedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  write(chunk: Uint8Array): void {
+    if (!this.#socket.writable) return;
+    // What arrives in one turn of the event loop goes out in one call.
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork();
+      process.nextTick(() => this.#socket.uncork());
+    }
+    this.#socket.write(chunk);
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  reset(): void {
+    if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
+  }
+}
