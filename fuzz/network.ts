@@ -91,7 +91,7 @@ class Trial {
     else if (kind === 'frame') this.#frame(each);
     else if (kind === 'raw') nic.channel.send(bytes, { type: first % 12, header: headerOf(bytes, second) });
     else if (kind === 'completion') nic.completeTransfer(first);
-    else if (kind === 'give') this.#end.give(bytes, second & 7);
+    else if (kind === 'give') this.#end.give(large(bytes, first), second & 7, second & 1 ? numbers[2] : 0);
     else if (kind === 'room') {
       this.#end.room = first & 3;
       this.#end.writable();
@@ -133,6 +133,14 @@ class Trial {
     bus.poll();
     bus.disconnect();
   }
+}
+
+/** Now and then more than an MTU. */
+function large(bytes: Uint8Array, wanted: number): Uint8Array {
+  if ((wanted & 3) !== 0) return bytes;
+  const result = new Uint8Array(bytes.length + 4000);
+  result.set(bytes);
+  return result;
 }
 
 function headerOf(bytes: Uint8Array, wanted: number): Uint8Array {

@@ -230,6 +230,37 @@ test('a checksum that is half done is completed, and the guest told of what is g
   assert.equal(sum(Uint8Array.of(...arrived.subarray(34), 0, ...pseudo)), 0xffff);
 });
 
+test('a large segment arrives as the pieces for which it stands, all of them or none', async () => {
+  const { nic, end, adapter } = started();
+  const large = segment(20_001).map((byte, i) => (i < 54 ? byte : i & 0xff));
+  large.set(MAC);
+  large.set([0xff, 0xff, 0xff, 0x00], 38);
+  large[47] = 0x99;
+  new DataView(large.buffer).setUint16(16, 20_041);
+  assert.ok(end.give(large, 0x5, 1000));
+  await settle();
+  const pieces = nic.frames();
+  assert.equal(pieces.length, 21);
+  assert.deepEqual(Uint8Array.of(...pieces.flatMap(({ frame: bytes }) => [...bytes.subarray(54)])), large.subarray(54));
+  for (const [i, { frame: bytes, verdict }] of pieces.entries()) {
+    const view = new DataView(bytes.buffer);
+    assert.equal(verdict, 8);
+    assert.deepEqual([view.getUint16(16), view.getUint16(18)], [bytes.length - 14, i]);
+    assert.equal(view.getUint32(38), (0xffff_ff00 + i * 1000) % 2 ** 32);
+    assert.equal(bytes[47], 0x10 | (i === 0 ? 0x80 : 0) | (i === 20 ? 9 : 0));
+    const tcpBytes = bytes.length - 34;
+    const pseudo = Uint8Array.of(...bytes.subarray(26, 34), 0, 6, tcpBytes >> 8, tcpBytes & 0xff);
+    const even = Uint8Array.of(...bytes.subarray(34), ...(tcpBytes % 2 === 0 ? [] : [0]), ...pseudo);
+    assert.deepEqual([sum(bytes.subarray(14, 34)), sum(even)], [0xffff, 0xffff]);
+  }
+  nic.completesTransfers = false;
+  const taken = Array.from({ length: 9 }, () => end.give(large, 0x5, 1000)).filter(Boolean).length;
+  assert.equal(taken, 7, 'seven times 21 of 151');
+  assert.ok(end.give(large, 0x5, 1), 'what can never be taken is lost');
+  assert.ok(end.give(frame(MAC, 5000), 0x5, 1000), 'and what is no TCP');
+  assert.equal(adapter.statistics.drops.receiveOversized, 2);
+});
+
 test('a network that takes nothing is waited for, without loss', () => {
   const { nic, end } = started();
   end.room = 1;

@@ -10,6 +10,9 @@ const TYPE_IPV6 = 0x86dd;
 const TYPE_VLAN = 0x8100;
 const TCP = 6;
 const UDP = 17;
+const FIN = 0x01;
+const PSH = 0x08;
+const CWR = 0x80;
 const IPV6_HEADER = 40;
 
 /** Where the headers of a frame are. Undefined protocol: not TCP or UDP, or cut off. */
@@ -111,6 +114,36 @@ export function completeLargeSegment(
   }
   setWord(bytes, headers.checksumAt, fold(headers.pseudoSum(bytes, offset + length - transport)));
   return true;
+}
+
+/** The bytes before the payload of the TCP segment whose headers were found, counted from `offset`. */
+export function segmentHeaderBytes(bytes: Uint8Array, offset: number, headers: FrameHeaders): number {
+  return headers.transport - offset + ((bytes[headers.transport + 12] as number) >>> 4) * 4;
+}
+
+/**
+ * Makes a frame at the start of `piece`, whose headers are those of a large segment, that segment's piece of `length`
+ * bytes in all from payload byte `skip` on: its number, lengths, flags and sums.
+ */
+export function finishPiece(
+  piece: Uint8Array, length: number, index: number, skip: number, isLast: boolean, headers: FrameHeaders,
+): boolean {
+  if (!headers.find(piece, 0, length)) return false;
+  const { ip, transport, isIpv6 } = headers;
+  if (isIpv6) {
+    setWord(piece, ip + 4, length - ip - IPV6_HEADER);
+  } else {
+    setWord(piece, ip + 2, length - ip);
+    setWord(piece, ip + 4, (word(piece, ip + 4) + index) & 0xffff);
+    setWord(piece, ip + 10, 0);
+    setWord(piece, ip + 10, ~fold(sum(piece, ip, transport - ip, 0)) & 0xffff);
+  }
+  const sequence = word(piece, transport + 4) * 0x1_0000 + word(piece, transport + 6) + skip;
+  setWord(piece, transport + 4, Math.floor(sequence / 0x1_0000) & 0xffff);
+  setWord(piece, transport + 6, sequence & 0xffff);
+  const flags = piece[transport + 13] as number;
+  piece[transport + 13] = flags & (isLast ? 0xff : ~(FIN | PSH)) & (index === 0 ? 0xff : ~CWR);
+  return completeChecksum(piece, 0, length, headers);
 }
 
 /** Ones'-complement sum of 16-bit words, not folded; up to 64 KiB stay below 2^32. */

@@ -12,7 +12,8 @@ import { FrameOffload, type FrameSink } from '../../kit/network-endpoint.ts';
 import { type Channel, SendResult } from '../../vmbus/channel.ts';
 import type { GuestPages } from '../../vmbus/guest-pages.ts';
 import type { Adapter } from './adapter.ts';
-import { completeChecksum, FrameHeaders } from './frame.ts';
+import { AllocationTable } from './allocations.ts';
+import { completeChecksum, finishPiece, FrameHeaders, segmentHeaderBytes } from './frame.ts';
 import type { NetworkStatistics } from './statistics.ts';
 
 /** Frames in one packet to the guest. */
@@ -73,15 +74,13 @@ export class ReceivePath implements FrameSink {
   #channel: Channel | undefined;
   #pages: GuestPages | undefined;
   #allocationBytes = 0;
-  /** A stack of what is free; for each allocation the next one of its transfer; which ones begin a transfer. */
-  #free = new Int32Array(0);
-  #freeCount = 0;
-  #next = new Int32Array(0);
-  #isFirst = new Uint8Array(0);
+  #allocations = new AllocationTable(0);
   #pending: Range[] = [];
   #controls: Uint8Array[] = [];
   #isScheduled = false;
   #hasRefused = false;
+  /** Allocations that what was refused needs. */
+  #wanted = 1;
 
   constructor(options: ReceiveOptions) {
     this.#adapter = options.adapter;
@@ -90,12 +89,12 @@ export class ReceivePath implements FrameSink {
   }
 
   get allocationCount(): number {
-    return this.#free.length;
+    return this.#allocations.count;
   }
 
   /** Allocations that the guest holds. */
   get heldAllocations(): number {
-    return this.#free.length - this.#freeCount - this.#pending.length;
+    return this.#allocations.count - this.#allocations.freeCount - this.#pending.length;
   }
 
   attach(channel: Channel | undefined): void {
@@ -109,33 +108,31 @@ export class ReceivePath implements FrameSink {
     this.#pages = pages;
     this.#allocationBytes = bytes;
     this.#copy = new Uint8Array(bytes);
-    this.#free = Int32Array.from({ length: count }, (_, i) => count - 1 - i);
-    this.#freeCount = count;
-    this.#next = new Int32Array(count).fill(-1);
-    this.#isFirst = new Uint8Array(count);
+    this.#allocations = new AllocationTable(count);
     return true;
   }
 
   /** The guest takes its buffer back, or is gone. */
   clear(): void {
     this.#pages = undefined;
-    this.#free = new Int32Array(0);
-    this.#freeCount = 0;
+    this.#allocations = new AllocationTable(0);
     this.#pending = [];
     this.#controls = [];
     this.#hasRefused = false;
   }
 
   // Hot path: one a frame. Allocates the entry of a range and the views of guest memory.
-  deliver(buffer: Uint8Array, offset: number, length: number, offload: number): boolean {
+  deliver(buffer: Uint8Array, offset: number, length: number, offload: number, segmentBytes: number): boolean {
+    if (segmentBytes > 0 && length > this.#limit) return this.#deliverSegment(buffer, offset, length, segmentBytes);
     const adapter = this.#adapter;
     const cause = this.#reasonToDrop(buffer, offset, length);
     if (cause !== undefined) {
       this.#statistics.drop(cause);
       return true;
     }
-    if (this.#freeCount <= RESERVED_ALLOCATIONS || this.#pending.length === BATCH_FRAMES) {
+    if (this.#allocations.freeCount <= RESERVED_ALLOCATIONS || this.#pending.length >= BATCH_FRAMES) {
       this.#hasRefused = true;
+      this.#wanted = 1;
       return false;
     }
     let [source, at, verdict] = [buffer, offset, 0];
@@ -152,9 +149,55 @@ export class ReceivePath implements FrameSink {
     }
     this.#place(source, at, length, verdict);
     this.#statistics.received(length);
-    if (this.#pending.length === BATCH_FRAMES) this.#sendFrames();
+    if (this.#pending.length >= BATCH_FRAMES) this.#sendFrames();
     else this.#schedule();
     return true;
+  }
+
+  /** A TCP segment larger than the guest takes: it gets the pieces for which it stands, all of them or none. */
+  #deliverSegment(buffer: Uint8Array, offset: number, length: number, segmentBytes: number): boolean {
+    const cause = this.#reasonToDrop(buffer, offset, ETHERNET_HEADER);
+    const isTcp = this.#headers.find(buffer, offset, length) && this.#headers.isTcp;
+    const headerBytes = isTcp ? segmentHeaderBytes(buffer, offset, this.#headers) : length;
+    const payload = length - headerBytes;
+    const pieces = Math.ceil(payload / segmentBytes);
+    // What needs more than the whole buffer can never be taken.
+    const isSound = isTcp && payload > 0 && headerBytes + segmentBytes <= this.#limit &&
+      pieces + RESERVED_ALLOCATIONS <= this.#allocations.count;
+    if (cause !== undefined || !isSound) {
+      this.#statistics.drop(cause ?? 'receiveOversized');
+      return true;
+    }
+    if (this.#allocations.freeCount < pieces + RESERVED_ALLOCATIONS || this.#pending.length >= BATCH_FRAMES) {
+      this.#hasRefused = true;
+      this.#wanted = pieces;
+      return false;
+    }
+    this.#cut(buffer, offset, headerBytes, payload, segmentBytes);
+    this.#sendFrames();
+    return true;
+  }
+
+  #cut(buffer: Uint8Array, offset: number, headerBytes: number, payload: number, segmentBytes: number): void {
+    for (let index = 0, skip = 0; skip < payload; index++, skip += segmentBytes) {
+      const count = Math.min(segmentBytes, payload - skip);
+      const from = offset + headerBytes + skip;
+      this.#copy.set(buffer.subarray(offset, offset + headerBytes));
+      this.#copy.set(buffer.subarray(from, from + count), headerBytes);
+      const pieceBytes = headerBytes + count;
+      const isLast = skip + count === payload;
+      if (!finishPiece(this.#copy, pieceBytes, index, skip, isLast, this.#headers)) {
+        this.#statistics.drop('receiveMalformed');
+        continue;
+      }
+      this.#place(this.#copy, 0, pieceBytes, this.#adapter.receiveChecksums ? ChecksumVerdict.TcpGood : 0);
+      this.#statistics.received(pieceBytes);
+    }
+  }
+
+  /** The longest frame that the guest takes. */
+  get #limit(): number {
+    return Math.min(this.#adapter.frameBytes + VLAN_TAG, this.#allocationBytes - FRAME_HEAD);
   }
 
   /** An answer or indication; false when too many wait already. */
@@ -167,49 +210,30 @@ export class ReceivePath implements FrameSink {
 
   /** The guest is through with a transfer. False: there is none of that number. */
   completed(low: number, high: number): boolean {
-    const first = low - 1;
-    if (high !== 0 || first < 0 || first >= this.#isFirst.length || this.#isFirst[first] === 0) return false;
-    this.#isFirst[first] = 0;
-    for (let allocation = first; allocation >= 0;) {
-      const next = this.#next[allocation] as number;
-      this.#next[allocation] = -1;
-      this.#free[this.#freeCount++] = allocation;
-      allocation = next;
-    }
-    return true;
+    return high === 0 && this.#allocations.end(low - 1);
   }
 
   /** Sends what there is room for, and asks for more if some was refused. */
   turn(): void {
     this.#sendControls();
     this.#sendFrames();
-    const hasRoom = this.#freeCount > RESERVED_ALLOCATIONS && this.#pending.length < BATCH_FRAMES;
+    const { freeCount } = this.#allocations;
+    const hasRoom = freeCount >= RESERVED_ALLOCATIONS + this.#wanted && this.#pending.length < BATCH_FRAMES;
     if (!this.#hasRefused || !hasRoom) return;
     this.#hasRefused = false;
     this.#onRoom();
   }
 
   saveState(): ReceiveState {
-    const transfers: number[][] = [];
-    this.#isFirst.forEach((isFirst, first) => {
-      if (isFirst === 0) return;
-      const transfer: number[] = [];
-      for (let each = first; each >= 0; each = this.#next[each] as number) transfer.push(each);
-      transfers.push(transfer);
-    });
     return {
-      allocationBytes: this.#allocationBytes, transfers, pending: [...this.#pending],
+      allocationBytes: this.#allocationBytes, transfers: this.#allocations.transfers(), pending: [...this.#pending],
       controls: this.#controls.map((message) => message.slice()),
     };
   }
 
   /** After `setBuffer` with the saved size, if there was a buffer. */
   restoreState(state: ReceiveState): void {
-    const held = new Set([...state.transfers.flat(), ...state.pending.map(({ allocation }) => allocation)]);
-    const free = [...this.#free].filter((each) => !held.has(each));
-    this.#free.set(free);
-    this.#freeCount = free.length;
-    for (const transfer of state.transfers) this.#link(transfer);
+    this.#allocations.restore(state.transfers, state.pending.map(({ allocation }) => allocation));
     this.#pending = [...state.pending];
     this.#controls = state.controls.map((message) => message.slice());
   }
@@ -220,8 +244,7 @@ export class ReceivePath implements FrameSink {
     if (this.#pages === undefined || this.#channel === undefined) return 'receiveNotReady';
     if (!this.#adapter.isInitialized || this.#adapter.packetFilter === 0) return 'receiveNotReady';
     if (length < ETHERNET_HEADER) return 'receiveMalformed';
-    const limit = Math.min(this.#adapter.frameBytes + VLAN_TAG, this.#allocationBytes - FRAME_HEAD);
-    if (length > limit) return 'receiveOversized';
+    if (length > this.#limit) return 'receiveOversized';
     return this.#adapter.wants(buffer, offset) ? undefined : 'receiveFiltered';
   }
 
@@ -250,7 +273,7 @@ export class ReceivePath implements FrameSink {
       RndisPerPacket.dataOffset.set(view, RndisPacket.$size, RndisPerPacket.$size);
       view.setUint32(RndisPacket.$size + RndisPerPacket.$size, verdict, true);
     }
-    const allocation = this.#free[--this.#freeCount] as number;
+    const allocation = this.#allocations.take();
     const position = allocation * this.#allocationBytes;
     pages.write(position, this.#frameHead, 0, headBytes);
     pages.write(position + headBytes, source, at, length);
@@ -268,17 +291,19 @@ export class ReceivePath implements FrameSink {
   }
 
   #sendFrames(): void {
-    if (this.#pending.length === 0) return;
-    if (this.#sendPacket(NvspChannelType.Data, this.#pending)) this.#pending = [];
+    while (this.#pending.length > 0) {
+      if (!this.#sendPacket(NvspChannelType.Data, this.#pending.slice(0, BATCH_FRAMES))) return;
+      this.#pending = this.#pending.slice(BATCH_FRAMES);
+    }
   }
 
   #sendControls(): void {
-    while (this.#controls.length > 0 && this.#freeCount > 0) {
+    while (this.#controls.length > 0 && this.#allocations.freeCount > 0) {
       const message = this.#controls[0] as Uint8Array;
-      const allocation = this.#free[this.#freeCount - 1] as number;
+      const allocation = this.#allocations.top;
       this.#pages?.write(allocation * this.#allocationBytes, message, 0, message.length);
       if (!this.#sendPacket(NvspChannelType.Control, [{ allocation, bytes: message.length }])) return;
-      this.#freeCount--;
+      this.#allocations.take();
       this.#controls.shift();
     }
   }
@@ -301,12 +326,7 @@ export class ReceivePath implements FrameSink {
       PacketType.TransferPages, PacketFlag.CompletionRequested, first + 1, 0, DESCRIPTOR + at,
       this.#head.subarray(0, at), this.#nvsp);
     if (result !== SendResult.Sent) return false;
-    this.#link(ranges.map(({ allocation }) => allocation));
+    this.#allocations.begin(ranges.map(({ allocation }) => allocation));
     return true;
-  }
-
-  #link(transfer: readonly number[]): void {
-    transfer.forEach((allocation, i) => { this.#next[allocation] = transfer[i + 1] ?? -1; });
-    this.#isFirst[transfer[0] as number] = 1;
   }
 }

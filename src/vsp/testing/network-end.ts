@@ -37,7 +37,7 @@ export class NetworkEnd implements NetworkEndpoint {
   }
 
   /** Gives the adapter a frame. */
-  give(frame: Uint8Array, offload = 0): boolean {
-    return this.receiver?.deliver(frame, 0, frame.length, offload, 0) ?? false;
+  give(frame: Uint8Array, offload = 0, segmentBytes = 0): boolean {
+    return this.receiver?.deliver(frame, 0, frame.length, offload, segmentBytes) ?? false;
   }
 }

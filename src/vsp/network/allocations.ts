@@ -1,0 +1,70 @@
+/**
+ * Who has which allocation of a receive buffer: free ones, and for each transfer the chain of those that the guest
+ * holds until it completes the transfer. A transfer is known by its first allocation.
+ */
+
+export class AllocationTable {
+  readonly count: number;
+  freeCount: number;
+  /** A stack of what is free; for each allocation the next one of its transfer; which ones begin a transfer. */
+  readonly #free: Int32Array;
+  readonly #next: Int32Array;
+  readonly #isFirst: Uint8Array;
+
+  constructor(count: number) {
+    this.count = count;
+    this.freeCount = count;
+    this.#free = Int32Array.from({ length: count }, (_, i) => count - 1 - i);
+    this.#next = new Int32Array(count).fill(-1);
+    this.#isFirst = new Uint8Array(count);
+  }
+
+  /** The one that `take` would give; there must be one. */
+  get top(): number {
+    return this.#free[this.freeCount - 1] as number;
+  }
+
+  /** A free one; there must be one. */
+  take(): number {
+    return this.#free[--this.freeCount] as number;
+  }
+
+  /** Those taken ones are a transfer now. */
+  begin(transfer: readonly number[]): void {
+    transfer.forEach((allocation, i) => { this.#next[allocation] = transfer[i + 1] ?? -1; });
+    this.#isFirst[transfer[0] as number] = 1;
+  }
+
+  /** Frees a transfer. False: there is none that begins there. */
+  end(first: number): boolean {
+    if (first < 0 || first >= this.count || this.#isFirst[first] === 0) return false;
+    this.#isFirst[first] = 0;
+    for (let allocation = first; allocation >= 0;) {
+      const next = this.#next[allocation] as number;
+      this.#next[allocation] = -1;
+      this.#free[this.freeCount++] = allocation;
+      allocation = next;
+    }
+    return true;
+  }
+
+  transfers(): number[][] {
+    const transfers: number[][] = [];
+    this.#isFirst.forEach((isFirst, first) => {
+      if (isFirst === 0) return;
+      const transfer: number[] = [];
+      for (let each = first; each >= 0; each = this.#next[each] as number) transfer.push(each);
+      transfers.push(transfer);
+    });
+    return transfers;
+  }
+
+  /** Of a new table. @param taken those that are taken and in no transfer yet */
+  restore(transfers: readonly (readonly number[])[], taken: readonly number[]): void {
+    const held = new Set([...transfers.flat(), ...taken]);
+    const free = [...this.#free].filter((each) => !held.has(each));
+    this.#free.set(free);
+    this.freeCount = free.length;
+    for (const transfer of transfers) this.begin(transfer);
+  }
+}
