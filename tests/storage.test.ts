@@ -10,6 +10,8 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { Machine } from '../src/machine/machine.ts';
 import { convertDisk } from '../src/storage/convert.ts';
 import { Guest, guestImage, PARTOUT, type GuestImage } from './guest.ts';
 
@@ -184,4 +186,39 @@ test('one image has one writer', { skip }, async (context) => {
   assert.equal(await reader.exited, 2);
   assert.match(reader.errors, /cannot open .*none\.raw.*: there is no such file or folder/);
   await powerOff(guest);
+});
+
+test('the storage thread is killed again and again, and the guest notices nothing', { skip }, async (context) => {
+  const disk = newVhdx(join(folderFor(context), 'disk.vhdx'), '64M');
+  let shown = '';
+  const machine = await Machine.create({
+    ...image, commandLine: `${image.commandLine} quiet`, memoryBytes: 256 * MIB, processors: 1, rebootInPlace: false,
+    debugExit: false, disks: [{ path: disk, readOnly: false }],
+  }, { console: { output: (bytes) => { shown += Buffer.from(bytes).toString('latin1'); } } });
+  context.after(() => machine.stop(1000));
+  const ended = machine.start();
+  const until = async (pattern: RegExp): Promise<RegExpExecArray> => {
+    const deadline = performance.now() + BOOT_MS;
+    for (;;) {
+      const match = pattern.exec(shown);
+      if (match !== null) return match;
+      assert.ok(performance.now() < deadline, `${pattern} did not come: ${shown.slice(-2000)}`);
+      await setTimeout(20);
+    }
+  };
+  await until(/\n(?:~|\/) # /);
+  const copy = 'head -c 16777216 /dev/urandom > /tmp/data; dd if=/tmp/data of=/dev/sda bs=16k conv=fsync; '
+    + 'echo 3 > /proc/sys/vm/drop_caches; head -c 16777216 /dev/sda | cmp - /tmp/data && echo sa"me"; '
+    + `dmesg | grep -cE "I/O error|Sense Key|storvsc.*(error|tag)"; echo e"nd"\n`;
+  await machine.input(Buffer.from(copy));
+  const isOver = (): boolean => /end\r*\n/.test(shown);
+  let kills = 0;
+  for (; !isOver() && kills < 60; kills++) {
+    await setTimeout(100);
+    await machine.vmbus.storage?.killThread();
+  }
+  await until(/same\r*\n0\r*\nend\r*\n/);
+  assert.ok(kills > 5, `${kills}`);
+  await machine.input(Buffer.from('poweroff -f\n'));
+  assert.deepEqual(await ended, { kind: 'off' });
 });

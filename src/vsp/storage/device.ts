@@ -1,8 +1,8 @@
 /**
  * A synthetic SCSI controller with up to 64 disks, for `hv_storvsc` [Linux drivers/scsi/storvsc_drv.c]. The guest
- * agrees on a version, asks for limits, and then sends SCSI commands whose data lies in its pages. In a turn, requests are
- * taken until there are no more (or the table is full), each acted upon at once and in order; then the disks settle,
- * and then the guest is told of all of them.
+ * agrees on a version, asks for limits, and then sends SCSI commands whose data lies in its pages. In a turn, requests
+ * are taken until there are no more (or the table is full), each acted upon at once and in order; then the disks
+ * settle, and then the guest is told of all of them.
  */
 
 import { ClassId, type Guid } from '../../protocols/vmbus/class-ids.ts';
