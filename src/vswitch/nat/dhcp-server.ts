@@ -53,7 +53,7 @@ export class DhcpServer {
 
   /** Forgets what a port held: it is gone. */
   release(port: object): void {
-    for (const lease of [...this.#byMac.values()]) if (lease.port === port) this.#drop(lease);
+    for (const lease of this.#byMac.values()) if (lease.port === port) this.#drop(lease);
   }
 
   /** Reads a message of a client and writes the answer. Undefined: there is none. */

@@ -1,6 +1,6 @@
 /**
- * The gateway as a name server [RFC 1035, 4]: answers for the VMs of this network (`NAME` and `NAME.<domain>`) itself and
- * passes every other query on to the host's resolvers as it is. Each query passed on leaves from a socket and with an
+ * The gateway as a name server [RFC 1035, 4]: answers for the VMs of this network (`NAME` and `NAME.<domain>`) itself
+ * and passes every other query on to the host's resolvers as it is. Each query passed on leaves from a socket and with an
  * identifier of its own, so that its answer is hard to forge [RFC 5452].
  */
 import type { Timer, Timers } from '../../kit/timers.ts';
@@ -94,14 +94,15 @@ export class DnsProxy {
   }
 
   close(): void {
-    for (const finish of [...this.#pending]) finish();
+    for (const finish of this.#pending) finish();
   }
 }
 
 /** An entry of the host's resolver list: `1.2.3.4`, `1.2.3.4:5353`, `::1` or `[::1]:5353`. */
 export function parseServer(text: string): { readonly address: string; readonly port: number } {
   const bracketed = /^\[(.+)\]:(\d+)$/.exec(text) ?? /^([^:]+):(\d+)$/.exec(text);
-  return bracketed === null ? { address: text, port: DNS_PORT } : { address: bracketed[1]!, port: Number(bracketed[2]) };
+  if (bracketed === null) return { address: text, port: DNS_PORT };
+  return { address: bracketed[1]!, port: Number(bracketed[2]) };
 }
 
 /** The one question of a query; undefined for anything else. */

@@ -1,6 +1,6 @@
 /**
- * What the NAT wants of the host: TCP streams and UDP sockets. A port, so that a test or a fuzzer can bring a host of its
- * own and nothing leaves the process. Addresses are IPv4 numbers, except for resolvers, which may be IPv6 text.
+ * What the NAT wants of the host: TCP streams and UDP sockets. A port, so that a test or a fuzzer can bring a host of
+ * its own and nothing leaves the process. Addresses are IPv4 numbers, except for resolvers, which may be IPv6 text.
  */
 
 export interface StreamEvents {

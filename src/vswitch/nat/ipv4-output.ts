@@ -3,16 +3,17 @@
  * front of it and hands the frame to where the destination is. Datagrams larger than the MTU leave in fragments.
  */
 import { ETHERNET_HEADER_BYTES, EtherType, EthernetHeader } from '../../protocols/ethernet.ts';
-import { IPV4_MAXIMUM_BYTES, IPV4_MINIMUM_HEADER_BYTES, IPV4_MORE_FRAGMENTS, Ipv4Header } from '../../protocols/ip.ts';
+import {
+  IPV4_MAXIMUM_BYTES, IPV4_MINIMUM_HEADER_BYTES, IPV4_MORE_FRAGMENTS, IpProtocol, Ipv4Header,
+} from '../../protocols/ip.ts';
 import { UdpHeader } from '../../protocols/udp.ts';
-import { IpProtocol } from '../../protocols/ip.ts';
 import { writeMac } from '../packet/addresses.ts';
 import { addBytes, finish, pseudoHeader } from '../packet/checksum.ts';
 
 export const PAYLOAD = ETHERNET_HEADER_BYTES + IPV4_MINIMUM_HEADER_BYTES;
 const TIME_TO_LIVE = 64;
 
-/** Where a guest's address is: its MAC, and a way to it. `keep` false: refused rather than queued when there is no room. */
+/** Where a guest's address is: its MAC, and a way to it. `keep` false: refused, not queued, without room. */
 export interface Station {
   readonly mac: number;
   send(frame: Uint8Array, length: number, keep: boolean): boolean;
@@ -37,7 +38,9 @@ export class Ipv4Output {
   }
 
   /** A payload that fits the MTU. False: there is no room, and it was not queued. */
-  send(station: Station, source: number, destination: number, protocol: number, length: number, keep: boolean): boolean {
+  send(
+    station: Station, source: number, destination: number, protocol: number, length: number, keep: boolean,
+  ): boolean {
     this.#header(station.mac, source, destination, protocol, length, 0);
     return station.send(this.bytes, PAYLOAD + length, keep);
   }

@@ -1,6 +1,6 @@
 /**
- * A NAT network without privilege: NICs that are attached get an address, a gateway and a name server, reach each other,
- * and reach beyond through the host's own sockets. See README.md beside this file.
+ * A NAT network without privilege: NICs that are attached get an address, a gateway and a name server, reach each
+ * other, and reach beyond through the host's own sockets. See README.md beside this file.
  */
 import { randomBytes } from 'node:crypto';
 import { HostClock, type Clock } from '../../kit/clock.ts';
@@ -155,8 +155,8 @@ export class NatNetwork {
   }
 
   close(): void {
-    for (const forward of [...this.#forwards]) forward.close();
-    for (const port of [...this.#ports]) port.close();
+    for (const forward of this.#forwards) forward.close();
+    for (const port of this.#ports) port.close();
     this.#tcp.close();
     this.#udp.close();
     this.#dns.close();
@@ -211,7 +211,7 @@ export class NatNetwork {
       // Taken before anybody answers, which would bring the next frame into the same buffer.
       const copy = this.#ports.size > 1 ? frame.slice(0, length) : frame;
       this.#gateway.receive(port, frame, this.#view, length, offload, segmentBytes);
-      for (const other of [...this.#ports]) if (other !== port) other.relay(copy, offload, segmentBytes);
+      for (const other of this.#ports) if (other !== port) other.relay(copy, offload, segmentBytes);
     } else {
       const other = this.#neighbours.portOf(destination);
       if (other === undefined || other === port) return this.counters.add('unknown-destination');

@@ -1,6 +1,6 @@
 /**
- * Who is where on a NAT network: MAC → port for frames between guests, IP → MAC and port for what the gateway sends.
- * Both are learned from what ports send, bounded for each port, and forgotten with it. An address that was leased
+ * Who is where on a NAT network: MAC → port for frames between guests, IP → MAC and port for what the gateway
+ * sends. Both are learned from what ports send, bounded for each port, and forgotten with it. An address that was leased
  * belongs to the port that it was leased to.
  */
 import type { NatPort } from './nat-port.ts';
@@ -55,7 +55,7 @@ export class Neighbours {
 
   /** The addresses that went with the port. */
   forget(port: NatPort): number[] {
-    for (const [mac, owner] of [...this.#byMac]) if (owner === port) this.#byMac.delete(mac);
+    for (const [mac, owner] of this.#byMac) if (owner === port) this.#byMac.delete(mac);
     const ips = [...this.#byIp].filter(([, entry]) => entry.port === port).map(([ip]) => ip);
     for (const ip of ips) this.#byIp.delete(ip);
     this.#counts.delete(port);

@@ -21,7 +21,8 @@ export function parseSubnet(text: string): Subnet {
   const ip = parseIpv4(address);
   const prefix = Number(bits);
   if (ip === undefined || !/^\d{1,2}$/.test(bits) || prefix < 8 || prefix > 30) {
-    throw new OperatingError('usage', `${text} is not a network: give an address and a prefix of 8 to 30 bits, as in 10.1.2.0/24`);
+    const right = 'give an address and a prefix of 8 to 30 bits, as in 10.1.2.0/24';
+    throw new OperatingError('usage', `${text} is not a network: ${right}`);
   }
   const mask = (0xffff_ffff << (32 - prefix)) >>> 0;
   return { base: (ip & mask) >>> 0, mask };
@@ -39,7 +40,7 @@ export function overlaps(a: Subnet, b: Subnet): boolean {
 export function chooseSubnet(taken: readonly Subnet[]): Subnet {
   const free = CANDIDATES.map(parseSubnet).find((subnet) => !taken.some((each) => overlaps(subnet, each)));
   if (free !== undefined) return free;
-  throw new OperatingError('host', 'the host has routes to every range that a NAT network could use: name one yourself');
+  throw new OperatingError('host', 'the host has routes to every range that NAT could use: name one yourself');
 }
 
 /** What the host's interfaces and routes cover; the default route is none of it. */

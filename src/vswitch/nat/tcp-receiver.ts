@@ -1,6 +1,6 @@
 /**
  * The receiving half of a TCP endpoint: puts segments in order, trims what was received before and what lies beyond
- * the window, and keeps the promise of the window's edge [RFC 9293, 3.8.6; 3.10.7.4]. Memory is bounded by the capacity.
+ * the window, and keeps the promise of the window's edge [RFC 9293, 3.8.6; 3.10.7.4]. Memory is bounded.
  */
 
 const MAXIMUM_HELD_SEGMENTS = 256;

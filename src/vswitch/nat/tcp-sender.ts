@@ -1,5 +1,6 @@
 /**
- * The sending half of a TCP endpoint: windows, retransmission, congestion [RFC 9293, 3.8; RFC 6298; RFC 5681; RFC 6582].
+ * The sending half of a TCP endpoint: windows, retransmission, congestion
+ * [RFC 9293, 3.8; RFC 6298; RFC 5681; RFC 6582].
  * It knows no clock and no wire: the caller passes the time in and emits the segments that it asks for.
  */
 import { SendQueue } from './send-queue.ts';

@@ -183,7 +183,7 @@ export class TcpTable {
 
   /** Ends what belongs to a guest that is gone, or everything. */
   close(guest?: number): void {
-    for (const connection of [...this.#connections.values()]) {
+    for (const connection of this.#connections.values()) {
       if (guest === undefined || connection.address.guest === guest) connection.remove();
     }
   }

@@ -88,7 +88,7 @@ export class UdpTable {
 
   #age(): void {
     const idleSince = this.#options.clock.nowNs() / 1e6 - IDLE_MS;
-    for (const mapping of [...this.#mappings.values()]) if (mapping.usedMs <= idleSince) this.#remove(mapping);
+    for (const mapping of this.#mappings.values()) if (mapping.usedMs <= idleSince) this.#remove(mapping);
     this.#sweep = this.#mappings.size === 0 ? undefined
       : this.#options.timers.after(SWEEP_MS, () => this.#age());
   }
@@ -102,7 +102,7 @@ export class UdpTable {
   }
 
   close(guest?: number): void {
-    for (const mapping of [...this.#mappings.values()]) {
+    for (const mapping of this.#mappings.values()) {
       if (guest === undefined || mapping.guest === guest) this.#remove(mapping);
     }
     if (this.#mappings.size === 0) {

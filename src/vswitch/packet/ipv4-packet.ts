@@ -1,6 +1,6 @@
 /**
- * Reads the IPv4 header of a frame [RFC 791]. The bytes are the host's own copy; what they say may be anything, so every
- * length is checked against the frame before it is used.
+ * Reads the IPv4 header of a frame [RFC 791]. The bytes are the host's own copy; what they say may be anything, so
+ * every length is checked against the frame before it is used.
  */
 import { ETHERNET_HEADER_BYTES } from '../../protocols/ethernet.ts';
 import {
@@ -24,8 +24,8 @@ const GOOD_HEADER = FrameOffload.Ipv4ChecksumGood | FrameOffload.TransportChecks
 const GOOD_TRANSPORT = FrameOffload.TransportChecksumGood | FrameOffload.TransportChecksumPartial;
 
 /**
- * Fills `packet`; otherwise says what is wrong. A segment that stands for several (`segmentBytes` > 0) has no total length and no
- * checksum yet: the frame's own length holds.
+ * Fills `packet`; otherwise says what is wrong. A segment that stands for several (`segmentBytes` > 0) has no total
+ * length and no checksum yet: the frame's own length holds.
  */
 export function readIpv4(
   view: DataView, frameBytes: number, offload: number, segmentBytes: number, packet: Ipv4Packet,
