@@ -15,7 +15,10 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'memory', value: 'SIZE', summary: 'memory of the guest', fallback: '512M' },
   { name: 'cpus', value: 'N', summary: 'virtual processors', fallback: '1' },
   { name: 'disk', value: 'FILE[,ro]', summary: 'a disk: raw, vhd or vhdx; ,ro for one that is not written to', repeatable: true },
-  { name: 'nic', value: 'none', summary: 'this version has no network', repeatable: true },
+  {
+    name: 'nic', value: 'nat|none[,mac=ADDRESS]', summary: 'a network adapter behind NAT; without the option one',
+    repeatable: true,
+  },
   { name: 'engine', value: 'auto|wasm|kvm', summary: 'what runs the processors: here wasm', fallback: 'auto' },
   { name: 'no-reboot', summary: 'a reset ends the run instead of starting the guest again' },
   { name: 'timeout', value: 'SECONDS', summary: 'stop the guest then, with status 124' },

@@ -5,10 +5,11 @@ import { parseMacAddress } from '../kit/mac-address.ts';
 import { MAXIMUM_NICS, type NicDescription } from '../machine/description.ts';
 
 const NONE = 'none';
-/** The networks that there are. */
-const NETWORKS: readonly string[] = [];
+const NAT = 'nat';
 
 export function nicsOf(values: readonly string[]): NicDescription[] {
+  // Like a computer that was just bought, a guest has a network unless it is told otherwise.
+  if (values.length === 0) return [{ network: NAT }];
   const nics = values.filter((value) => value !== NONE).map(nicOf);
   if (nics.length > MAXIMUM_NICS) {
     throw new OperatingError('unsupported', `a guest has at most ${MAXIMUM_NICS} NICs, and ${nics.length} were given`);
@@ -22,8 +23,8 @@ export function nicsOf(values: readonly string[]): NicDescription[] {
 
 function nicOf(value: string): NicDescription {
   const [network = '', ...options] = value.split(',');
-  if (!NETWORKS.includes(network)) {
-    throw new OperatingError('unsupported', `--nic ${network} is not there yet: leave it out, or say --nic none`);
+  if (network !== NAT) {
+    throw new OperatingError('unsupported', `--nic ${network} is not there yet: say --nic nat or --nic none`);
   }
   let mac: string | undefined;
   for (const option of options) {

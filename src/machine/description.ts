@@ -67,7 +67,7 @@ export type MachineEnd =
   | { readonly kind: 'failed'; readonly message: string };
 
 export interface MachinePorts {
-  /** The networks that the description names; without it there are none. */
+  /** The networks that the description names, in place of the machine's own: `nat`. */
   readonly connectNetwork?: ConnectNetwork;
   readonly console: {
     /** Takes what the guest wrote to its serial port. While a returned promise is open, the port accepts no more. */

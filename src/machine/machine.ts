@@ -24,7 +24,7 @@ import { HostClock } from '../kit/clock.ts';
 import { OperatingError, systemError } from '../kit/errors.ts';
 import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
 import type { KeyValueExchange } from '../vsp/kvp/device.ts';
-import type { MachineDescription, MachineEnd, MachinePorts, NicDescription, RunnableMachine } from './description.ts';
+import type { MachineDescription, MachineEnd, MachinePorts, RunnableMachine } from './description.ts';
 import type { ProcessorReport, ProcessorWorkerData } from './processor-worker.ts';
 import { MachineNetwork } from './network.ts';
 import { VmbusHost } from './vmbus-host.ts';
@@ -42,10 +42,6 @@ async function fileBytes(path: string): Promise<Uint8Array> {
   } catch (error) {
     throw systemError(`read ${path}`, error);
   }
-}
-
-function refuseNetwork({ network }: NicDescription): never {
-  throw new OperatingError('unsupported', `there is no network ${network}: leave the NIC out`);
 }
 
 export class Machine implements RunnableMachine {
@@ -115,7 +111,7 @@ export class Machine implements RunnableMachine {
     });
     this.network = new MachineNetwork({
       bus: this.vmbus.bus, memory: this.#memory, nics: description.nics ?? [],
-      connect: ports.connectNetwork ?? refuseNetwork,
+      connect: ports.connectNetwork,
     });
     this.#console = new SerialConsole({ port: this.#chipset.serial, onData: (bytes) => ports.console.output(bytes) });
   }

@@ -1,0 +1,10 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { nicsOf } from './nic-option.ts';
+
+test('a guest has one NIC behind NAT unless it is told otherwise', () => {
+  assert.deepEqual(nicsOf([]), [{ network: 'nat' }]);
+  assert.deepEqual(nicsOf(['none']), []);
+  assert.deepEqual(
+    nicsOf(['nat', 'nat,mac=00:15:5D:00:00:01']), [{ network: 'nat' }, { network: 'nat', mac: '00-15-5d-00-00-01' }]);
+});
