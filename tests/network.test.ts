@@ -5,6 +5,9 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { type GuestImage, guestImage } from './guest.ts';
 import { MachineGuest } from './machine-guest.ts';
@@ -80,3 +83,27 @@ async function changes(guest: MachineGuest, peer: NetworkPeer): Promise<void> {
   await guest.run('ip link set eth0 down; ip link set mtu 9000 dev eth0; ip link set eth0 up', COMMAND_MS);
   assert.match(await guest.run('ping -c 1 -s 8000 10.9.8.1', COMMAND_MS), / 0% packet loss/);
 }
+
+test('the NAT network gives an address, names, and a way to what listens on the host', { skip }, async () => {
+  const { kernel, initrd, commandLine } = image;
+  const page = Uint8Array.from({ length: STREAM_BYTES }, (_, i) => (i * 29) >> 2);
+  const server = createServer((_, response) => response.end(page)).listen(0, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await using guest = await MachineGuest.start({ kernel, initrd, commandLine, nics: [{ network: 'nat' }] });
+    await guest.prompt(BOOT_MS);
+    await guest.run('dmesg -n 1; ip link set eth0 up', COMMAND_MS);
+    const [, address] = /lease of ([\d.]+) obtained/.exec(await guest.run('udhcpc -i eth0 -n -q 2>&1', COMMAND_MS)) ?? [];
+    const gateway = guest.machine.network.nat.network?.gatewayAddress ?? '';
+    await guest.run(`ip addr add ${address}/24 dev eth0; ip route add default via ${gateway}`, COMMAND_MS);
+    assert.match(await guest.run(`nslookup gateway ${gateway}`, COMMAND_MS), new RegExp(`Address: ${gateway}`));
+    const fetched = await guest.run(`wget -q -O /tmp/page http://${gateway}:${port}/; md5sum /tmp/page`, COMMAND_MS);
+    assert.match(fetched, new RegExp(`^${md5(page)} `, 'm'));
+    server.close();
+    const refused = await guest.run(`wget -q -O /tmp/x http://${gateway}:${port}/ 2>&1`, COMMAND_MS);
+    assert.match(refused, /refused/);
+  } finally {
+    server.close();
+  }
+});
