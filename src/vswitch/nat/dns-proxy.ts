@@ -1,6 +1,6 @@
 /**
  * The gateway as a name server [RFC 1035, 4]: answers for the VMs of this network (`NAME` and `NAME.<domain>`) itself
- * and passes every other query on to the host's resolvers as it is. Each query passed on leaves from a socket and with an
+ * and passes every other query on to the host's resolvers as it is. Each query leaves from a socket and with an
  * identifier of its own, so that its answer is hard to forge [RFC 5452].
  */
 import type { Timer, Timers } from '../../kit/timers.ts';

@@ -1,6 +1,6 @@
 /**
  * Who is where on a NAT network: MAC → port for frames between guests, IP → MAC and port for what the gateway
- * sends. Both are learned from what ports send, bounded for each port, and forgotten with it. An address that was leased
+ * sends. Both are learned from what ports send, bounded for each, and forgotten with it. An address that was leased
  * belongs to the port that it was leased to.
  */
 import type { NatPort } from './nat-port.ts';
