@@ -58,6 +58,8 @@ test('access, trunk and native VLANs get their frames in their form', () => {
   assert.deepEqual(b10!.got[1], frame(BROADCAST, 9), 'the tag is gone');
   trunk!.send(frame(BROADCAST, 9));
   assert.deepEqual(a20!.got, [frame(BROADCAST, 9)], 'untagged is native');
+  a20!.send(frame(BROADCAST, 3));
+  assert.deepEqual(trunk!.got[1], frame(BROADCAST, 3), 'native is untagged');
   trunk!.send(frame(BROADCAST, 9, 40));
   assert.equal(trunk!.port.counters.get('drop-vlan-not-allowed'), 1);
   a10!.send(frame(BROADCAST, 1, 20));
