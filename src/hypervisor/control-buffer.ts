@@ -3,7 +3,7 @@
  * layout, and who may change what, is in partition-layout.ts.
  */
 import {
-  connectionOffset, doorbellOffset, POSTED_RING_OFFSET, queueOffset, signalsOffset,
+  connectionOffset, doorbellOffset, flagsOffset, POSTED_RING_OFFSET, queueOffset, signalsOffset,
 } from './messaging-layout.ts';
 import {
   CONTROL_MAGIC, controlBufferSize, MAILBOX_OFFSET, MAILBOX_SIZE, MAX_PROCESSORS, messagingOffset,
@@ -89,6 +89,11 @@ export class ControlBuffer {
   /** Byte offset of the queue of messages to SINT `sint` of processor `index`. */
   queueOffset(index: number, sint: number): number {
     return this.#messaging + queueOffset(index, sint);
+  }
+
+  /** Index into `words` of the event flags on their way to SINT `sint` of processor `index`. */
+  flagsWord(index: number, sint: number): number {
+    return (this.#messaging + flagsOffset(index, sint)) >> 2;
   }
 
   mailbox(index: number): Uint8Array<SharedArrayBuffer> {

@@ -6,12 +6,13 @@
  *     signals        for each doorbell a bit per connection id: signalled and not yet looked at
  *     connections    one word per connection id: what it leads to
  *     posted         a ring of messages from the guest, for the thread that owns the message connections
- *     queues         per processor and SINT a ring of messages to the guest, waiting for their slot
+ *     queues         per processor and SINT a ring of messages to the guest, waiting for their slot, and event flags
+ *                    on their way into the guest's page
  *
  * Everything but the bodies of ring entries is atomic; producers of a ring hold its lock.
  */
 import { bytes, struct, u32 } from '../wire/struct.ts';
-import { MESSAGE_PAYLOAD_MAX, SINT_COUNT } from '../protocols/tlfs/synic.ts';
+import { EVENT_FLAGS_SIZE, MESSAGE_PAYLOAD_MAX, SINT_COUNT } from '../protocols/tlfs/synic.ts';
 
 export const DOORBELL_COUNT = 16;
 /** Connection ids that can lead anywhere lie below this: two for messages, one for each of VMBus's 2047 channels. */
@@ -42,7 +43,8 @@ const SIGNALS_OFFSET = DOORBELL_COUNT * DOORBELL_SIZE;
 const CONNECTIONS_OFFSET = SIGNALS_OFFSET + DOORBELL_COUNT * SIGNALS_SIZE;
 const POSTED_OFFSET = CONNECTIONS_OFFSET + CONNECTION_COUNT * 4;
 const QUEUES_OFFSET = POSTED_OFFSET + RingHeader.$size + POSTED_COUNT * RingMessage.$size;
-const QUEUE_SIZE = RingHeader.$size + QUEUE_COUNT * RingMessage.$size;
+const QUEUE_FLAGS = RingHeader.$size + QUEUE_COUNT * RingMessage.$size;
+const QUEUE_SIZE = QUEUE_FLAGS + EVENT_FLAGS_SIZE;
 
 /** Offsets within the messaging area. */
 export const doorbellOffset = (doorbell: number): number => doorbell * DOORBELL_SIZE;
@@ -51,4 +53,5 @@ export const connectionOffset = (id: number): number => CONNECTIONS_OFFSET + id 
 export const POSTED_RING_OFFSET = POSTED_OFFSET;
 export const queueOffset = (processor: number, sint: number): number =>
   QUEUES_OFFSET + (processor * SINT_COUNT + sint) * QUEUE_SIZE;
+export const flagsOffset = (processor: number, sint: number): number => queueOffset(processor, sint) + QUEUE_FLAGS;
 export const messagingSize = (processorCount: number): number => queueOffset(processorCount, 0);

@@ -23,13 +23,13 @@ interface Bench extends Fixture {
 /** A guest that has set up its SynIC as Linux does: SINT 2 with vector 0xF3. */
 function listening(): Bench {
   const fixture = makeFixture();
-  const { engine, control, memory, processor } = fixture;
+  const { engine, control, processor } = fixture;
   assert.equal(engine.writeMsr(HvMsr.HV_X64_MSR_SIMP, BigInt(SIMP | 1)), true);
   engine.writeMsr(HvMsr.HV_X64_MSR_SIEFP, BigInt(SIEFP | 1));
   engine.writeMsr(HvMsr.HV_X64_MSR_SINT0 + 2, 0xf3n);
   engine.writeMsr(HvMsr.HV_X64_MSR_SCONTROL, 1n);
   const connections = new Connections(control);
-  return { ...fixture, connections, port: new SynicPort({ control, memory, router: processor.router }) };
+  return { ...fixture, connections, port: new SynicPort({ control, router: processor.router }) };
 }
 
 function enableApic({ engine }: Fixture): void {
@@ -165,20 +165,49 @@ test('nobody listens on a masked SINT, without a page, or on a processor that is
 test('an event flag raises its SINT only when it was clear', () => {
   const bench = listening();
   enableApic(bench);
+  const flags = (at: number): number | undefined => bench.memory.read(SIEFP + 2 * 256 + at, 1)?.[0];
+  const endOfInterrupt = (): void => { bench.engine.writeMsr(HvMsr.HV_X64_MSR_EOI, 0n); };
   bench.port.signalEvent(0, 2, 37);
-  assert.equal(bench.memory.read(SIEFP + 2 * 256 + 4, 1)?.[0], 1 << 5);
-  assert.equal(bench.processor.apic.deliverable(), 0xf3);
-  bench.processor.apic.acknowledge(0xf3);
-  bench.processor.apic.endOfInterrupt();
-  bench.port.signalEvent(0, 2, 37);
-  assert.equal(bench.processor.apic.deliverable(), -1);
-  bench.port.signalEvent(0, 2, 2047);
-  assert.equal(bench.memory.read(SIEFP + 2 * 256 + 255, 1)?.[0], 0x80);
-  assert.equal(bench.processor.apic.deliverable(), 0xf3);
-  for (const [vp, sint, flag] of [[0, 2, 2048], [0, 2, -1], [7, 2, 1], [0, 16, 1]] as const) {
-    bench.port.signalEvent(vp, sint, flag);
-  }
-  assert.equal(bench.memory.read(SIEFP + 3 * 256, 1)?.[0], 0);
+  assert.equal(flags(4), 0, 'only the processor writes its page');
+  bench.play(({ log }) => {
+    assert.deepEqual(log, [0xf3]);
+    assert.equal(flags(4), 1 << 5);
+    endOfInterrupt();
+    bench.port.signalEvent(0, 2, 37);
+    return StopReason.Slice;
+  }, ({ log }) => {
+    assert.deepEqual(log, [0xf3], 'the guest has not looked at it yet');
+    bench.memory.fill(SIEFP + 2 * 256, 256, 0);
+    bench.port.signalEvent(0, 2, 37);
+    bench.port.signalEvent(0, 2, 2047);
+    return StopReason.Slice;
+  }, ({ log }) => {
+    assert.deepEqual(log, [0xf3, 0xf3]);
+    assert.deepEqual([flags(4), flags(255)], [1 << 5, 0x80]);
+    for (const [vp, sint, flag] of [[0, 2, 2048], [0, 2, -1], [7, 2, 1], [0, 16, 1], [0, 3, 1]] as const) {
+      bench.port.signalEvent(vp, sint, flag);
+    }
+    return StopReason.Slice;
+  }, () => {
+    assert.equal(bench.memory.read(SIEFP + 3 * 256, 1)?.[0], 0);
+    return StopReason.Slice;
+  });
+});
+
+test('a flag that is signalled while the guest clears another of its word is not lost', () => {
+  const bench = listening();
+  enableApic(bench);
+  bench.port.signalEvent(0, 2, 1);
+  bench.play(() => {
+    // The guest's locked instruction, as an engine of one processor executes it: read, then write.
+    const word = bench.memory.view.getUint32(SIEFP + 2 * 256, true);
+    bench.port.signalEvent(0, 2, 2);
+    bench.memory.view.setUint32(SIEFP + 2 * 256, word & ~2, true);
+    return StopReason.Slice;
+  }, () => {
+    assert.equal(bench.memory.view.getUint32(SIEFP + 2 * 256, true), 4);
+    return StopReason.Slice;
+  });
 });
 
 test('messages on their way survive a save, and a reset drops them', () => {

@@ -78,7 +78,8 @@ export const VpControl = struct('vp_control', 128, {
   progress: u32, // atomic: goes up with every return of the engine, for the watchdog
   mailboxLength: u32, // owner before a request, own before its answer
   queuedSints: u32, // atomic: bit n = messages for SINT n may wait; senders set, own clears
-  spare: bytes(96),
+  flaggedSints: u32, // atomic: bit n = event flags of SINT n are on their way; senders set, own clears
+  spare: bytes(92),
 });
 
 export const VpRegisters = struct('vp_registers', 1280, {

@@ -1,13 +1,12 @@
 /**
  * The services' way to a processor's synthetic interrupt controller, from any thread: a message waits in a queue of
- * the processor and SINT until the processor's own thread puts it into the guest's slot; an event sets its flag in
- * the guest's page at once and raises the SINT if it was clear [TLFS 11.7, 11.9].
+ * the processor and SINT until the processor's own thread puts it into the guest's slot, and so does an event until it
+ * sets the flag in the guest's page [TLFS 11.7, 11.9]. Nobody else writes those pages: an engine that runs one
+ * processor may execute the guest's locked instructions as a read and a write, and a flag set between would be lost.
  */
 import { PAGE_ENABLE, Sint } from '../protocols/tlfs/msrs.ts';
-import { EVENT_FLAG_COUNT, EVENT_FLAGS_SIZE, SINT_COUNT } from '../protocols/tlfs/synic.ts';
+import { EVENT_FLAG_COUNT, SINT_COUNT } from '../protocols/tlfs/synic.ts';
 import type { ControlBuffer } from './control-buffer.ts';
-import { DeliveryMode } from './device-port.ts';
-import type { GuestMemory } from './guest-memory.ts';
 import type { InterruptRouter } from './interrupt-router.ts';
 import { MessageRing } from './message-ring.ts';
 import { QUEUE_COUNT } from './messaging-layout.ts';
@@ -17,6 +16,7 @@ const S_CONTROL = VpRegisters.sControl.offset >> 2;
 const SIMP = VpRegisters.simp.offset >> 2;
 const SIEFP = VpRegisters.siefp.offset >> 2;
 const SINTS = VpRegisters.sints.offset >> 2;
+const FLAGGED_SINTS = VpControl.flaggedSints.offset >> 2;
 const QUEUED_SINTS = VpControl.queuedSints.offset >> 2;
 
 /** What became of a message: on its way, to be sent again when the doorbell rings, or nobody listens. */
@@ -27,17 +27,13 @@ export class SynicPort {
   readonly processorCount: number;
   readonly #control: ControlBuffer;
   readonly #words: Int32Array<SharedArrayBuffer>;
-  readonly #memory: GuestMemory;
-  readonly #memoryWords: Int32Array<SharedArrayBuffer>;
   readonly #router: InterruptRouter;
   readonly #queues = new Map<number, MessageRing>();
 
-  constructor(options: { control: ControlBuffer; memory: GuestMemory; router: InterruptRouter }) {
+  constructor(options: { control: ControlBuffer; router: InterruptRouter }) {
     this.processorCount = options.control.processorCount;
     this.#control = options.control;
     this.#words = options.control.words;
-    this.#memory = options.memory;
-    this.#memoryWords = new Int32Array(options.memory.buffer);
     this.#router = options.router;
   }
 
@@ -56,18 +52,14 @@ export class SynicPort {
   }
 
   // Hot path: one a batch of packets to the guest. No allocation.
-  /** Sets an event flag. Nothing happens when it is set already, or when the guest has no page for it. */
+  /** Has an event flag set. Nothing happens when it is on its way already, or when the guest has no page for it. */
   signalEvent(vp: number, sint: number, flag: number): void {
     if (vp < 0 || vp >= this.processorCount || flag < 0 || flag >= EVENT_FLAG_COUNT) return;
     if (!this.#listens(vp, sint, SIEFP)) return;
-    const at = this.#control.vpRegistersWord(vp);
-    const page = this.#pageAt(at + SIEFP);
-    const area = this.#memory.offsetOf(page + sint * EVENT_FLAGS_SIZE, EVENT_FLAGS_SIZE);
-    if (area < 0) return;
     const bit = 1 << (flag & 31);
-    if ((Atomics.or(this.#memoryWords, (area >> 2) + (flag >> 5), bit) & bit) !== 0) return;
-    const low = this.#words[at + SINTS + sint * 2] as number;
-    this.#router.deliver(vp, DeliveryMode.Fixed, low & Sint.VectorMask, false);
+    if ((Atomics.or(this.#words, this.#control.flagsWord(vp, sint) + (flag >> 5), bit) & bit) !== 0) return;
+    Atomics.or(this.#words, this.#control.vpControlWord(vp) + FLAGGED_SINTS, 1 << sint);
+    this.#router.wake(vp);
   }
 
   #listens(vp: number, sint: number, page: number): boolean {
@@ -76,10 +68,6 @@ export class SynicPort {
     return ((this.#words[at + page] as number) & PAGE_ENABLE) !== 0 &&
       ((this.#words[at + S_CONTROL] as number) & 1) !== 0 &&
       ((this.#words[at + SINTS + sint * 2] as number) & Sint.Masked) === 0;
-  }
-
-  #pageAt(word: number): number {
-    return (this.#words[word + 1] as number >>> 0) * 0x1_0000_0000 + (((this.#words[word] as number) & ~0xfff) >>> 0);
   }
 
   #queue(vp: number, sint: number): MessageRing {

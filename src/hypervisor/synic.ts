@@ -6,7 +6,9 @@
  * The registers are written on the processor's own thread. SIMP and SIEFP pages are ordinary RAM of the guest.
  */
 import { PAGE_ENABLE, Sint } from '../protocols/tlfs/msrs.ts';
-import { MESSAGE_PENDING, MESSAGE_SLOT_SIZE, MessageHeader, MessageType, SINT_COUNT } from '../protocols/tlfs/synic.ts';
+import {
+  EVENT_FLAGS_SIZE, MESSAGE_PENDING, MESSAGE_SLOT_SIZE, MessageHeader, MessageType, SINT_COUNT,
+} from '../protocols/tlfs/synic.ts';
 import type { ControlBuffer } from './control-buffer.ts';
 import { DeliveryMode } from './device-port.ts';
 import type { GuestMemory } from './guest-memory.ts';
@@ -20,6 +22,8 @@ const AUTO_EOI = VpRegisters.autoEoi.offset >> 2;
 const S_CONTROL = VpRegisters.sControl.offset >> 2;
 const SIMP = VpRegisters.simp.offset >> 2;
 const SINTS = VpRegisters.sints.offset >> 2;
+const SIEFP = VpRegisters.siefp.offset >> 2;
+const FLAGGED_SINTS = VpControl.flaggedSints.offset >> 2;
 const QUEUED_SINTS = VpControl.queuedSints.offset >> 2;
 
 /** What became of a message: in the slot, to be tried again after EOM, or dropped because nobody listens. */
@@ -31,6 +35,7 @@ export class SyntheticInterruptController {
   readonly #at: number;
   readonly #index: number;
   readonly #memory: GuestMemory;
+  readonly #memoryWords: Int32Array<SharedArrayBuffer>;
   readonly #router: InterruptRouter;
   readonly #control: ControlBuffer;
   readonly #controlAt: number;
@@ -41,6 +46,7 @@ export class SyntheticInterruptController {
     this.#at = options.control.vpRegistersWord(options.index);
     this.#index = options.index;
     this.#memory = options.memory;
+    this.#memoryWords = new Int32Array(options.memory.buffer);
     this.#router = options.router;
     this.#control = options.control;
     this.#controlAt = options.control.vpControlWord(options.index);
@@ -72,13 +78,10 @@ export class SyntheticInterruptController {
    * see that, so the slot is looked at once more.
    */
   deliver(sint: number, messageType: number, payload: Uint8Array): MessageDelivery {
-    const simp = this.#words[this.#at + SIMP] as number;
-    const listening = (simp & PAGE_ENABLE) !== 0 && ((this.#words[this.#at + S_CONTROL] as number) & 1) !== 0 &&
+    const isListening = ((this.#words[this.#at + S_CONTROL] as number) & 1) !== 0 &&
       ((this.#words[this.#at + SINTS + sint * 2] as number) & Sint.Masked) === 0;
-    if (!listening) return MessageDelivery.NoListener;
-    const page = (this.#words[this.#at + SIMP + 1] as number >>> 0) * 0x1_0000_0000 + ((simp & ~0xfff) >>> 0);
-    const slot = this.#memory.offsetOf(page + sint * MESSAGE_SLOT_SIZE, MESSAGE_SLOT_SIZE);
-    if (slot < 0) return MessageDelivery.NoListener;
+    const slot = this.#areaOf(SIMP, sint, MESSAGE_SLOT_SIZE);
+    if (!isListening || slot < 0) return MessageDelivery.NoListener;
     const type = new Int32Array(this.#memory.buffer, slot + MessageHeader.messageType.offset, 1);
     if (Atomics.load(type, 0) !== MessageType.None) {
       const view = this.#memory.view;
@@ -92,9 +95,43 @@ export class SyntheticInterruptController {
     return MessageDelivery.Delivered;
   }
 
-  /** Messages may wait in a queue: cheap enough to ask before every slice. */
-  get hasQueued(): boolean {
-    return Atomics.load(this.#words, this.#controlAt + QUEUED_SINTS) !== 0;
+  /** Something of the services may wait: cheap enough to ask before every slice. */
+  get hasPending(): boolean {
+    const words = this.#words;
+    const at = this.#controlAt;
+    return (Atomics.load(words, at + QUEUED_SINTS) | Atomics.load(words, at + FLAGGED_SINTS)) !== 0;
+  }
+
+  /** Own thread: what waits goes into the guest's pages. Flags first, as cheap as they are frequent. */
+  deliverPending(): void {
+    if (Atomics.load(this.#words, this.#controlAt + FLAGGED_SINTS) !== 0) this.#deliverFlags();
+    if (Atomics.load(this.#words, this.#controlAt + QUEUED_SINTS) !== 0) this.deliverQueued();
+  }
+
+  // Hot path: one a batch of packets to the guest. No allocation.
+  /** Sets the flags in the guest's page, and raises each SINT for which one was clear. */
+  #deliverFlags(): void {
+    const sints = Atomics.exchange(this.#words, this.#controlAt + FLAGGED_SINTS, 0);
+    for (let sint = 0; sint < SINT_COUNT; sint++) {
+      if ((sints & (1 << sint)) === 0) continue;
+      const area = this.#areaOf(SIEFP, sint, EVENT_FLAGS_SIZE);
+      const pending = this.#control.flagsWord(this.#index, sint);
+      let isNew = false;
+      for (let i = 0; i < EVENT_FLAGS_SIZE / 4; i++) {
+        if (Atomics.load(this.#words, pending + i) === 0) continue;
+        const flags = Atomics.exchange(this.#words, pending + i, 0);
+        if (area >= 0 && (flags & ~Atomics.or(this.#memoryWords, (area >> 2) + i, flags)) !== 0) isNew = true;
+      }
+      if (isNew) this.raise(sint);
+    }
+  }
+
+  /** Buffer offset of a SINT's part of the page that a register names, or -1 when there is none. */
+  #areaOf(register: number, sint: number, size: number): number {
+    const low = this.#words[this.#at + register] as number;
+    if ((low & PAGE_ENABLE) === 0) return -1;
+    const page = (this.#words[this.#at + register + 1] as number >>> 0) * 0x1_0000_0000 + ((low & ~0xfff) >>> 0);
+    return this.#memory.offsetOf(page + sint * size, size);
   }
 
   /**

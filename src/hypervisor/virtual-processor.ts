@@ -128,7 +128,7 @@ export class VirtualProcessor {
       const now = this.#time.nowNs();
       this.apic.expireTimer(now);
       this.#timers.expire(now);
-      if (this.#synic.hasQueued) this.#synic.deliverQueued();
+      if (this.#synic.hasPending) this.#synic.deliverPending();
       if (Atomics.load(this.#words, this.#at + SIGNALS) !== 0) this.#takeSignals();
       if (!this.#canRun()) {
         this.#wait(seen);

@@ -50,7 +50,7 @@ class StorageThread {
     this.#port = port;
     const control = new ControlBuffer(data.control);
     this.#memory = guestMemoryOf(data.engine);
-    this.#synic = new SynicPort({ control, memory: this.#memory, router: new InterruptRouter({ control }) });
+    this.#synic = new SynicPort({ control, router: new InterruptRouter({ control }) });
     this.#connections = new Connections(control);
     this.#words = new Int32Array(data.words);
     this.#disks = openDisks(data.disks);

@@ -82,7 +82,7 @@ export class VmbusHost {
     this.#connections = new Connections(control);
     this.#onFailure = options.onFailure;
     this.#control = partition.control;
-    const synic = new SynicPort({ control, memory, router: partition.interrupts });
+    const synic = new SynicPort({ control, router: partition.interrupts });
     const port = new HypervisorBusPort({ synic, connections: this.#connections, doorbell: MAIN_DOORBELL });
     this.#port = port;
     this.bus = new VmBus({

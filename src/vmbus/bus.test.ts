@@ -346,8 +346,7 @@ test('a channel whose service is not there any more is rescinded after a restore
 test('over the microkernel, a channel is a connection and a flag', () => {
   const control = resetControl(1);
   const connections = new Connections(control);
-  const { memory } = new GuestDriver();
-  const synic = new SynicPort({ control, memory, router: new InterruptRouter({ control }) });
+  const synic = new SynicPort({ control, router: new InterruptRouter({ control }) });
   const port = new HypervisorBusPort({ synic, connections, doorbell: 2 });
   assert.equal(connections.post(4, 0, 1, Uint8Array.of(1)), 0);
   assert.deepEqual(port.takeMessage()?.payload, Uint8Array.of(1));

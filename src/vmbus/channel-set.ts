@@ -90,12 +90,13 @@ export class ChannelSet {
     if (offer.channel !== undefined) offer.service.opened(offer.channel);
   }
 
-  /** After a restore: what the guest has opened goes on; it may have rung before it was saved. */
+  /** After a restore: what the guest has opened goes on. Either side may have rung before it was saved. */
   resume(offer: Offer): void {
     if (offer.phase !== 'hidden' && offer.phase !== 'leaving') this.#port.openEvents(offer.relid);
     if (offer.channel === undefined) return;
     this.start(offer);
     this.wantTurn(offer.relid);
+    if (offer.targetVp !== NO_TARGET_VP) this.#port.signal(offer.targetVp, offer.relid);
   }
 
   wantTurn(relid: number): void {
