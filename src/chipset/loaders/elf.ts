@@ -4,7 +4,7 @@
  */
 import type { GuestMemory } from '../../hypervisor/guest-memory.ts';
 import * as layout from '../../protocols/elf.ts';
-import { ISA_HOLE_END, mib, refuse, type Refusal } from './low-memory.ts';
+import { ISA_HOLE_END, ISA_HOLE_START, mib, refuse, type Refusal } from './low-memory.ts';
 
 /** No kernel has a tenth of these; a file that claims more is not worth reading. */
 const SEGMENTS_MAX = 128;
@@ -91,17 +91,18 @@ export function findNote(file: Uint8Array, elf: ElfFile, owner: string, type: nu
   return undefined;
 }
 
-/** Copies the segments; the answer is the first address above them all. */
+/** Copies the segments, at `lowest` or above but not into the ISA hole; the answer is the first address above them all. */
 export function placeSegments(
-  file: Uint8Array, segments: readonly ElfSegment[], memory: GuestMemory,
+  file: Uint8Array, segments: readonly ElfSegment[], memory: GuestMemory, lowest: number = ISA_HOLE_END,
 ): { kind: 'placed'; end: number } | Refusal {
   if (segments.length === 0) return refuse('the kernel file is damaged: there is nothing in it to load');
   let end = 0;
   let total = 0;
   for (const segment of segments) {
     const { physicalAddress, memorySize, fileSize } = segment;
-    if (memorySize < fileSize || physicalAddress < ISA_HOLE_END) {
-      return refuse('the kernel file is damaged: one of its segments has an impossible size or lies below 1 MiB');
+    const conventional = physicalAddress >= lowest && physicalAddress + memorySize <= ISA_HOLE_START;
+    if (memorySize < fileSize || (physicalAddress < ISA_HOLE_END && !conventional)) {
+      return refuse('the kernel file is damaged: one of its segments has an impossible size or lies where no kernel may');
     }
     end = Math.max(end, physicalAddress + memorySize);
     total += memorySize;

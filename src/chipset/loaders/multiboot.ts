@@ -28,6 +28,10 @@ export function findMultibootHeader(file: Uint8Array): number {
   return -1;
 }
 
+/** There is no paging yet, so the lists lie where page tables would, and what is above is the kernel's, as low as this. */
+const LISTS = LowMemory.PageTables;
+const LOWEST_SEGMENT = 0x8000;
+
 /** `headerOffset` is what `findMultibootHeader` found. */
 export function loadMultiboot(
   file: Uint8Array, headerOffset: number, memory: GuestMemory, options: LoadOptions,
@@ -38,12 +42,12 @@ export function loadMultiboot(
   }
   const plan = (flags & layout.HEADER_HAS_ADDRESSES) === 0 ? elfPlan(file) : addressPlan(file, headerOffset);
   if (plan.kind === 'refused') return plan;
-  const placed = placeSegments(file, plan.segments, memory);
+  const placed = placeSegments(file, plan.segments, memory, LOWEST_SEGMENT);
   if (placed.kind === 'refused') return placed;
   if (memory.offsetOf(plan.entry, 1) < 0) return refuse('the kernel file is damaged: its entry point is not in memory');
   const commandLine = placeCommandLine(memory, options.commandLine);
   if (commandLine !== undefined) return commandLine;
-  const initrd = placeInitrd(memory, options.initrd, placed.end, lowMemoryTop(memory));
+  const initrd = placeInitrd(memory, options.initrd, Math.max(placed.end, ISA_HOLE_END), lowMemoryTop(memory));
   if (initrd.kind === 'refused') return initrd;
   writeInformation(memory, initrd.gpa, initrd.sizeBytes);
   return {
@@ -80,15 +84,15 @@ function addressPlan(file: Uint8Array, headerOffset: number): Plan | Refusal {
   return { kind: 'plan', entry: header.entryAddress, segments: [segment] };
 }
 
-/** The information structure at `LowMemory.StartInfo`; the module, the memory map and the name in `Lists`. */
+/** The information structure at `LowMemory.StartInfo`; the module, the memory map and the name in `LISTS`. */
 function writeInformation(memory: GuestMemory, initrdGpa: number, initrdBytes: number): void {
   const map = memoryMap(memory);
-  const mapGpa = LowMemory.Lists + MultibootModule.$size;
+  const mapGpa = LISTS + MultibootModule.$size;
   const nameOffset = MultibootModule.$size + map.length * MultibootMemory.$size;
   const lists = new Uint8Array(nameOffset + LOADER_NAME.length);
   const view = viewOf(lists);
   // The module's string is the empty one at the end of the loader's name.
-  const emptyString = LowMemory.Lists + nameOffset + LOADER_NAME.length - 1;
+  const emptyString = LISTS + nameOffset + LOADER_NAME.length - 1;
   MultibootModule.encode(view, 0, { start: initrdGpa, end: initrdGpa + initrdBytes, string: emptyString });
   map.forEach((range, index) => {
     // Type 1 is memory, 2 reserved, 3 ACPI: the numbers of e820.
@@ -97,7 +101,7 @@ function writeInformation(memory: GuestMemory, initrdGpa: number, initrdBytes: n
     });
   });
   lists.set(new TextEncoder().encode(LOADER_NAME), nameOffset);
-  memory.write(LowMemory.Lists, lists);
+  memory.write(LISTS, lists);
   const upper = map.find((range) => range.gpa === ISA_HOLE_END && range.type === E820Type.Ram)?.sizeBytes ?? 0;
   const { InfoFlag } = layout;
   const modules = initrdBytes > 0 ? InfoFlag.Modules : 0;
@@ -105,9 +109,9 @@ function writeInformation(memory: GuestMemory, initrdGpa: number, initrdBytes: n
   MultibootInfo.encode(viewOf(info), 0, {
     flags: InfoFlag.Memory | InfoFlag.CommandLine | InfoFlag.MemoryMap | InfoFlag.BootLoaderName | modules,
     memoryLower: ISA_HOLE_START / 1024, memoryUpper: Math.floor(upper / 1024),
-    commandLine: LowMemory.CommandLine, moduleCount: initrdBytes > 0 ? 1 : 0, moduleAddress: LowMemory.Lists,
+    commandLine: LowMemory.CommandLine, moduleCount: initrdBytes > 0 ? 1 : 0, moduleAddress: LISTS,
     memoryMapAddress: mapGpa, memoryMapLength: map.length * MultibootMemory.$size,
-    bootLoaderName: LowMemory.Lists + nameOffset,
+    bootLoaderName: LISTS + nameOffset,
   });
   memory.write(LowMemory.StartInfo, info);
 }
