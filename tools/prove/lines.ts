@@ -66,6 +66,13 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 30,
   },
   {
+    name: 'services',
+    what: "Debian's daemons exchange values, freeze and take a file, socat carries 64 MiB each way, 1,000 times rescinded",
+    folders: [...GUEST, 'src/vmbus', 'src/vsp', 'tests/machine-guest.ts', 'tests/proofs/services.ts'],
+    command: ['dist/tests/proofs/services.js'],
+    deadlineMinutes: 30,
+  },
+  {
     name: 'oracle',
     what: 'every ring-3 instruction form agrees with the host processor in 1,000 samples',
     folders: ['src/engine', 'tests/oracle'],
