@@ -67,7 +67,7 @@ export const LINES: readonly ProofLine[] = [
   },
   {
     name: 'services',
-    what: "Debian's daemons exchange values, freeze and take a file, socat carries 64 MiB each way, 1,000 times rescinded",
+    what: "Debian's daemons exchange values, freeze and take a file; socat carries 64 MiB; 1,000 rescinds",
     folders: [...GUEST, 'src/vmbus', 'src/vsp', 'tests/machine-guest.ts', 'tests/proofs/services.ts'],
     command: ['dist/tests/proofs/services.js'],
     deadlineMinutes: 30,
