@@ -1,7 +1,7 @@
 /**
  * How long does an unmodified Debian cloud kernel take from the start of the process to its first user process, beside
- * QEMU's software engine? `npm run bench boot [ROUNDS]`: rounds are interleaved, the figures are medians of seconds, and the
- * ratio is to the fastest peer, so that nobody wins by choosing it.
+ * QEMU's software engine? `npm run bench boot [ROUNDS]`: rounds are interleaved, the figures are medians of seconds,
+ * and the ratio is to the fastest peer, so that nobody wins by choosing it.
  */
 
 import { hasQemu, median, PARTOUT_ENGINE, runUntil, TCG_ENGINES, tinyImage } from './guest-run.ts';
@@ -26,5 +26,6 @@ for (let round = 0; round < ROUNDS; round++) {
 const best = Math.min(...TCG_ENGINES.map(({ name }) => median(seconds.get(name) as number[])));
 for (const [name, values] of seconds) {
   const value = median(values);
-  process.stdout.write(`${name.padEnd(20)} ${value.toFixed(2).padStart(7)} s  ${(value / best).toFixed(2)} × the best peer\n`);
+  const ratio = (value / best).toFixed(2);
+  process.stdout.write(`${name.padEnd(20)} ${value.toFixed(2).padStart(7)} s  ${ratio} × the best peer\n`);
 }

@@ -1,5 +1,6 @@
 /**
- * One run of the tiny image on Partout or on QEMU's software engine (TCG): the same kernel file, initrd and command line.
+ * One run of the tiny image on Partout or on QEMU's software engine (TCG): the same kernel file, initrd and command
+ * line.
  * Time counts from the start of the process until the console shows `marker`.
  */
 
@@ -16,13 +17,16 @@ export interface Engine {
 
 export const PARTOUT_ENGINE: Engine = {
   name: 'Partout',
-  command: (kernel, initrd, append) => [PARTOUT, 'boot', '--kernel', kernel, '--initrd', initrd, '--append', append, '--memory', '512M'],
+  command: (kernel, initrd, append) =>
+    [PARTOUT, 'boot', '--kernel', kernel, '--initrd', initrd, '--append', append, '--memory', '512M'],
 };
 
 /** The peers of design: {q35, microvm} × {everything that TCG has, our own CPU level}. */
-export const TCG_ENGINES: readonly Engine[] = ['q35', 'microvm'].flatMap((machine) => ['max', 'Nehalem'].map((cpu): Engine => ({
+export const TCG_ENGINES: readonly Engine[] =
+  ['q35', 'microvm'].flatMap((machine) => ['max', 'Nehalem'].map((cpu): Engine => ({
   name: `TCG ${machine} ${cpu}`,
-  command: (kernel, initrd, append) => ['qemu-system-x86_64', '-M', machine, '-accel', 'tcg', '-cpu', cpu, '-m', '512', '-display', 'none',
+  command: (kernel, initrd, append) =>
+    ['qemu-system-x86_64', '-M', machine, '-accel', 'tcg', '-cpu', cpu, '-m', '512', '-display', 'none',
     '-serial', 'stdio', '-nodefaults', '-no-reboot', '-kernel', kernel, '-initrd', initrd, '-append', append],
 })));
 

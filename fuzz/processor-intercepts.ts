@@ -23,7 +23,9 @@ const action = fc.record({
   msr, value, offset: fc.nat({ max: 0xfff }), size: fc.constantFrom(1, 2, 4, 8),
 });
 
-function tryGuest(actions: readonly { kind: string; msr: number; value: bigint; offset: number; size: number }[]): void {
+function tryGuest(
+  actions: readonly { kind: string; msr: number; value: bigint; offset: number; size: number }[],
+): void {
   const { engine, processor, clock } = makeFixture({ processorCount: 3, index: 1 });
   let time = 0n;
   for (const step of actions) {

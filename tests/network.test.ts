@@ -94,7 +94,8 @@ test('the NAT network gives an address, names, and a way to what listens on the 
     await using guest = await MachineGuest.start({ kernel, initrd, commandLine, nics: [{ network: 'nat' }] });
     await guest.prompt(BOOT_MS);
     await guest.run('dmesg -n 1; ip link set eth0 up', COMMAND_MS);
-    const [, address] = /lease of ([\d.]+) obtained/.exec(await guest.run('udhcpc -i eth0 -n -q 2>&1', COMMAND_MS)) ?? [];
+    const [, address] =
+      /lease of ([\d.]+) obtained/.exec(await guest.run('udhcpc -i eth0 -n -q 2>&1', COMMAND_MS)) ?? [];
     const gateway = guest.machine.network.nat.network?.gatewayAddress ?? '';
     await guest.run(`ip addr add ${address}/24 dev eth0; ip route add default via ${gateway}`, COMMAND_MS);
     assert.match(await guest.run(`nslookup gateway ${gateway}`, COMMAND_MS), new RegExp(`Address: ${gateway}`));

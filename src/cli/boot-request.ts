@@ -14,7 +14,8 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'append', value: 'TEXT', summary: 'command line of the kernel', fallback: 'console=ttyS0' },
   { name: 'memory', value: 'SIZE', summary: 'memory of the guest', fallback: '512M' },
   { name: 'cpus', value: 'N', summary: 'virtual processors', fallback: '1' },
-  { name: 'disk', value: 'FILE[,ro]', summary: 'a disk: raw, vhd or vhdx; ,ro for one that is not written to', repeatable: true },
+  { name: 'disk', value: 'FILE[,ro]', summary: 'a disk: raw, vhd or vhdx; ,ro for one that is not written to',
+    repeatable: true },
   {
     name: 'nic', value: 'nat|none[,mac=ADDRESS]', summary: 'a network adapter behind NAT; without the option one',
     repeatable: true,

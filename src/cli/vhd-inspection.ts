@@ -37,7 +37,8 @@ export const checkCommand: Command = {
   operands: [FILE],
   options: [
     { name: 'repair', summary: 'put right what can be; replays the log of a VHDX that was not closed' },
-    { name: 'reconnect', value: 'PARENT', summary: 'first tie a differencing disk to this parent, of which it was made' },
+    { name: 'reconnect', value: 'PARENT',
+      summary: 'first tie a differencing disk to this parent, of which it was made' },
     JSON_OPTION,
   ],
   notes: 'Exit status: 0 nothing is wrong, or it was put right; 2 something is wrong.',

@@ -18,7 +18,8 @@ const BY_ENDING: Readonly<Record<string, NewDisk['format']>> = { vhdx: 'vhdx', v
 const SHAPE_OPTIONS: readonly Option[] = [
   { name: 'format', value: 'FORMAT', summary: "vhdx, vhd or raw; by the file's ending when absent" },
   { name: 'fixed', summary: 'all room from the start; otherwise blocks are added as they are written' },
-  { name: 'block-size', value: 'SIZE', summary: 'room is added in such blocks; 32M for vhdx, 2M for vhd and for children' },
+  { name: 'block-size', value: 'SIZE',
+    summary: 'room is added in such blocks; 32M for vhdx, 2M for vhd and for children' },
   { name: 'sector-size', value: 'BYTES', summary: 'of the disk as the guest sees it: 512 or 4096 (vhdx)' },
   { name: 'physical-sector-size', value: 'BYTES', summary: 'what the guest is told to align to: 512 or 4096 (vhdx)' },
 ];
@@ -133,7 +134,8 @@ function shapeOf(invocation: Invocation, path: string): Omit<NewDisk, 'sizeBytes
   const named = oneOf(invocation, 'format', ['vhdx', 'vhd', 'raw']) as NewDisk['format'] | undefined;
   const format = named ?? BY_ENDING[path.slice(path.lastIndexOf('.') + 1).toLowerCase()];
   if (format === undefined) {
-    throw new OperatingError('usage', `${path} does not end in .vhdx, .vhd, .raw or .img: say --format vhdx, vhd or raw`);
+    throw new OperatingError('usage',
+      `${path} does not end in .vhdx, .vhd, .raw or .img: say --format vhdx, vhd or raw`);
   }
   if (format === 'raw' && invocation.has('block-size')) {
     throw new OperatingError('usage', '--block-size is for vhdx and vhd: a raw image has no blocks');

@@ -11,7 +11,8 @@
 import { readFileSync } from 'node:fs';
 import { GuestMemory, type MemorySlot } from '../hypervisor/guest-memory.ts';
 import {
-  ARENA_END, ARENA_NEXT, ARENA_START, DECODER_TABLES, HASH_BUCKETS, HASH_TABLE, PAGE_ENTRY, PAGE_MAP, PROCESSOR_SIZE, RAM_START, SLOT_COUNT, SLOTS,
+  ARENA_END, ARENA_NEXT, ARENA_START, DECODER_TABLES, EXIT_REQUEST, FLUSH_REQUEST, HASH_BUCKETS, HASH_TABLE,
+  PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, PROCESSOR_SIZE, RAM_START, SLOTS, SLOT_COUNT,
 } from './core/layout.ts';
 
 const PAGE = 0x10000;
@@ -72,7 +73,8 @@ export function createEngineMemory(ramBytes: number, processors: number): Engine
     view.setBigUint64(at + 8, BigInt(slot.sizeBytes), true);
     view.setUint32(at + 16, slot.offset, true);
   });
-  if (TABLES + tables.length > HASH || HASH + HASH_BUCKETS * 4 > PROCESSORS) throw new Error('engine memory: the tables overlap');
+  if (TABLES + tables.length > HASH || HASH + HASH_BUCKETS * 4 > PROCESSORS)
+    throw new Error('engine memory: the tables overlap');
   return { memory, configuration: CONFIGURATION, slots };
 }
 
@@ -83,4 +85,23 @@ export function guestMemoryOf(handle: EngineMemoryHandle): GuestMemory {
 /** Address of a processor's state. */
 export function processorAddress(index: number): number {
   return PROCESSORS + index * PROCESSOR_SIZE;
+}
+
+/**
+ * A device wrote `length` bytes at `offset` of the memory's buffer, from any thread, before it tells the guest so. Code
+ * that was decoded from there is forgotten before the guest can go on to run it: the processor sees the request at its
+ * next branch.
+ */
+export function memoryWritten(handle: EngineMemoryHandle, offset: number, length: number): void {
+  const view = new DataView(handle.memory.buffer);
+  const pageMap = view.getUint32(handle.configuration + PAGE_MAP, true);
+  const ram = view.getUint32(handle.configuration + RAM_START, true);
+  for (let page = (offset - ram) >>> 12; page <= (offset + length - 1 - ram) >>> 12; page++) {
+    const chunks = pageMap + page * PAGE_ENTRY + PAGE_CHUNKS;
+    if (view.getUint32(chunks, true) === 0 && view.getUint32(chunks + 4, true) === 0) continue;
+    const words = new Int32Array(handle.memory.buffer);
+    Atomics.store(words, (processorAddress(0) + FLUSH_REQUEST) >> 2, 1);
+    Atomics.store(words, (processorAddress(0) + EXIT_REQUEST) >> 2, 1);
+    return;
+  }
 }

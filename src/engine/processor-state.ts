@@ -2,8 +2,10 @@
 
 import { ENGINE_MSRS, type ProcessorState, type SegmentState } from '../hypervisor/engine-port.ts';
 import {
-  ATTRIBUTES, BASE, CPL, CR0, CR2, CR3, CR4, CSTAR, DR0, DR6, DR7, EFER, EXIT_REQUEST, FMASK, FS_BASE, GDTR_BASE, GDTR_LIMIT, GPR, GS_BASE, HALTED,
-  DESTINATION, IDTR_BASE, IDTR_LIMIT, INSTRUCTION, KERNEL_GS_BASE, LIMIT, LSTAR, MODE, MODE_64, MXCSR, NMI_BLOCKED, RANDOM, RIP, SEGMENT_SIZE, SEGMENTS, SELECTOR, SHADOW,
+  ATTRIBUTES, BASE, CPL, CR0, CR2, CR3, CR4, CSTAR, DR0, DR6, DR7, EFER, EXIT_REQUEST, FMASK, FS_BASE, GDTR_BASE,
+  GDTR_LIMIT, GPR, GS_BASE, HALTED,
+  DESTINATION, IDTR_BASE, IDTR_LIMIT, INSTRUCTION, KERNEL_GS_BASE, LIMIT, LSTAR, MODE, MODE_64, MXCSR, NMI_BLOCKED,
+  RANDOM, RIP, SEGMENT_SIZE, SEGMENTS, SELECTOR, SHADOW,
   SOURCE, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX, XCR0, XMM,
 } from './core/layout.ts';
 import type { CoreExports } from './wasm-engine.ts';
@@ -12,8 +14,10 @@ const SEGMENT_NAMES = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as cons
 const XSAVE_BYTES = 576;
 
 const MSR_PLACES: readonly (readonly [index: number, place: number])[] = [
-  [ENGINE_MSRS.IA32_SYSENTER_CS, SYSENTER_CS], [ENGINE_MSRS.IA32_SYSENTER_ESP, SYSENTER_ESP], [ENGINE_MSRS.IA32_SYSENTER_EIP, SYSENTER_EIP],
-  [ENGINE_MSRS.IA32_EFER, EFER], [ENGINE_MSRS.IA32_STAR, STAR], [ENGINE_MSRS.IA32_LSTAR, LSTAR], [ENGINE_MSRS.IA32_CSTAR, CSTAR],
+  [ENGINE_MSRS.IA32_SYSENTER_CS, SYSENTER_CS], [ENGINE_MSRS.IA32_SYSENTER_ESP, SYSENTER_ESP],
+    [ENGINE_MSRS.IA32_SYSENTER_EIP, SYSENTER_EIP],
+  [ENGINE_MSRS.IA32_EFER, EFER], [ENGINE_MSRS.IA32_STAR, STAR], [ENGINE_MSRS.IA32_LSTAR, LSTAR],
+    [ENGINE_MSRS.IA32_CSTAR, CSTAR],
   [ENGINE_MSRS.IA32_FMASK, FMASK], [ENGINE_MSRS.IA32_FS_BASE, FS_BASE], [ENGINE_MSRS.IA32_GS_BASE, GS_BASE],
   [ENGINE_MSRS.IA32_KERNEL_GS_BASE, KERNEL_GS_BASE], [ENGINE_MSRS.IA32_TSC_AUX, TSC_AUX],
 ];
@@ -23,7 +27,9 @@ export function saveProcessorState(view: DataView, at: number, core: CoreExports
   const u32 = (offset: number): number => view.getUint32(at + offset, true);
   const segments = Object.fromEntries(SEGMENT_NAMES.map((name, n): [string, SegmentState] => {
     const base = SEGMENTS + n * SEGMENT_SIZE;
-    return [name, { selector: u32(base + SELECTOR), base: u64(base + BASE), limit: u32(base + LIMIT), attributes: u32(base + ATTRIBUTES) }];
+    return [name,
+      { selector: u32(base + SELECTOR), base: u64(base + BASE), limit: u32(base + LIMIT),
+        attributes: u32(base + ATTRIBUTES) }];
   })) as ProcessorState['segments'];
   const image = new Uint8Array(view.buffer, at + DESTINATION, XSAVE_BYTES);
   image.fill(0);
@@ -58,7 +64,8 @@ function withAllState(view: DataView, at: number, body: () => void): void {
 }
 
 export function loadProcessorState(view: DataView, at: number, core: CoreExports, state: ProcessorState): void {
-  const put64 = (offset: number, value: bigint): void => view.setBigUint64(at + offset, BigInt.asUintN(64, value), true);
+  const put64 = (offset: number, value: bigint): void =>
+    view.setBigUint64(at + offset, BigInt.asUintN(64, value), true);
   const put32 = (offset: number, value: number): void => view.setUint32(at + offset, value, true);
   state.gpr.forEach((value, n) => put64(GPR + n * 8, value));
   put64(RIP, state.rip);
@@ -75,7 +82,8 @@ export function loadProcessorState(view: DataView, at: number, core: CoreExports
   put32(GDTR_LIMIT, state.gdtr.limit);
   put64(IDTR_BASE, state.idtr.base);
   put32(IDTR_LIMIT, state.idtr.limit);
-  [[CR0, state.cr0], [CR2, state.cr2], [CR3, state.cr3], [CR4, state.cr4]].forEach(([place, value]) => put64(Number(place), BigInt(value as bigint)));
+  [[CR0, state.cr0], [CR2, state.cr2], [CR3, state.cr3], [CR4, state.cr4]].forEach(([place, value]) =>
+    put64(Number(place), BigInt(value as bigint)));
   [DR0, DR0 + 8, DR0 + 16, DR0 + 24, DR6, DR7].forEach((place, n) => put64(place, state.dr[n] ?? 0n));
   const places = new Map(MSR_PLACES);
   for (const [index, value] of state.msrs) {

@@ -5,7 +5,9 @@
 
 import { readFileSync } from 'node:fs';
 import { randomFillSync } from 'node:crypto';
-import { type ProcessorEngine, type ProcessorIntercepts, type ProcessorState, StopReason } from '../hypervisor/engine-port.ts';
+import {
+  type ProcessorEngine, type ProcessorIntercepts, type ProcessorState, StopReason,
+} from '../hypervisor/engine-port.ts';
 import {
   BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, RFLAGS, SHADOW, STOP, TRACING, WINDOW,
 } from './core/layout.ts';
@@ -172,7 +174,8 @@ export class WasmEngine implements ProcessorEngine {
   memoryChanged(gpa: number, length: number): void {
     for (const slot of this.#handle.slots) {
       const at = gpa - slot.gpa;
-      if (at >= 0 && at < slot.sizeBytes) this.#core.memoryChanged(slot.offset + at, Math.min(length, slot.sizeBytes - at));
+      if (at >= 0 && at < slot.sizeBytes)
+        this.#core.memoryChanged(slot.offset + at, Math.min(length, slot.sizeBytes - at));
     }
   }
 

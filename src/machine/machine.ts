@@ -1,7 +1,7 @@
 /**
- * One virtual machine, built from its description: guest memory and engine, microkernel, chipset, one thread per virtual
- * processor. This side is the VM worker's main thread: it loads the kernel, carries the console, and acts on what the
- * guest asks of the machine as a whole (off, reset, crash).
+ * One virtual machine, built from its description: guest memory and engine, microkernel, chipset, one thread per
+ * virtual processor. This side is the VM worker's main thread: it loads the kernel, carries the console, and acts on
+ * what the guest asks of the machine as a whole (off, reset, crash).
  */
 
 import { randomBytes } from 'node:crypto';
@@ -89,7 +89,8 @@ export class Machine implements RunnableMachine {
       this.#engine = createEngineMemory(description.memoryBytes, description.processors);
     } catch (error) {
       throw new OperatingError(
-        'host', `the host cannot give ${description.memoryBytes / 2 ** 20} MiB of memory to a guest: choose less`, { cause: error });
+        'host', `the host cannot give ${description.memoryBytes / 2 ** 20} MiB of memory to a guest: choose less`,
+          { cause: error });
     }
     this.#memory = guestMemoryOf(this.#engine);
     const clock = new HostClock();
@@ -184,7 +185,9 @@ export class Machine implements RunnableMachine {
     };
   }
 
-  /** The trace of a processor's exits or instructions as text, oldest first; empty unless the description asks for it. */
+  /**
+   * The trace of a processor's exits or instructions as text, oldest first; empty unless the description asks for it.
+   */
   traceLines(index: number): string[] {
     if (this.#description.trace === 'instructions') return instructionTrace(this.#engine, index);
     return this.#partition.traceLines(index);
@@ -204,7 +207,8 @@ export class Machine implements RunnableMachine {
       debugExit: this.#description.debugExit,
       traceInstructions: this.#description.trace === 'instructions',
     };
-    const worker = new Worker(new URL('./processor-worker.js', import.meta.url), { workerData: data, name: `vp${index}` });
+    const worker =
+      new Worker(new URL('./processor-worker.js', import.meta.url), { workerData: data, name: `vp${index}` });
     this.#workers[index] = worker;
     worker.on('message', (report: ProcessorReport) => {
       this.#instructions += report.instructions;
@@ -274,7 +278,8 @@ export class Machine implements RunnableMachine {
     const trace = this.traceLines(event.processor);
     switch (event.kind) {
       case PartitionEventKind.Crash:
-        this.#end({ kind: 'crash', parameters: event.crashParameters.map((value) => `0x${value.toString(16)}`), trace });
+        this.#end({ kind: 'crash', parameters: event.crashParameters.map((value) => `0x${value.toString(16)}`),
+          trace });
         return;
       case PartitionEventKind.Reset:
         void this.#reboot({ kind: 'reset' }).catch((error: unknown) => this.#fail(error));

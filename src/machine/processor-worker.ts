@@ -44,7 +44,8 @@ function runProcessor(data: ProcessorWorkerData): void {
   if (data.traceInstructions) engine?.traceInstructions();
   processor.run();
   const counters = engine?.counters() ?? { instructions: 0, events: 0 };
-  parentPort?.postMessage({ instructions: counters.instructions, exceptions: counters.events } satisfies ProcessorReport);
+  parentPort?.postMessage({ instructions: counters.instructions,
+    exceptions: counters.events } satisfies ProcessorReport);
 }
 
 runProcessor(workerData as ProcessorWorkerData);

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { guestMemoryOf } from '../engine/engine-memory.ts';
+import { guestMemoryOf, memoryWritten } from '../engine/engine-memory.ts';
 import { Connections } from '../hypervisor/connections.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
@@ -59,7 +59,7 @@ class StorageThread {
       memory: this.#memory,
       requests: data.requests,
       units: this.#disks.map((disk, lun) => new LogicalUnit({ disk, identity: identityOf(disk.name, lun) })),
-      onMemoryWritten: () => {},
+      onMemoryWritten: (offset, length) => memoryWritten(data.engine, offset, length),
     });
   }
 

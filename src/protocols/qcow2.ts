@@ -1,6 +1,6 @@
 /**
- * QCOW2, QEMU's image format, as far as a reader needs it [QEMU docs/interop/qcow2.txt]. Integers are big-endian. Tables
- * of two levels lead from guest clusters to clusters of the file.
+ * QCOW2, QEMU's image format, as far as a reader needs it [QEMU docs/interop/qcow2.txt]. Integers are big-endian.
+ * Tables of two levels lead from guest clusters to clusters of the file.
  */
 import { struct, u32be, type Codec } from '../wire/struct.ts';
 

@@ -1,4 +1,6 @@
-/** Makes the file of a disk as small as what it holds: blocks of zeros go, the last ones move into gaps, the end is cut. */
+/**
+ * Makes the file of a disk as small as what it holds: blocks of zeros go, the last ones move into gaps, the end is cut.
+ */
 
 import { statSync, utimesSync } from 'node:fs';
 import { OperatingError } from '../kit/errors.ts';
@@ -25,7 +27,8 @@ export async function compactDisk(path: string, work: Work = {}): Promise<Compac
   const disk = openDisk(path, { readOnly: false });
   try {
     if (disk.kind === 'fixed' || !(disk instanceof VhdxDisk || disk instanceof VhdDisk)) {
-      throw new OperatingError('bad-input', `${path} is a fixed disk, whose room is all in use: convert it to a dynamic one`);
+      throw new OperatingError('bad-input',
+        `${path} is a fixed disk, whose room is all in use: convert it to a dynamic one`);
     }
     await compact(disk, work);
   } finally {

@@ -41,7 +41,8 @@ export const READING_CASES: readonly DiskCase[] = [
         const target = new Uint8Array(length + 20).fill(0xee);
         disk.readSync(target, 10, length, position);
         assert.deepEqual(target.subarray(0, 10), new Uint8Array(10).fill(0xee));
-        assert.ok(Buffer.compare(target.subarray(10, 10 + length), expected.subarray(position, position + length)) === 0);
+        assert.ok(Buffer.compare(target.subarray(10, 10 + length),
+          expected.subarray(position, position + length)) === 0);
         assert.deepEqual(target.subarray(10 + length), new Uint8Array(10).fill(0xee));
       }
     },
@@ -96,7 +97,8 @@ export const WRITING_CASES: readonly DiskCase[] = [
   {
     name: 'keeps the newest of writes that overlap',
     run: ({ disk, reopen }) => {
-      for (let turn = 0; turn < 8; turn++) disk.writeSync(pattern(0x8000, turn), 0, 0x8000, 2 * MIB - 0x8000 + turn * 4096);
+      for (let turn = 0; turn < 8; turn++)
+        disk.writeSync(pattern(0x8000, turn), 0, 0x8000, 2 * MIB - 0x8000 + turn * 4096);
       const now = reopen();
       for (let turn = 0; turn < 7; turn++) {
         const got = read(now, 2 * MIB - 0x8000 + turn * 4096, 4096);
@@ -120,7 +122,8 @@ export const WRITING_CASES: readonly DiskCase[] = [
       function check(some: Disk): void {
         assert.ok(isEqual(read(some, MIB + 8192, 5 * MIB), new Uint8Array(5 * MIB)));
         assert.ok(isEqual(read(some, 0, MIB + 8192), pattern(8 * MIB, 2).subarray(0, MIB + 8192)));
-        assert.ok(isEqual(read(some, 6 * MIB + 8192, 4096), pattern(8 * MIB, 2).subarray(6 * MIB + 8192, 6 * MIB + 12_288)));
+        assert.ok(isEqual(read(some, 6 * MIB + 8192, 4096),
+          pattern(8 * MIB, 2).subarray(6 * MIB + 8192, 6 * MIB + 12_288)));
       }
     },
   },
@@ -219,7 +222,8 @@ export function read(disk: Disk, position: number, lengthBytes: number): Uint8Ar
 /** Bytes of which no two sectors are the same. */
 export function pattern(lengthBytes: number, seed: number): Uint8Array {
   const words = new Uint32Array(lengthBytes / 4);
-  for (let at = 0; at < words.length; at++) words[at] = Math.imul(at + 1, 0x9e37_79b1) ^ Math.imul(seed + 1, 0x85eb_ca6b);
+  for (let at = 0; at < words.length; at++)
+    words[at] = Math.imul(at + 1, 0x9e37_79b1) ^ Math.imul(seed + 1, 0x85eb_ca6b);
   return new Uint8Array(words.buffer);
 }
 

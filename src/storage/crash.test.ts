@@ -44,7 +44,8 @@ function lossAt(format: CrashFormat, count: number, seed: number): { medium: Med
     const disk = format.open(file);
     work(disk, model, seed);
     disk.closeSync();
-    assert.equal(model.problem(format.open(new CrashFile(file.survivors(() => 0), undefined, { readOnly: true }))), undefined);
+    assert.equal(model.problem(format.open(new CrashFile(file.survivors(() => 0), undefined, { readOnly: true }))),
+      undefined);
     return undefined;
   } catch (error) {
     if (!(error instanceof PowerLoss)) throw error;

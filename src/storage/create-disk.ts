@@ -48,7 +48,8 @@ export function createEmpty(path: string, disk: NewDisk): void {
       file.truncateSync(sizeBytes);
       file.flushSync();
     } else if (disk.format === 'vhd') {
-      createVhd(file, { sizeBytes, isFixed, blockBytes: disk.blockBytes ?? VHD_BLOCK_BYTES_DEFAULT, nowMs: Date.now() });
+      createVhd(file,
+        { sizeBytes, isFixed, blockBytes: disk.blockBytes ?? VHD_BLOCK_BYTES_DEFAULT, nowMs: Date.now() });
     } else {
       createVhdx(file, {
         sizeBytes, keepsBlocks: isFixed, blockBytes: disk.blockBytes ?? DYNAMIC_BLOCK_BYTES, parentLocator: undefined,

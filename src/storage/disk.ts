@@ -3,8 +3,10 @@
  * synchronous, on file descriptors, because a storage thread waits on its doorbell and has no event loop. `contract.ts`
  * says what every implementation does.
  *
- * Offsets and lengths are whole logical sectors inside the disk; whoever passes a guest's numbers on checks them before.
- * What the host refuses (an I/O error, no room) is thrown as an OperatingError, and leaves the disk as usable as it was.
+ * Offsets and lengths are whole logical sectors inside the disk; whoever passes a guest's numbers on checks them
+ * before.
+ * What the host refuses (an I/O error, no room) is thrown as an OperatingError, and leaves the disk as usable as it
+ * was.
  */
 
 export type DiskFormat = 'raw' | 'vhd' | 'vhdx' | 'qcow2';

@@ -20,7 +20,8 @@ const empty = (name: string, disk: Omit<NewDisk, 'sizeBytes'>): [string, Make] =
   return path;
 }];
 
-const child = (name: string, disk: Omit<NewDisk, 'sizeBytes'>, blockBytes?: number): [string, Make] => [name, (folder) => {
+const child = (name: string, disk: Omit<NewDisk, 'sizeBytes'>, blockBytes?: number): [string, Make] =>
+  [name, (folder) => {
   createDisk(join(folder, 'base'), { sizeBytes: SIZE, ...disk });
   createChild(join(folder, 'middle'), join(folder, 'base'), blockBytes);
   createChild(join(folder, 'image'), join(folder, 'middle'), blockBytes);

@@ -3,9 +3,9 @@
  * again: until the end the child stays whole and hides what has changed in the parent.
  *
  * Other children of that parent are invalid from the first write on, and must be seen to be: the parent gets a new
- * DataWriteGuid at once, which the child at hand alone was told before, as a second linkage. At the end the parent takes
- * the child's own DataWriteGuid, so that children of the child are now children of the parent. VHD has time stamps only:
- * the child's becomes 0, which stands for any.
+ * DataWriteGuid at once, which the child at hand alone was told before, as a second linkage. At the end the parent
+ * takes the child's own DataWriteGuid, so that children of the child are now children of the parent. VHD has time
+ * stamps only: the child's becomes 0, which stands for any.
  */
 
 import { rmSync } from 'node:fs';

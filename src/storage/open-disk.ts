@@ -1,7 +1,7 @@
 /**
  * Opens an image of any format, with the chain of parents below it. A parent is read-only, is where the child says (the
- * relative path first, then the absolute one), and is the disk that the child was made of: one that was changed since is
- * refused, because the child holds only what differs from what it was.
+ * relative path first, then the absolute one), and is the disk that the child was made of: one that was changed since
+ * is refused, because the child holds only what differs from what it was.
  */
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
@@ -59,7 +59,8 @@ export function formatOf(file: BlockFile): DiskFormat {
 function openLink(path: string, options: OpenOptions, above: readonly string[]): Disk {
   const { readOnly, format } = options;
   if (above.length >= CHAIN_LENGTH_MAX) {
-    throw new OperatingError('bad-input', `the chain of parents of ${above[0]} has more than ${CHAIN_LENGTH_MAX} disks`);
+    throw new OperatingError('bad-input',
+      `the chain of parents of ${above[0]} has more than ${CHAIN_LENGTH_MAX} disks`);
   }
   const file = new HostFile(path, { readOnly });
   const opened: Disk[] = [];

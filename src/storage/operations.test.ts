@@ -48,8 +48,8 @@ function chain(at: At, format: ChainFormat): Uint8Array {
 }
 
 const isSame = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-const sentence = (pattern: RegExp) => (error: unknown): boolean =>
-  error instanceof OperatingError && pattern.test(error.message);
+const sentence = (words: RegExp) => (error: unknown): boolean =>
+  error instanceof OperatingError && words.test(error.message);
 
 for (const format of FORMATS) {
   test(`a ${format} chain of three reads as one, and converts to one`, () => withFolder(async (at) => {
@@ -76,9 +76,11 @@ for (const format of FORMATS) {
     withFolder((at) => {
       chain(at, format);
       renameSync(at('base'), at('elsewhere'));
-      assert.throws(() => openDisk(at('top'), { readOnly: true }), sentence(/the parent of .*middle is not there: .*base/));
+      assert.throws(() => openDisk(at('top'), { readOnly: true }),
+        sentence(/the parent of .*middle is not there: .*base/));
       createDisk(at('base'), { format, sizeBytes: SIZE });
-      assert.throws(() => openDisk(at('top'), { readOnly: true }), sentence(/base is not the parent that .*middle was made of/));
+      assert.throws(() => openDisk(at('top'), { readOnly: true }),
+        sentence(/base is not the parent that .*middle was made of/));
       reconnectDisk(at('middle'), at('elsewhere'));
       // The middle one's file has changed, and with it what a VHD knows its parent by.
       if (format === 'vhd') reconnectDisk(at('top'), at('middle'));
@@ -109,10 +111,12 @@ for (const format of FORMATS) {
     await mergeDisk(at('middle'), { keepsChild: true, progress: (fraction) => fractions.push(fraction) });
     assert.equal(fractions.at(-1), 1);
     assert.ok(isSame(contentOf(at('base')), expected));
-    if (format === 'vhdx') assert.throws(() => openDisk(at('middle'), { readOnly: true }), sentence(/was changed since/));
+    if (format === 'vhdx')
+      assert.throws(() => openDisk(at('middle'), { readOnly: true }), sentence(/was changed since/));
   }));
 
-  test(`a ${format} merge that was stopped is begun again, and the disk is whole in between`, () => withFolder(async (at) => {
+  test(`a ${format} merge that was stopped is begun again, and the disk is whole in between`, () =>
+    withFolder(async (at) => {
     const expected = chain(at, format);
     for (let pauses = 0; pauses < 3; pauses++) {
       const abort = new AbortController();
@@ -148,7 +152,8 @@ for (const format of FORMATS) {
     const own = map.filter(({ depth, state }) => depth === 0 && state === 'data');
     assert.deepEqual(own, [{ positionBytes: 3 * MIB + 1024, lengthBytes: 512, state: 'data', depth: 0 }]);
     assert.equal(map.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0), SIZE);
-    const at5 = map.find(({ positionBytes, lengthBytes }) => positionBytes <= 5 * MIB && 5 * MIB < positionBytes + lengthBytes);
+    const at5 =
+      map.find(({ positionBytes, lengthBytes }) => positionBytes <= 5 * MIB && 5 * MIB < positionBytes + lengthBytes);
     assert.deepEqual([at5?.state, at5?.depth], ['data', 2]);
   }));
 
@@ -173,7 +178,7 @@ test('what cannot be made is refused in a sentence, and leaves no file', () => w
     [() => createDisk(at('a'), { format: 'vhdx', sizeBytes: MIB, logicalSectorBytes: 520 }), /sector of 520 bytes/],
     [() => createDisk(at('no/a'), { format: 'raw', sizeBytes: MIB }), /there is no such file or folder/],
   ];
-  for (const [make, pattern] of refused) assert.throws(make, sentence(pattern));
+  for (const [make, words] of refused) assert.throws(make, sentence(words));
   createDisk(at('raw'), { format: 'raw', sizeBytes: MIB + 512 });
   assert.throws(() => createDisk(at('raw'), { format: 'raw', sizeBytes: MIB }), sentence(/is there already/));
   assert.throws(() => createChild(at('a'), at('raw')), sentence(/is raw, which has no children/));

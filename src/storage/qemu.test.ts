@@ -61,8 +61,10 @@ const OURS: readonly [string, Omit<NewDisk, 'sizeBytes'>][] = [
 ];
 
 for (const [qemuFormat, shape] of OURS) {
-  const name = `${shape.format}${shape.isFixed === true ? ' fixed' : ''} in blocks of ${shape.blockBytes ?? 'usual'} bytes`;
-  test(`what we convert to ${name} is identical for qemu-img, and after it wrote`, { skip }, () => withFolder(async (at) => {
+  const name =
+    `${shape.format}${shape.isFixed === true ? ' fixed' : ''} in blocks of ${shape.blockBytes ?? 'usual'} bytes`;
+  test(`what we convert to ${name} is identical for qemu-img, and after it wrote`, { skip }, () =>
+    withFolder(async (at) => {
     writeFileSync(at('raw'), content());
     qemuImg('convert', '-f', 'raw', '-O', 'qcow2', at('raw'), at('qcow2'));
     await convertDisk(at('qcow2'), at('image'), shape);
@@ -78,7 +80,8 @@ for (const [qemuFormat, shape] of OURS) {
   }));
 }
 
-test('a VHDX that grew, moved its BAT and was compacted is right for qemu-img', { skip }, () => withFolder(async (at) => {
+test('a VHDX that grew, moved its BAT and was compacted is right for qemu-img', { skip }, () =>
+  withFolder(async (at) => {
   const { createDisk } = await import('./create-disk.ts');
   const { compactDisk } = await import('./compact.ts');
   createDisk(at('image'), { format: 'vhdx', sizeBytes: SIZE, blockBytes: MIB });

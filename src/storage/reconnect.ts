@@ -71,7 +71,8 @@ export function openAlone(path: string): VhdxDisk | VhdDisk {
     } else if (format === 'vhd') {
       const opened = openVhd(file);
       const { dynamic } = opened;
-      if (dynamic !== undefined && opened.footer.diskType === VhdType.Differencing) return new VhdDisk({ ...opened, dynamic }, undefined);
+      if (dynamic !== undefined && opened.footer.diskType === VhdType.Differencing)
+        return new VhdDisk({ ...opened, dynamic }, undefined);
     }
     throw new OperatingError('bad-input', `${path} is not a differencing disk: it has no parent`);
   } catch (error) {

@@ -10,7 +10,8 @@ const BOOT_MS = 10 * 60_000;
 const INIT = `#!/bin/sh
 export PATH=/usr/bin:/bin:/usr/sbin:/sbin
 mount -t devtmpfs devtmpfs /dev; mount -t proc proc /proc; mount -t sysfs sysfs /sys; mkdir -p /tmp /run
-kexec --load /second/vmlinuz --initrd=/second/initrd --append='console=ttyS0 quiet partout.run="echo kernel-$((1+1))-is-up"'
+kexec --load /second/vmlinuz --initrd=/second/initrd \\
+  --append='console=ttyS0 quiet partout.run="echo kernel-$((1+1))-is-up"'
 echo "loaded: $?"
 kexec --exec
 `;

@@ -91,7 +91,9 @@ export function findNote(file: Uint8Array, elf: ElfFile, owner: string, type: nu
   return undefined;
 }
 
-/** Copies the segments, at `lowest` or above but not into the ISA hole; the answer is the first address above them all. */
+/**
+ * Copies the segments, at `lowest` or above but not into the ISA hole; the answer is the first address above them all.
+ */
 export function placeSegments(
   file: Uint8Array, segments: readonly ElfSegment[], memory: GuestMemory, lowest: number = ISA_HOLE_END,
 ): { kind: 'placed'; end: number } | Refusal {
@@ -102,7 +104,7 @@ export function placeSegments(
     const { physicalAddress, memorySize, fileSize } = segment;
     const conventional = physicalAddress >= lowest && physicalAddress + memorySize <= ISA_HOLE_START;
     if (memorySize < fileSize || (physicalAddress < ISA_HOLE_END && !conventional)) {
-      return refuse('the kernel file is damaged: one of its segments has an impossible size or lies where no kernel may');
+      return refuse('the kernel file is damaged: one of its segments has an impossible size or place');
     }
     end = Math.max(end, physicalAddress + memorySize);
     total += memorySize;

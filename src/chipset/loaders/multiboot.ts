@@ -28,7 +28,9 @@ export function findMultibootHeader(file: Uint8Array): number {
   return -1;
 }
 
-/** There is no paging yet, so the lists lie where page tables would, and what is above is the kernel's, as low as this. */
+/**
+ * There is no paging yet, so the lists lie where page tables would, and what is above is the kernel's, as low as this.
+ */
 const LISTS = LowMemory.PageTables;
 const LOWEST_SEGMENT = 0x8000;
 

@@ -1,7 +1,8 @@
 // Effective addresses. Hot path: the 64-bit form without masks is four loads and three additions.
 
 import {
-  ADDRESS, ATTRIBUTES, BASE, BASE_REGISTER, CS, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, IMMEDIATE, INDEX_REGISTER, LIMIT, MODE, MODE_64, SCALE,
+  ADDRESS, ATTRIBUTES, BASE, BASE_REGISTER, CS, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, IMMEDIATE, INDEX_REGISTER,
+  LIMIT, MODE, MODE_64, SCALE,
   SEGMENT, SEGMENTS, SEGMENT_BASE, SEGMENT_SIZE, SS,
 } from "./layout";
 import { cpu, GP, raiseError, STACK_FAULT } from "./cpu";
@@ -11,7 +12,8 @@ import { cpu, GP, raiseError, STACK_FAULT } from "./cpu";
 @inline
 export function ea(u: usize): u64 {
   if (load<u8>(u, ADDRESS) == 1) {
-    return load<u64>(cpu + load<u16>(u, BASE_REGISTER)) + (load<u64>(cpu + load<u16>(u, INDEX_REGISTER)) << <u64>load<u8>(u, SCALE))
+    return load<u64>(cpu + load<u16>(u, BASE_REGISTER))
+      + (load<u64>(cpu + load<u16>(u, INDEX_REGISTER)) << <u64>load<u8>(u, SCALE))
       + <i64>load<i32>(u, DISPLACEMENT) + load<u64>(cpu + load<u16>(u, SEGMENT_BASE));
   }
   return slowAddress(u);
@@ -20,7 +22,8 @@ export function ea(u: usize): u64 {
 /** Offset of the operand in its segment: what LEA gives. */
 export function effectiveAddress(u: usize): u64 {
   if (load<u8>(u, ADDRESS) == 3) return (<u64>load<u32>(u, IMMEDIATE) << 32) | <u64>load<u32>(u, DISPLACEMENT);
-  const offset = load<u64>(cpu + load<u16>(u, BASE_REGISTER)) + (load<u64>(cpu + load<u16>(u, INDEX_REGISTER)) << <u64>load<u8>(u, SCALE))
+  const offset = load<u64>(cpu + load<u16>(u, BASE_REGISTER))
+    + (load<u64>(cpu + load<u16>(u, INDEX_REGISTER)) << <u64>load<u8>(u, SCALE))
     + <i64>load<i32>(u, DISPLACEMENT);
   return offset & addressMask(u);
 }
@@ -34,7 +37,8 @@ export function addressMask(u: usize): u64 {
 function slowAddress(u: usize): u64 {
   const offset = effectiveAddress(u);
   if (load<u32>(cpu + MODE) == MODE_64) return offset + load<u64>(cpu + load<u16>(u, SEGMENT_BASE));
-  // The operand's size is not known here: its first byte is checked, wider ones at a limit below 4 GiB by the caller's page.
+  // The operand's size is not known here: its first byte is checked, wider ones at a limit below 4 GiB by the caller's
+  // page.
   return linearAddress(load<u8>(u, SEGMENT), offset, 1, load<u8>(u, ADDRESS) == 4);
 }
 

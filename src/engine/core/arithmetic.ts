@@ -1,4 +1,5 @@
-// Integer arithmetic that is more than an expression: widening multiply, divide, decimal adjustment, exchange-and-compare.
+// Integer arithmetic that is more than an expression: widening multiply, divide, decimal adjustment,
+// exchange-and-compare.
 
 import {
   AF, CF, FLAGS_AUX, FLAGS_RESULT, IMMEDIATE, OF, OPERAND, PF, RANDOM, RAX, RBX, RCX, RDX, SF, TARGET, ZF,
@@ -7,7 +8,8 @@ import { cpu, DE, GP, raise, raiseError } from "./cpu";
 import { arithmeticFlags, setArithmeticFlags } from "./flags";
 import { ea } from "./address";
 import {
-  inMemory, readMemory, readMemoryForWrite, readOperand, readRegister, readTarget, signedOf, sizeMask, sizeOf, writeMemory, writeRegister, writeTarget,
+  inMemory, readMemory, readMemoryForWrite, readOperand, readRegister, readTarget, signedOf, sizeMask, sizeOf,
+  writeMemory, writeRegister, writeTarget,
 } from "./operand";
 import { probeWrite, read64, write64, read32, write32 } from "./memory";
 
@@ -209,7 +211,8 @@ function compareExchange(u: usize, size: u32): void {
   const expected = readRegister(RAX, size);
   const equal = old == expected;
   const value = equal ? readRegister(load<u16>(u, OPERAND), size) : old;
-  // The destination is written in either case, but a 32-bit register's upper half is only cleared when it takes the value.
+  // The destination is written in either case, but a 32-bit register's upper half is only cleared when it takes the
+  // value.
   if (memory) writeMemory(address, size, value);
   else if (equal) writeRegister(load<u16>(u, TARGET), size, value);
   if (!equal) writeRegister(RAX, size, old);

@@ -5,7 +5,8 @@ import { cpu } from "./cpu";
 import { arithmeticFlags, setArithmeticFlags, overflow } from "./flags";
 import { addressMask, ea, effectiveAddress } from "./address";
 import {
-  inMemory, readMemory, readMemoryForWrite, readOperand, readRegister, readTarget, signedOf, sizeMask, sizeOf, writeMemory, writeRegister, writeTarget,
+  inMemory, readMemory, readMemoryForWrite, readOperand, readRegister, readTarget, signedOf, sizeMask, sizeOf,
+  writeMemory, writeRegister, writeTarget,
 } from "./operand";
 
 function setShiftFlags(result: u64, size: u32, carry: u32, overflow: u32): void {
@@ -97,7 +98,8 @@ export function popcount(u: usize): void {
 
 function setCarry(carry: u32): void {
   const overflowing = overflow();
-  store<u32>(cpu + FLAGS_AUX, (load<u32>(cpu + FLAGS_AUX) & 0x3fffffff) | (carry << 31) | ((carry ^ overflowing) << 30));
+  store<u32>(cpu + FLAGS_AUX, (load<u32>(cpu + FLAGS_AUX) & 0x3fffffff) | (carry << 31)
+    | ((carry ^ overflowing) << 30));
 }
 
 const BIT_TEST: u32 = 0;

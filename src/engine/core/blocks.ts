@@ -1,11 +1,14 @@
-// Decoded code: blocks of records in an arena, found by physical address and mode. A block is straight-line code (it goes
-// on behind conditional branches that were not taken) of one page. When guest memory under decoded code changes, every
-// record of that page becomes OP_STALE: whoever comes by, also the running block, looks its address up again.
+// Decoded code: blocks of records in an arena, found by physical address and mode. A block is straight-line code (it
+// goes on behind conditional branches that were not taken) of one page. When guest memory under decoded code changes,
+// every record of that page becomes OP_STALE: whoever comes by, also the running block, looks its address up again.
 
 import {
-  ARENA_END, ARENA_NEXT, ARENA_START, BASE, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT, CODE_BASE, CODE_PAGE,
-  CODE_PHYSICAL, CS, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LIMIT, MODE, MODE_16, MODE_64, OP, OP_NEXT, OP_STALE, PAGE_BLOCKS,
-  PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, RAM_START, RECORD_SIZE, RIP, SEGMENTS, SEGMENT_SIZE, SLOTS, SLOT_COUNT, COUNT, OFFSET, LENGTH,
+  ARENA_END, ARENA_NEXT, ARENA_START, BASE, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT,
+  CODE_BASE, CODE_PAGE,
+  CODE_PHYSICAL, CS, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LIMIT, MODE, MODE_16, MODE_64, OP, OP_NEXT, OP_STALE,
+  PAGE_BLOCKS,
+  PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, RAM_START, RECORD_SIZE, RIP, SEGMENTS, SEGMENT_SIZE, SLOTS, SLOT_COUNT, COUNT,
+  OFFSET, LENGTH,
 } from "./layout";
 import { cpu, GP, raiseError, UD, raise } from "./cpu";
 import { configuration, dropWriteTags, flushTlb, hostOf, translateCode } from "./memory";

@@ -1,14 +1,17 @@
-// Control and debug registers, model-specific registers, CPUID, the time-stamp counter, and the instructions that have no
-// better place.
+// Control and debug registers, model-specific registers, CPUID, the time-stamp counter, and the instructions that have
+// no better place.
 
 import {
-  AC, ATTRIBUTES, BASE, CODE_BASE, CPL, CR0, CR2, CR3, CR4, CS, CSTAR, DATA, DF, DR0, DR6, DR7, EFER, FMASK, FORM, FS_BASE, GS_BASE, HALTED, IF, IOPL,
-  KERNEL_GS_BASE, LARGE_HIGH, LARGE_LOW, LENGTH, LSTAR, MODE, MODE_64, OFFSET, OPERAND, RAX, RBX, RCX, RDX, RFLAGS, RIP, SHADOW, SOURCE,
+  AC, ATTRIBUTES, BASE, CODE_BASE, CPL, CR0, CR2, CR3, CR4, CS, CSTAR, DATA, DF, DR0, DR6, DR7, EFER, FMASK, FORM,
+  FS_BASE, GS_BASE, HALTED, IF, IOPL,
+  KERNEL_GS_BASE, LARGE_HIGH, LARGE_LOW, LENGTH, LSTAR, MODE, MODE_64, OFFSET, OPERAND, RAX, RBX, RCX, RDX, RFLAGS, RIP,
+  SHADOW, SOURCE,
   STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TARGET, TSC_AUX, XCR0, SEGMENT, DESTINATION, DS,
 } from "./layout";
 import { cpu, DB, GP, NM, raise, raiseError, UD } from "./cpu";
 import { ea } from "./address";
-import { configuration, flushPage, flushTlb, hostOf, probeWrite, read8, readBytes, systemRead, writeBytes } from "./memory";
+import { configuration, flushPage, flushTlb, hostOf, probeWrite, read8, readBytes, systemRead,
+  writeBytes } from "./memory";
 import { isCanonical, isLong, updatePrivilege } from "./paging";
 import { checkUmip, isReal, segment, updateMode } from "./segments";
 import { inMemory, readRegister, readTarget, sizeOf, writeMemory, writeRegister, writeTarget } from "./operand";
@@ -86,7 +89,8 @@ function setCr0(value: u64): void {
   const efer = load<u64>(cpu + EFER);
   if ((next & CR0_PG) != 0 && (old & CR0_PG) == 0) {
     if ((efer & EFER_LME) != 0) {
-      if ((load<u64>(cpu + CR4) & CR4_PAE) == 0 || (load<u32>(segment(CS), ATTRIBUTES) & 0x2000) != 0) raiseError(GP, 0);
+      if ((load<u64>(cpu + CR4) & CR4_PAE) == 0 || (load<u32>(segment(CS), ATTRIBUTES) & 0x2000) != 0)
+        raiseError(GP, 0);
       store<u64>(cpu + EFER, efer | EFER_LMA);
     }
   } else if ((next & CR0_PG) == 0 && (old & CR0_PG) != 0) {
@@ -362,7 +366,8 @@ export function wrgsbase(u: usize): void { writeBase(u, GS_BASE); }
 // Interrupt flag and halt.
 
 function checkInterruptFlagAccess(): void {
-  if ((load<u64>(cpu + CR0) & CR0_PE) != 0 && load<u32>(cpu + CPL) > (load<u32>(cpu + RFLAGS) & IOPL) >> 12) raiseError(GP, 0);
+  if ((load<u64>(cpu + CR0) & CR0_PE) != 0 && load<u32>(cpu + CPL) > (load<u32>(cpu + RFLAGS) & IOPL) >> 12)
+    raiseError(GP, 0);
 }
 
 export function cli(u: usize): void {

@@ -2,7 +2,8 @@
 // processor runs one instruction at a time, so that the fast path knows nothing of them.
 
 import {
-  DR0, DR7, PENDING_DEBUG, RF, RFLAGS, STEPPING, TF, TRACED, TRACE_BYTES, TRACE_ENTRIES, TRACE_ENTRY, TRACE_RING, TRACING, WATCHING,
+  DR0, DR7, PENDING_DEBUG, RF, RFLAGS, STEPPING, TF, TRACED, TRACE_BYTES, TRACE_ENTRIES, TRACE_ENTRY, TRACE_RING,
+  TRACING, WATCHING,
   DECODE, MODE, RIP,
 } from "./layout";
 import { cpu } from "./cpu";
@@ -57,7 +58,8 @@ export function updateBreakpoints(): void {
 export function isWatchedPage(address: u64): bool {
   const control = load<u64>(cpu + DR7);
   for (let n: u32 = 0; n < 4; n++) {
-    if (isEnabled(control, n) && kindOf(control, n) != ON_EXECUTION && ((load<u64>(cpu + DR0 + (n << 3)) ^ address) & ~0xfff) == 0) {
+    if (isEnabled(control, n) && kindOf(control, n) != ON_EXECUTION
+      && ((load<u64>(cpu + DR0 + (n << 3)) ^ address) & ~0xfff) == 0) {
       return true;
     }
   }
@@ -84,7 +86,8 @@ export function codeBreakpoints(linear: u64): u32 {
   let hits: u32 = 0;
   if ((control & ENABLED) == 0 || (load<u32>(cpu + RFLAGS) & RF) != 0) return 0;
   for (let n: u32 = 0; n < 4; n++) {
-    if (isEnabled(control, n) && kindOf(control, n) == ON_EXECUTION && load<u64>(cpu + DR0 + (n << 3)) == linear) hits |= 1 << n;
+    if (isEnabled(control, n) && kindOf(control, n) == ON_EXECUTION && load<u64>(cpu + DR0 + (n << 3)) == linear)
+      hits |= 1 << n;
   }
   return hits;
 }

@@ -1,7 +1,8 @@
 // Between blocks: the checks that every block's end passes, and the ways to the next record.
 
 import {
-  ARENA_NEXT, BUDGET, CODE_BASE, COUNT, CS, BASE, DISPLACEMENT, EXIT_REQUEST, IF, INSTRUCTION, LINK, MODE, MODE_64, OFFSET, OP_NEXT, RFLAGS, RIP,
+  ARENA_NEXT, BUDGET, CODE_BASE, COUNT, CS, BASE, DISPLACEMENT, EXIT_REQUEST, IF, INSTRUCTION, LINK, MODE, MODE_64,
+  OFFSET, OP_NEXT, RFLAGS, RIP,
   SEGMENTS, SEGMENT_SIZE, SHADOW, STEPPING, STOP, WINDOW,
 } from "./layout";
 import { cpu } from "./cpu";

@@ -1,9 +1,12 @@
-// Delivery of exceptions and interrupts [Intel SDM 3A, chapter 6]: real mode vectors, protected mode gates, 64-bit gates with IST.
+// Delivery of exceptions and interrupts [Intel SDM 3A, chapter 6]: real mode vectors, protected mode gates, 64-bit
+// gates with IST.
 // Nothing of the processor changes before everything that can fault is through; stack memory may have been written.
 
 import {
-  ATTRIBUTES, BASE, CPL, CR2, CS, DR6, EVENTS, FAULT_ADDRESS, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_NESTED, FAULT_VECTOR, HALTED, IDTR_BASE,
-  IDTR_LIMIT, IF, INSTRUCTION, LIMIT, MODE, MODE_64, NMI_BLOCKED, NMI_PENDING, NT, PENDING_DEBUG, RF, RFLAGS, RIP, RSP, SELECTOR, SHADOW, SS, STOP, TF, TR, VM,
+  ATTRIBUTES, BASE, CPL, CR2, CS, DR6, EVENTS, FAULT_ADDRESS, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_NESTED, FAULT_VECTOR,
+  HALTED, IDTR_BASE,
+  IDTR_LIMIT, IF, INSTRUCTION, LIMIT, MODE, MODE_64, NMI_BLOCKED, NMI_PENDING, NT, PENDING_DEBUG, RF, RFLAGS, RIP, RSP,
+  SELECTOR, SHADOW, SS, STOP, TF, TR, VM,
   AC, DS, ES, FS, GS, STACK_MASK,
 } from "./layout";
 import { cpu, DB, GP, NP, PAGE_FAULT, raise, raiseError, STACK_FAULT, TS } from "./cpu";
@@ -11,7 +14,8 @@ import { readFlags } from "./flags";
 import { systemRead, systemWrite } from "./memory";
 import { isLong, updatePrivilege } from "./paging";
 import {
-  attributesOf, ATTRIBUTE_DB, ATTRIBUTE_L, baseOf, descriptorHigh, descriptorLow, isProtected, limitOf, markAccessed, needDescriptor, readDescriptor, segment,
+  attributesOf, ATTRIBUTE_DB, ATTRIBUTE_L, baseOf, descriptorHigh, descriptorLow, isProtected, limitOf, markAccessed,
+  needDescriptor, readDescriptor, segment,
   setCpl, setNullSegment, setSegmentFromDescriptor, updateMode, UNUSABLE,
 } from "./segments";
 import { stop, STOP_SHUTDOWN } from "./dispatch";
@@ -43,7 +47,8 @@ export function deliverFault(): void {
       stop(STOP_SHUTDOWN);
       return;
     }
-    if ((isContributory(first) && isContributory(vector)) || (first == PAGE_FAULT && (vector == PAGE_FAULT || isContributory(vector)))) {
+    if ((isContributory(first) && isContributory(vector))
+      || (first == PAGE_FAULT && (vector == PAGE_FAULT || isContributory(vector)))) {
       vector = DOUBLE_FAULT;
       error = 0;
       hasError = true;
@@ -115,7 +120,8 @@ function deliverLong(vector: u32, kind: u32, hasError: bool, error: u32, returnI
   if (!readDescriptor(selector)) raiseError(GP, (selector & 0xfffc) | external);
   const attributes = attributesOf(descriptorHigh);
   const level = (attributes >> 5) & 3;
-  if ((attributes & 0x18) != 0x18 || level > cpl || (attributes & ATTRIBUTE_L) == 0 || (attributes & ATTRIBUTE_DB) != 0) {
+  if ((attributes & 0x18) != 0x18 || level > cpl || (attributes & ATTRIBUTE_L) == 0
+    || (attributes & ATTRIBUTE_DB) != 0) {
     raiseError(GP, (selector & 0xfffc) | external);
   }
   if ((attributes & 0x80) == 0) raiseError(NP, (selector & 0xfffc) | external);

@@ -1,6 +1,6 @@
 // Arithmetic flags, kept lazily as the last result and the carries that made it:
 //
-//   FLAGS_RESULT  i64  the result, sign-extended from its size: ZF is result == 0, SF its sign, PF its low byte's parity
+//   FLAGS_RESULT  i64  the result, sign-extended: ZF is result == 0, SF its sign, PF its low byte's parity
 //   FLAGS_AUX     u32  31: carry out of the top bit (CF) · 30: carry into the top bit (OF = bit 31 ^ bit 30)
 //                      3: carry out of bit 3 (AF) · 15..8: xored into the byte whose parity is PF
 //                      16: xored into SF

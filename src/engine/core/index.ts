@@ -1,7 +1,9 @@
 // The engine core's exports: what wasm-engine.ts calls.
 
 import {
-  BUDGET, CODE_BASE, COUNT, CPL, CR2, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION, INSTRUCTIONS, MODE, OFFSET, OP_STOP, PENDING_DEBUG, RF,
+  BUDGET, CODE_BASE, COUNT, CPL, CR2, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, FLUSH_REQUEST, IF, INSTRUCTION,
+  INSTRUCTIONS, MODE,
+  OFFSET, OP_STOP, PENDING_DEBUG, RF,
   RFLAGS, RIP, SHADOW, SHADOW_MOV_SS, SLICE_START, STEPPING, STOP, TF, TRACING, WINDOW,
 } from "./layout";
 import { cpu, DB, raise, setProcessor } from "./cpu";
@@ -64,6 +66,10 @@ export function run(): u32 {
   while (true) {
     store<u32>(cpu + STOP, 0);
     store<u32>(cpu + FAULT_NESTED, 0);
+    if (atomic.load<i32>(cpu + FLUSH_REQUEST) != 0) {
+      atomic.store<i32>(cpu + FLUSH_REQUEST, 0);
+      flushBlocks();
+    }
     if (load<u32>(cpu + STEPPING) != 0) stepping();
     else {
       const first = dispatch();
@@ -80,7 +86,8 @@ function stepping(): void {
     if (load<i32>(cpu + BUDGET) <= 0) stop(STOP_SLICE);
     else if (load<i32>(cpu + EXIT_REQUEST) != 0) stop(STOP_KICK);
     else if (load<u32>(cpu + STEPPING) == 0) stop(STOP_MODE);
-    else if (load<u32>(cpu + SHADOW) == 0 && load<u32>(cpu + WINDOW) != 0 && (load<u32>(cpu + RFLAGS) & IF) != 0) stop(STOP_WINDOW);
+    else if (load<u32>(cpu + SHADOW) == 0 && load<u32>(cpu + WINDOW) != 0 && (load<u32>(cpu + RFLAGS) & IF) != 0)
+      stop(STOP_WINDOW);
     if (load<u32>(cpu + STOP) != 0) return;
     const shadow = load<u32>(cpu + SHADOW);
     store<u32>(cpu + SHADOW, 0);

@@ -19,7 +19,8 @@ export const RDI = 0x38;
 export const R11 = 0x58;
 // Always zero: the base, index or segment of an address that has none.
 export const ZERO = 0x080;
-// Instruction-pointer space address of the page that runs: RIP = CODE_BASE + offset in page. Also the base of RIP-relative operands.
+// Instruction-pointer space address of the page that runs: RIP = CODE_BASE + offset in page. Also the base of
+// RIP-relative operands.
 export const CODE_BASE = 0x088;
 export const RIP = 0x090;
 // Lazy arithmetic flags, see flags.ts.
@@ -47,6 +48,8 @@ export const NMI_PENDING = 0x0f0; // u32, one that came while blocked
 export const WATCHING = 0x0f4; // u32, data breakpoints are armed
 export const TRACING = 0x0f8; // u32, 1: every instruction goes into TRACE_RING
 export const TRACED = 0x0fc; // u32, entries written so far
+// i32, atomic: forget all decoded code, memory under some of it was written from outside
+export const FLUSH_REQUEST = 0x324;
 export const EVENTS = 0x0ec; // u32, exceptions delivered
 
 // Segments: ES CS SS DS FS GS LDTR TR, 32 bytes each.
@@ -100,7 +103,8 @@ export const FAULT_ADDRESS = 0x310; // u64
 // Words in which 64-bit values cross between the engine and the microkernel.
 export const DATA = 0x340; // 8 × u32
 
-// x87 registers by physical number (not ST), 16 bytes each: mantissa u64, sign and exponent u16. MMX lies in the mantissas.
+// x87 registers by physical number (not ST), 16 bytes each: mantissa u64, sign and exponent u16. MMX lies in the
+// mantissas.
 export const FPR = 0x380;
 // XMM0 … XMM15, 32 bytes apart (the upper halves are YMM's).
 export const XMM = 0x400;
@@ -155,8 +159,10 @@ export const OFFSET = 2; // u16, of the instruction in its page
 export const LENGTH = 4; // u8
 export const COUNT = 5; // u8, instructions of the block up to and including this one
 export const FORM = 6; // u8, see below
-export const ADDRESS = 7; // u8, 0: register form · 1: plain 64-bit address · 2: with masks or segment checks · 3: 64-bit offset · 4: as 2, written
-export const TARGET = 8; // u16, offset in the processor of the register operand written (or ModRM.reg of MOV to segment …)
+// u8, 0: register form · 1: plain 64-bit address · 2: masks or segment checks · 3: 64-bit offset · 4: as 2, written
+export const ADDRESS = 7;
+// u16, offset in the processor of the register operand written (or ModRM.reg of MOV to segment …)
+export const TARGET = 8;
 export const OPERAND = 10; // u16, offset of the register operand read
 export const BASE_REGISTER = 12; // u16
 export const INDEX_REGISTER = 14; // u16
@@ -164,7 +170,8 @@ export const SCALE = 16; // u8, shift
 export const SEGMENT = 17; // u8
 export const SEGMENT_BASE = 18; // u16, offset of the segment base to add
 export const DISPLACEMENT = 20; // i32; of branches: target's offset from CODE_BASE
-export const IMMEDIATE = 24; // i64; of vector instructions u8; of branches that leave the page as DISPLACEMENT, in 64 bits
+// i64; of vector instructions u8; of branches that leave the page as DISPLACEMENT, in 64 bits
+export const IMMEDIATE = 24;
 export const LINK = 24; // u32, record of the branch target once known
 export const HANDLER = 28; // u16, of vector, x87 and system instructions
 export const BYTES = 30; // u16, size of a vector memory operand
@@ -200,7 +207,8 @@ export const PAGE_NUMBER = 28; // u32, guest-physical page number
 export const TLB_ENTRY = 32;
 export const TLB_ENTRIES = 512;
 export const TLB_SIZE = 0x4000; // of one TLB
-export const TLB_KINDS = 4; // user, supervisor, supervisor that may touch user pages, user whose accesses must be aligned
+// user, supervisor, supervisor that may touch user pages, user whose accesses must be aligned
+export const TLB_KINDS = 4;
 
 // More of the processor: the page that runs, why `run` ends, large pages that the TLB may hold parts of.
 export const CODE_PAGE = 0x314; // u32, host address of the page that runs

@@ -1,11 +1,12 @@
 // Guest memory as instructions see it: a software TLB per privilege in front of the page walk.
 //
-// Hot path: read8…write64 and readForWrite8…64, budget 2 ns on a hit. One compare decides: a tag equals the linear address of the
-// access's last byte with its page offset cleared, so that a page-crossing access misses too. Pages that hold decoded
-// code, are not RAM, or lack the dirty bit have no write tag and take the slow path.
+// Hot path: read8…write64 and readForWrite8…64, budget 2 ns on a hit. One compare decides: a tag equals the linear
+// address of the access's last byte with its page offset cleared, so that a page-crossing access misses too. Pages that
+// hold decoded code, are not RAM, or lack the dirty bit have no write tag and take the slow path.
 
 import {
-  ADDEND, ADDRESS, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, MODE, MODE_64, OFFSET, PAGE_NUMBER, RBP, RSP, SEGMENT, SLOTS, SLOT_COUNT, SS,
+  ADDEND, ADDRESS, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, MODE, MODE_64, OFFSET, PAGE_NUMBER, RBP, RSP,
+  SEGMENT, SLOTS, SLOT_COUNT, SS,
   TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_ENTRIES, TLB_KINDS, TLB_SIZE, WATCHING,
 } from "./layout";
 import { ALIGNMENT, cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
@@ -82,7 +83,10 @@ function checkCanonical(address: u64): void {
   raiseError(record != 0 && isStackAccess(record, address) ? STACK_FAULT : GP, 0);
 }
 
-/** A non-canonical address belongs to the stack when it is the operand's and that lies there, or is near the stack pointer. */
+/**
+ * A non-canonical address belongs to the stack when it is the operand's and that lies there, or is near the stack
+ * pointer.
+ */
 function isStackAccess(record: usize, address: u64): bool {
   const near = address - load<u64>(cpu + RSP) + 0x100 < 0x200 || address - load<u64>(cpu + RBP) + 0x100 < 0x200;
   if (load<u8>(record, ADDRESS) == 0) return near;
@@ -151,7 +155,10 @@ function checkAlignment(address: u64, alignment: u32): void {
   raiseError(ALIGNMENT, 0);
 }
 
-/** Alignment of an operand, or of an x87 environment [SDM 3A, table 6-7]; of 16 bytes those that may be unaligned are exempt. */
+/**
+ * Alignment of an operand, or of an x87 environment [SDM 3A, table 6-7]; of 16 bytes those that may be unaligned are
+ * exempt.
+ */
 function alignmentOf(length: u32): u32 {
   if (length <= 8) return length;
   if (length == 10) return 8;
@@ -229,73 +236,85 @@ function probe(address: u64, size: u32, access: u32): void {
 
 export function read8(address: u64): u64 {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_READ) == (address & ~0xfff)) return <u64>load<u8>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  if (load<u64>(entry, TAG_READ) == (address & ~0xfff))
+    return <u64>load<u8>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
   return readSlow(address, 1);
 }
 
 export function read16(address: u64): u64 {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_READ) == ((address + 1) & ~0xfff)) return <u64>load<u16>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  if (load<u64>(entry, TAG_READ) == ((address + 1) & ~0xfff))
+    return <u64>load<u16>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
   return readSlow(address, 2);
 }
 
 export function read32(address: u64): u64 {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_READ) == ((address + 3) & ~0xfff)) return <u64>load<u32>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  if (load<u64>(entry, TAG_READ) == ((address + 3) & ~0xfff))
+    return <u64>load<u32>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
   return readSlow(address, 4);
 }
 
 export function read64(address: u64): u64 {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_READ) == ((address + 7) & ~0xfff)) return load<u64>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  if (load<u64>(entry, TAG_READ) == ((address + 7) & ~0xfff))
+    return load<u64>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
   return readSlow(address, 8);
 }
 
 export function write8(address: u64, value: u64): void {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_WRITE) == (address & ~0xfff)) store<u8>(<usize>(<u32>address + load<u32>(entry, ADDEND)), <u8>value);
+  if (load<u64>(entry, TAG_WRITE) == (address & ~0xfff))
+    store<u8>(<usize>(<u32>address + load<u32>(entry, ADDEND)), <u8>value);
   else writeSlow(address, 1, value);
 }
 
 export function write16(address: u64, value: u64): void {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_WRITE) == ((address + 1) & ~0xfff)) store<u16>(<usize>(<u32>address + load<u32>(entry, ADDEND)), <u16>value);
+  if (load<u64>(entry, TAG_WRITE) == ((address + 1) & ~0xfff))
+    store<u16>(<usize>(<u32>address + load<u32>(entry, ADDEND)), <u16>value);
   else writeSlow(address, 2, value);
 }
 
 export function write32(address: u64, value: u64): void {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_WRITE) == ((address + 3) & ~0xfff)) store<u32>(<usize>(<u32>address + load<u32>(entry, ADDEND)), <u32>value);
+  if (load<u64>(entry, TAG_WRITE) == ((address + 3) & ~0xfff))
+    store<u32>(<usize>(<u32>address + load<u32>(entry, ADDEND)), <u32>value);
   else writeSlow(address, 4, value);
 }
 
 export function write64(address: u64, value: u64): void {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_WRITE) == ((address + 7) & ~0xfff)) store<u64>(<usize>(<u32>address + load<u32>(entry, ADDEND)), value);
+  if (load<u64>(entry, TAG_WRITE) == ((address + 7) & ~0xfff))
+    store<u64>(<usize>(<u32>address + load<u32>(entry, ADDEND)), value);
   else writeSlow(address, 8, value);
 }
 
 export function readForWrite8(address: u64): u64 {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_WRITE) == (address & ~0xfff)) return <u64>load<u8>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  if (load<u64>(entry, TAG_WRITE) == (address & ~0xfff))
+    return <u64>load<u8>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
   return readForWriteSlow(address, 1);
 }
 
 export function readForWrite16(address: u64): u64 {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_WRITE) == ((address + 1) & ~0xfff)) return <u64>load<u16>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  if (load<u64>(entry, TAG_WRITE) == ((address + 1) & ~0xfff))
+    return <u64>load<u16>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
   return readForWriteSlow(address, 2);
 }
 
 export function readForWrite32(address: u64): u64 {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_WRITE) == ((address + 3) & ~0xfff)) return <u64>load<u32>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  if (load<u64>(entry, TAG_WRITE) == ((address + 3) & ~0xfff))
+    return <u64>load<u32>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
   return readForWriteSlow(address, 4);
 }
 
 export function readForWrite64(address: u64): u64 {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_WRITE) == ((address + 7) & ~0xfff)) return load<u64>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
+  if (load<u64>(entry, TAG_WRITE) == ((address + 7) & ~0xfff))
+    return load<u64>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
   return readForWriteSlow(address, 8);
 }
 
@@ -351,7 +370,8 @@ export function systemWrite(address: u64, size: u32, value: u64): void {
 /** Guest-physical address of the instruction byte at linear `address`; fills the TLB. Raises #PF or #GP. */
 export function translateCode(address: u64): u64 {
   const entry = entryOf(address);
-  if (load<u64>(entry, TAG_EXECUTE) == (address & ~0xfff)) return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);
+  if (load<u64>(entry, TAG_EXECUTE) == (address & ~0xfff))
+    return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);
   if (!isCanonical(address)) raiseError(GP, 0);
   return fill(address, ACCESS_EXECUTE, entry, (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE);
 }

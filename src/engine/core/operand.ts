@@ -4,7 +4,8 @@ import { ADDRESS, FORM, OPERAND, TARGET } from "./layout";
 import { cpu } from "./cpu";
 import { ea } from "./address";
 import {
-  read16, read32, read64, read8, readForWrite16, readForWrite32, readForWrite64, readForWrite8, write16, write32, write64, write8,
+  read16, read32, read64, read8, readForWrite16, readForWrite32, readForWrite64, readForWrite8, write16, write32,
+  write64, write8,
 } from "./memory";
 
 /** log2 of the operand size. */

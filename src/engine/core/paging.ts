@@ -1,4 +1,5 @@
-// The page walk [Intel SDM 3A, chapter 4]: no paging, 32-bit, PAE and 4-level paging; 4 KiB, 2/4 MiB and 1 GiB pages; NX, WP, SMEP,
+// The page walk [Intel SDM 3A, chapter 4]: no paging, 32-bit, PAE and 4-level paging; 4 KiB, 2/4 MiB and 1 GiB pages;
+// NX, WP, SMEP,
 // SMAP; accessed and dirty bits; reserved bits. The physical address width is 40 bits.
 
 import {
@@ -53,7 +54,10 @@ export function isCanonical(address: u64): bool {
   return !isLong() || <u64>((<i64>address << 16) >> 16) == address;
 }
 
-/** Number of the TLB of user mode while alignment is checked: it has no read and write tags, so that every access is slow. */
+/**
+ * Number of the TLB of user mode while alignment is checked: it has no read and write tags, so that every access is
+ * slow.
+ */
 export const ALIGNED_USER: usize = 3;
 
 /** Chooses the TLB by privilege. Call it when CPL, RFLAGS.AC, CR0.AM or CR4.SMAP change. */
@@ -86,7 +90,8 @@ function errorCode(access: u32, privilege: usize, present: u32): u32 {
   if (privilege == 0) error |= ERROR_USER;
   if (access == ACCESS_EXECUTE) {
     const cr4 = load<u64>(cpu + CR4);
-    if ((cr4 & CR4_SMEP) != 0 || ((cr4 & CR4_PAE) != 0 && (load<u64>(cpu + EFER) & EFER_NXE) != 0)) error |= ERROR_FETCH;
+    if ((cr4 & CR4_SMEP) != 0 || ((cr4 & CR4_PAE) != 0 && (load<u64>(cpu + EFER) & EFER_NXE) != 0))
+      error |= ERROR_FETCH;
   }
   return error;
 }

@@ -1,13 +1,16 @@
 // Segment registers and descriptors [Intel SDM 3A, chapters 3 and 5].
 
 import {
-  ATTRIBUTES, BASE, CPL, CR0, CS, DS, EFER, ES, FS, FS_BASE, GDTR_BASE, GDTR_LIMIT, GS, GS_BASE, LDTR, LIMIT, MODE, MODE_16, MODE_32, MODE_64, RFLAGS,
-  SEGMENT, SEGMENTS, SEGMENT_SIZE, SELECTOR, SHADOW, SHADOW_MOV_SS, SS, STACK_MASK, TARGET, TR, OPERAND, DISPLACEMENT, IMMEDIATE, ZF, VM,
+  ATTRIBUTES, BASE, CPL, CR0, CS, DS, EFER, ES, FS, FS_BASE, GDTR_BASE, GDTR_LIMIT, GS, GS_BASE, LDTR, LIMIT, MODE,
+  MODE_16, MODE_32, MODE_64, RFLAGS,
+  SEGMENT, SEGMENTS, SEGMENT_SIZE, SELECTOR, SHADOW, SHADOW_MOV_SS, SS, STACK_MASK, TARGET, TR, OPERAND, DISPLACEMENT,
+  IMMEDIATE, ZF, VM,
 } from "./layout";
 import { cpu, GP, NP, raise, raiseError, STACK_FAULT, UD } from "./cpu";
 import { hostOf, systemRead, systemWrite, translateSystem, read16, read32, read64 } from "./memory";
 import { ACCESS_WRITE, isCanonical, isLong, updatePrivilege } from "./paging";
-import { inMemory, readMemory, readOperand, readRegister, readTarget, sizeOf, writeRegister, writeTarget } from "./operand";
+import { inMemory, readMemory, readOperand, readRegister, readTarget, sizeOf, writeRegister,
+  writeTarget } from "./operand";
 import { ea, effectiveAddress, linearAddress } from "./address";
 import { drop, peekSelector, pushSelector } from "./stack";
 import { arithmeticFlags, setArithmeticFlags } from "./flags";
@@ -150,7 +153,8 @@ export function loadStackSegment(selector: u32, level: u32, vector: u32): void {
   const attributes = attributesOf(descriptorHigh);
   const error = selector & 0xfffc;
   // Writable data of the privilege.
-  if ((attributes & 0x1a) != 0x12 || (selector & 3) != level || ((attributes >> 5) & 3) != level) raiseError(vector, error);
+  if ((attributes & 0x1a) != 0x12 || (selector & 3) != level || ((attributes >> 5) & 3) != level)
+    raiseError(vector, error);
   if ((attributes & ATTRIBUTE_PRESENT) == 0) raiseError(STACK_FAULT, error);
   markAccessed();
   setSegmentFromDescriptor(SS, selector);

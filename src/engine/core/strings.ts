@@ -1,9 +1,10 @@
 // String instructions. With a repeat prefix they run in bounded portions, the registers right after each element: an
-// unfinished one leaves RIP where it is, so that faults are precise and interrupts come through. Forward moves and fills
-// within plain pages go in bulk.
+// unfinished one leaves RIP where it is, so that faults are precise and interrupts come through. Forward moves and
+// fills within plain pages go in bulk.
 
 import {
-  ADDEND, CODE_BASE, DF, DS, ES, FORM, FORM_REPE, FORM_REPEAT, OFFSET, RAX, RCX, RDI, RDX, RFLAGS, RIP, RSI, SEGMENT, STEPPING,
+  ADDEND, CODE_BASE, DF, DS, ES, FORM, FORM_REPE, FORM_REPEAT, OFFSET, RAX, RCX, RDI, RDX, RFLAGS, RIP, RSI, SEGMENT,
+  STEPPING,
   TAG_READ, TAG_WRITE, TLB_BASE, TLB_ENTRIES, OPERAND, TARGET,
 } from "./layout";
 import { cpu } from "./cpu";
@@ -150,7 +151,8 @@ function conditionEnds(u: usize, equal: bool): bool {
   return repeats(u) && equal != ((load<u8>(u, FORM) & FORM_REPEAT) == FORM_REPE);
 }
 
-// A fault in the middle of a repetition leaves the flags of before the instruction: they are set when a portion is through.
+// A fault in the middle of a repetition leaves the flags of before the instruction: they are set when a portion is
+// through.
 
 function compareString(u: usize, size: u32): void {
   const mask = addressMask(u);

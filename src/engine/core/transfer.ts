@@ -1,8 +1,11 @@
-// Control transfers that change more than RIP: far jumps, calls and returns, interrupt returns, system calls; and the loops.
+// Control transfers that change more than RIP: far jumps, calls and returns, interrupt returns, system calls; and the
+// loops.
 
 import {
-  AC, ATTRIBUTES, BASE, CODE_BASE, CPL, CR4, CS, CSTAR, DISPLACEMENT, DS, EFER, ES, FMASK, FORM, FORM_REPNE, FORM_REPEAT, FS, GS, ID, IF, IMMEDIATE, IOPL,
-  LENGTH, LIMIT, LSTAR, MODE, MODE_64, NMI_BLOCKED, NMI_PENDING, NT, OF, OFFSET, PENDING_DEBUG, RAX, RBP, RCX, RDX, RF, RFLAGS, RIP, RSP, R11, SELECTOR, SHADOW, SS, STAR, SYSENTER_CS,
+  AC, ATTRIBUTES, BASE, CODE_BASE, CPL, CR4, CS, CSTAR, DISPLACEMENT, DS, EFER, ES, FMASK, FORM, FORM_REPNE,
+  FORM_REPEAT, FS, GS, ID, IF, IMMEDIATE, IOPL,
+  LENGTH, LIMIT, LSTAR, MODE, MODE_64, NMI_BLOCKED, NMI_PENDING, NT, OF, OFFSET, PENDING_DEBUG, RAX, RBP, RCX, RDX, RF,
+  RFLAGS, RIP, RSP, R11, SELECTOR, SHADOW, SS, STAR, SYSENTER_CS,
   SYSENTER_EIP, SYSENTER_ESP, TF, VM, STACK_MASK, FAULT_NESTED,
 } from "./layout";
 import { BP, cpu, DB, GP, NP, raise, raiseError, STACK_FAULT, TS, UD } from "./cpu";
@@ -16,8 +19,10 @@ import { updateStepping } from "./debug";
 import { stop, STOP_KICK } from "./dispatch";
 import { read16, systemRead, systemWrite, write64, probeWrite } from "./memory";
 import {
-  attributesOf, ATTRIBUTE_DB, ATTRIBUTE_L, baseOf, descriptorHigh, descriptorLow, descriptorAddress, isProtected, isReal, loadStackSegment, limitOf,
-  markAccessed, needDescriptor, readDescriptor, segment, setCpl, setNullSegment, setSegmentFromDescriptor, UNUSABLE, updateMode,
+  attributesOf, ATTRIBUTE_DB, ATTRIBUTE_L, baseOf, descriptorHigh, descriptorLow, descriptorAddress, isProtected,
+  isReal, loadStackSegment, limitOf,
+  markAccessed, needDescriptor, readDescriptor, segment, setCpl, setNullSegment, setSegmentFromDescriptor, UNUSABLE,
+  updateMode,
 } from "./segments";
 
 /** Flags that POPF and IRET may change at the present privilege. */
@@ -403,7 +408,9 @@ function dropSegments(level: u32): void {
   }
 }
 
-/** Returns to `selector:offset`; `after` bytes lie between them and the outer stack pointer. Common to RET FAR and IRET. */
+/**
+ * Returns to `selector:offset`; `after` bytes lie between them and the outer stack pointer. Common to RET FAR and IRET.
+ */
 function returnFar(selector: u32, offset: u64, size: u32, taken: u32, extra: u32, isIret: bool): void {
   const bytes: u32 = 1 << size;
   const cpl = load<u32>(cpu + CPL);
@@ -433,7 +440,8 @@ function returnFar(selector: u32, offset: u64, size: u32, taken: u32, extra: u32
   if (!nullStack) {
     needDescriptor(stackSelector, GP);
     const stack = attributesOf(descriptorHigh);
-    if ((stack & 0x1a) != 0x12 || (stackSelector & 3) != level || ((stack >> 5) & 3) != level) raiseError(GP, stackSelector & 0xfffc);
+    if ((stack & 0x1a) != 0x12 || (stackSelector & 3) != level || ((stack >> 5) & 3) != level)
+      raiseError(GP, stackSelector & 0xfffc);
     if ((stack & 0x80) == 0) raiseError(STACK_FAULT, stackSelector & 0xfffc);
     markAccessed();
     needDescriptor(selector, GP);

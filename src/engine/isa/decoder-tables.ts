@@ -14,20 +14,27 @@ import type { Instruction } from './instruction.ts';
 export const SELECT = { PREFIX: 1, MODE: 2, W: 3, REG: 4, RM: 5, MOD: 6, SMALL: 7 } as const;
 const CHOICES: Record<number, number> = { 1: 4, 2: 2, 3: 2, 4: 8, 5: 8, 6: 2, 7: 2 };
 
-export const FLAG = { SIZED: 1, DEFAULT64: 2, LOCK: 4, ENDS: 8, ALIGNED: 16, MODRM: 32, NEAR: 64, X87: 128, WRITES: 256 } as const;
+export const FLAG =
+  { SIZED: 1, DEFAULT64: 2, LOCK: 4, ENDS: 8, ALIGNED: 16, MODRM: 32, NEAR: 64, X87: 128, WRITES: 256 } as const;
 
 /** Instructions whose first operand is only read. */
 const READ_ONLY: ReadonlySet<string> = new Set([
-  'CMP', 'TEST', 'BT', 'NOP', 'PREFETCH', 'PREFETCHW', 'UD0', 'UD1', 'PUSH', 'JMP', 'CALL', 'JMP FAR', 'CALL FAR', 'MUL', 'IMUL',
-  'DIV', 'IDIV', 'LTR', 'LLDT', 'VERR', 'VERW', 'LMSW', 'LGDT', 'LIDT', 'INVLPG', 'CLFLUSH', 'XRSTOR', 'FXRSTOR', 'ARPL',
+  'CMP', 'TEST', 'BT', 'NOP', 'PREFETCH', 'PREFETCHW', 'UD0', 'UD1', 'PUSH', 'JMP', 'CALL', 'JMP FAR', 'CALL FAR',
+    'MUL', 'IMUL',
+  'DIV', 'IDIV', 'LTR', 'LLDT', 'VERR', 'VERW', 'LMSW', 'LGDT', 'LIDT', 'INVLPG', 'CLFLUSH', 'XRSTOR', 'FXRSTOR',
+    'ARPL',
 ]);
 
-const KIND_NAMES = ['NONE', 'E', 'EB', 'G', 'GB', 'M', 'Z', 'ZB', 'ACCUMULATOR', 'CL', 'ONE', 'SEGMENT', 'CONTROL', 'R', 'V', 'W', 'U',
+const KIND_NAMES =
+  ['NONE', 'E', 'EB', 'G', 'GB', 'M', 'Z', 'ZB', 'ACCUMULATOR', 'CL', 'ONE', 'SEGMENT', 'CONTROL', 'R', 'V', 'W', 'U',
   'P', 'Q', 'N', 'OFFSET', 'MEMORY_FIRST'] as const;
 type Kind = (typeof KIND_NAMES)[number];
-export const KIND: Readonly<Record<Kind, number>> = Object.fromEntries(KIND_NAMES.map((name, n) => [name, n])) as Record<Kind, number>;
+export const KIND: Readonly<Record<Kind,
+  number>> = Object.fromEntries(KIND_NAMES.map((name, n) => [name, n])) as Record<Kind, number>;
 
-export const IMMEDIATE = { NONE: 0, BYTE: 1, BYTE_UNSIGNED: 2, WORD: 3, Z: 4, FULL: 5, ENTER: 6, FAR: 7, RELATIVE: 8, RELATIVE_BYTE: 9 } as const;
+export const IMMEDIATE =
+  { NONE: 0, BYTE: 1, BYTE_UNSIGNED: 2, WORD: 3, Z: 4, FULL: 5, ENTER: 6, FAR: 7, RELATIVE: 8,
+    RELATIVE_BYTE: 9 } as const;
 
 /** Room for the selectors, in bytes; the leaves follow. */
 export const LEAVES = 0x8000;
@@ -75,7 +82,8 @@ export function parseEncoding(row: Instruction): Encoding {
   if (tokens[at] === '0F') {
     map = 1;
     at++;
-    if (tokens.length > at + 1 && /^[0-9A-F]{2}$/.test(tokens[at + 1] as string) && (tokens[at] === '38' || tokens[at] === '3A')) {
+    if (tokens.length > at + 1 && /^[0-9A-F]{2}$/.test(tokens[at + 1] as string)
+      && (tokens[at] === '38' || tokens[at] === '3A')) {
       map = tokens[at] === '38' ? 2 : 3;
       at++;
     }

@@ -13,7 +13,9 @@ import {
 } from './interpreter-text.ts';
 import { INSTRUCTION_ROWS } from './rows.ts';
 import { OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE } from '../core/layout.ts';
-import { checksByCase, handlersText, systemHandlers, usesVectorHandler, vectorCase, vectorHandlers } from './handlers.ts';
+import {
+  checksByCase, handlersText, systemHandlers, usesVectorHandler, vectorCase, vectorHandlers,
+} from './handlers.ts';
 
 const GENERATED_NOTE = '// Generated from the instruction rows in src/engine/isa by generate.ts.\n';
 
@@ -36,7 +38,8 @@ function constantsText(unconditional: number): string {
 function interpreterText(numbers: OperationNumbers): string {
   const cases: string[] = [];
   const add = (labels: number[], comment: string, body: readonly string[]): void => {
-    cases.push(...labels.map((label) => `      case ${label}:`), `      { // ${comment}`, ...body.map((line) => `        ${line}`), '      }');
+    cases.push(...labels.map((label) => `      case ${label}:`), `      { // ${comment}`,
+      ...body.map((line) => `        ${line}`), '      }');
   };
   for (const { family, form, size, number } of numbers.all()) {
     if (isDirectBranch(family)) {
@@ -48,19 +51,42 @@ function interpreterText(numbers: OperationNumbers): string {
 }
 
 const INTERPRETER_HEAD = `
-import { ADDRESS, BUDGET, BYTES, CODE_BASE, COUNT, DESTINATION, DISPLACEMENT, EXIT_REQUEST, FCW, FLAGS_AUX, FLAGS_RESULT, FORM,
-  FORM_ALIGNED, FPU_BLOCKED, FSW, HANDLER, IMMEDIATE, INSTRUCTION, LENGTH, LINK, OFFSET, OP, OPERAND, RDX, RECORD_SIZE, RIP, SOURCE, TARGET } from "../layout";
-import { cpu, GP, raise, raiseError, UD } from "../cpu";
-import { carry, overflow, parity, sign, zero } from "../flags";
-import { ea, effectiveAddress } from "../address";
-import { isCanonical } from "../paging";
-import { drop, peek16, peek32, peek64, pop16, pop32, pop64, probePush, push16, push32, push64 } from "../stack";
-import { probeWrite, read16, read32, read64, read8, readBytes, readForWrite16, readForWrite32, readForWrite64, readForWrite8,
-  write16, write32, write64, write8, writeBytes } from "../memory";
-import { multiplyHighSigned } from "../arithmetic";
-import { crossPage, dispatch, link } from "../dispatch";
-import { takeWithheld } from "../float/x87-stack";
-import { checkAligned, system, vector, vectorChecks } from "./handlers";
+import {
+  ADDRESS, BUDGET, BYTES, CODE_BASE, COUNT, DESTINATION, DISPLACEMENT, EXIT_REQUEST, FCW, FLAGS_AUX,
+  FLAGS_RESULT, FORM, FORM_ALIGNED, FPU_BLOCKED, FSW, HANDLER, IMMEDIATE, INSTRUCTION, LENGTH, LINK, OFFSET,
+  OP, OPERAND, RDX, RECORD_SIZE, RIP, SOURCE, TARGET,
+} from "../layout";
+import {
+  cpu, GP, raise, raiseError, UD,
+} from "../cpu";
+import {
+  carry, overflow, parity, sign, zero,
+} from "../flags";
+import {
+  ea, effectiveAddress,
+} from "../address";
+import {
+  isCanonical,
+} from "../paging";
+import {
+  drop, peek16, peek32, peek64, pop16, pop32, pop64, probePush, push16, push32, push64,
+} from "../stack";
+import {
+  probeWrite, read16, read32, read64, read8, readBytes, readForWrite16, readForWrite32, readForWrite64,
+  readForWrite8, write16, write32, write64, write8, writeBytes,
+} from "../memory";
+import {
+  multiplyHighSigned,
+} from "../arithmetic";
+import {
+  crossPage, dispatch, link,
+} from "../dispatch";
+import {
+  takeWithheld,
+} from "../float/x87-stack";
+import {
+  checkAligned, system, vector, vectorChecks,
+} from "./handlers";
 
 /** Runs records from \`u\` until something stops the processor; STOP says what. */
 export function interpret(first: usize): void {
@@ -156,7 +182,9 @@ function generate(root: string): void {
   const sixteenIsSecond = (key: string): number => (key === '' ? 0 : numbers.numberOf(key));
   const operationsOf = (row: Instruction): Operations => {
     const key = keys.get(row);
-    if (key) return { register: sixteenIsSecond(key.register), memory: sixteenIsSecond(key.memory), sized: key.sized, handler: 0xffff };
+    if (key)
+      return { register: sixteenIsSecond(key.register), memory: sixteenIsSecond(key.memory), sized: key.sized,
+        handler: 0xffff };
     if (usesVectorHandler(row)) {
       const first = row.operands.split(',')[0] as string;
       const memory = /^[EWQM]/.test(first) ? OP_VECTOR_STORE : OP_VECTOR_LOAD;
@@ -168,8 +196,10 @@ function generate(root: string): void {
   const core = join(root, 'src/engine/core/generated');
   writeWhenChanged(join(core, 'decoder-constants.ts'), constantsText(unconditional));
   writeWhenChanged(join(core, 'interpret.ts'), interpreterText(numbers));
-  writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE + handlersText(join(root, 'src/engine/core'), vectors, systems, checksByCase(INSTRUCTION_ROWS)));
-  writeWhenChanged(join(root, 'dist/src/engine/decoder-tables.bin'), buildDecoderTables(INSTRUCTION_ROWS, operationsOf));
+  writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE
+    + handlersText(join(root, 'src/engine/core'), vectors, systems, checksByCase(INSTRUCTION_ROWS)));
+  writeWhenChanged(join(root, 'dist/src/engine/decoder-tables.bin'),
+    buildDecoderTables(INSTRUCTION_ROWS, operationsOf));
 }
 
 generate(join(dirname(fileURLToPath(import.meta.url)), '../../../..'));

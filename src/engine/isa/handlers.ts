@@ -9,11 +9,13 @@ import type { Instruction } from './instruction.ts';
 
 /** The row's handler takes (d, s, i). */
 export function usesVectorHandler(row: Instruction): boolean {
-  return row.class === 'sse' || row.class === 'mmx' || row.class === 'x87' || row.class === 'state' || row.op.startsWith('crc32_');
+  return row.class === 'sse' || row.class === 'mmx' || row.class === 'x87' || row.class === 'state'
+    || row.op.startsWith('crc32_');
 }
 
 /**
- * The body of the case that runs a row's handler: state checks, the call, MMX state. Rows with the same body share a case.
+ * The body of the case that runs a row's handler: state checks, the call, MMX state. Rows with the same body share a
+ * case.
  * An operation `a|b` names two handlers, for 16-bit and for larger operand sizes.
  */
 export function vectorCase(row: Instruction): string {
@@ -27,7 +29,8 @@ function touchesMmx(row: Instruction): boolean {
 /** What the handler's call is preceded by: it raises #UD, #NM or #MF, and enters the MMX state. */
 function checksOf(row: Instruction): string[] {
   const checks: string[] = [];
-  if (row.class === 'sse' || (row.class === 'mmx' && /(^|,)[VUW]/.test(row.operands))) checks.push('if (blocked & 4) checkSse();');
+  if (row.class === 'sse' || (row.class === 'mmx' && /(^|,)[VUW]/.test(row.operands)))
+    checks.push('if (blocked & 4) checkSse();');
   if (touchesMmx(row)) checks.push('enterMmx();');
   if (row.class === 'x87') checks.push('if (blocked & 1) checkX87();');
   if (row.class === 'x87' && !row.name.startsWith('FN')) checks.push('checkPending();');
@@ -77,6 +80,16 @@ function exportsOf(core: string): Map<string, string> {
   return found;
 }
 
+/** One import for each file that the handlers come from. */
+function importsOf(names: ReadonlySet<string>, where: ReadonlyMap<string, string>): string[] {
+  const byFile = new Map<string, string[]>();
+  for (const name of names) {
+    const file = where.get(name) as string;
+    byFile.set(file, [...(byFile.get(file) ?? []), name]);
+  }
+  return [...byFile].map(([file, list]) => `import { ${list.join(', ')} } from "../${file}";`);
+}
+
 /** The source text of generated/handlers.ts. */
 export function handlersText(core: string, vectors: readonly string[], systems: readonly string[],
   checks: ReadonlyMap<string, string>): string {
@@ -98,12 +111,7 @@ export function handlersText(core: string, vectors: readonly string[], systems: 
     casesByCheck.set(check, [...(casesByCheck.get(check) ?? []), `    case ${n}:`]);
   }
   const checkCases = [...casesByCheck].map(([check, labels]) => `${labels.join('\n')}\n      { ${check} break; }`);
-  const byFile = new Map<string, string[]>();
-  for (const name of names) {
-    const file = where.get(name) as string;
-    byFile.set(file, [...(byFile.get(file) ?? []), name]);
-  }
-  const imports = [...byFile].map(([file, list]) => `import { ${list.join(', ')} } from "../${file}";`);
+  const imports = importsOf(names, where);
   return `
 import { FORM, FPU_BLOCKED, HANDLER, IMMEDIATE } from "../layout";
 import { cpu, GP, raise, raiseError, UD } from "../cpu";

@@ -9,7 +9,8 @@ const SZAP = 0xd4;
 const ARITHMETIC = ['ADD', 'OR', 'ADC', 'SBB', 'AND', 'SUB', 'XOR', 'CMP'] as const;
 const LOGIC = new Set(['OR', 'AND', 'XOR']);
 const SHIFTS = ['ROL', 'ROR', 'RCL', 'RCR', 'SHL', 'SHR', 'SHL', 'SAR'] as const;
-export const CONDITIONS = ['O', 'NO', 'B', 'NB', 'Z', 'NZ', 'BE', 'A', 'S', 'NS', 'P', 'NP', 'L', 'GE', 'LE', 'G'] as const;
+export const CONDITIONS =
+  ['O', 'NO', 'B', 'NB', 'Z', 'NZ', 'BE', 'A', 'S', 'NS', 'P', 'NP', 'L', 'GE', 'LE', 'G'] as const;
 
 const hex = (value: number): string => value.toString(16).toUpperCase().padStart(2, '0');
 
@@ -33,7 +34,9 @@ function arithmetic(): Row[] {
   });
 }
 
-/** Shifts and rotates by an immediate, by one and by CL. Beyond a count of one OF is undefined (the oracle masks it). */
+/**
+ * Shifts and rotates by an immediate, by one and by CL. Beyond a count of one OF is undefined (the oracle masks it).
+ */
 function shifts(): Row[] {
   return SHIFTS.flatMap((name, n): Row[] => {
     const rest = { undefinedFlags: name.startsWith('S') ? AF | OF : OF, oracle: 'native' };

@@ -1,7 +1,9 @@
 /**
- * Writes the interpreter's dispatch: one AssemblyScript function with a dense switch over the operations that the rows use.
- * Operations of a family and form are four consecutive numbers, by operand size (8, 16, 32, 64 bits). Unconditional branches
- * get the highest numbers, so that one compare tells them. (A switch of more than 1,024 cases would become a chain of compares: refused.)
+ * Writes the interpreter's dispatch: one AssemblyScript function with a dense switch over the operations that the rows
+ * use.
+ * Operations of a family and form are four consecutive numbers, by operand size (8, 16, 32, 64 bits). Unconditional
+ * branches get the highest numbers, so that one compare tells them. (A switch of more than 1,024 cases would become a
+ * chain of compares: refused.)
  */
 
 import type { Instruction } from './instruction.ts';
@@ -64,18 +66,22 @@ export class OperationNumbers {
 }
 
 /** Operand forms of an integer row, without and with memory; '' when there is none. And its sizes. */
-export function formsOf(row: Instruction): { register: string; memory: string; sizes: readonly Size[]; sized: boolean } {
+export function formsOf(
+  row: Instruction,
+): { register: string; memory: string; sizes: readonly Size[]; sized: boolean } {
   const operands = row.operands === '' ? [] : row.operands.split(',');
   const letters = operands.map((operand) => (operand === 'v' ? 'v' : (operand[0] as string))).join('');
   const forms: Record<string, [string, string]> = {
-    EG: ['rr', 'mr'], GE: ['rr', 'rm'], EI: ['ri', 'mi'], AI: ['ri', ''], ZI: ['ri', ''], E1: ['ri', 'mi'], EC: ['rr', 'mr'],
-    E: ['r', 'm'], Z: ['r', ''], A: ['r', ''], GEI: ['rri', 'rmi'], AO: ['', 'rm'], OA: ['', 'mr'], GM: ['', 'rm'], ZA: ['rr', ''],
+    EG: ['rr', 'mr'], GE: ['rr', 'rm'], EI: ['ri', 'mi'], AI: ['ri', ''], ZI: ['ri', ''], E1: ['ri', 'mi'],
+      EC: ['rr', 'mr'],
+    E: ['r', 'm'], Z: ['r', ''], A: ['r', ''], GEI: ['rri', 'rmi'], AO: ['', 'rm'], OA: ['', 'mr'], GM: ['', 'rm'],
+      ZA: ['rr', ''],
     J: ['j', ''], I: ['i', ''], v: ['n', ''], vI: ['n', ''], '': ['n', ''],
   };
   const form = forms[letters];
   if (!form) throw new Error(`instruction ${row.name}: no forms for operands "${row.operands}"`);
   const first = operands[0] ?? '';
-  const sized = /[vzyJI]/.test(first) && !/b$/.test(first) ? true : letters.startsWith('J') || letters === 'I';
+  const sized = /[vzyJI]/.test(first) && !first.endsWith('b') ? true : letters.startsWith('J') || letters === 'I';
   const sizes: readonly Size[] = !sized ? [first.endsWith('d') ? 32 : first.endsWith('w') ? 16 : 8] : [16, 32, 64];
   return { register: form[0], memory: form[1], sizes, sized };
 }
@@ -106,7 +112,8 @@ function operandsText(semantic: Semantic, form: string, size: Size): string[] {
   }
   const source = { rr: 'reg', mr: 'reg', rm: 'mem', ri: 'imm', mi: 'imm', rri: 'reg', rmi: 'mem' }[form];
   const inner = new TextEmitter(size, (value) =>
-    destinationInMemory ? `write${size}(address, ${value});` : writeRegister('TARGET', size, value), !destinationInMemory);
+    destinationInMemory ? `write${size}(address, ${value});` : writeRegister('TARGET', size, value),
+      !destinationInMemory);
   if (source === 'reg') head.push(`const b: u64 = ${readRegister('OPERAND', sourceSize)};`);
   else if (source === 'mem') head.push(`const b: u64 = read${sourceSize}(address);`);
   else if (source === 'imm') head.push(`const b: u64 = ${inner.unsigned('load<u64>(u, IMMEDIATE)', size)};`);
@@ -168,15 +175,19 @@ function controlText(family: string, form: string, size: Size): string[] | undef
     }
     case 'CWD': {
       const shifted = `load<i${size}>(c) >> ${size - 1}`;
-      return [size === 32 ? `store<u64>(c + RDX, <u64><u32>(${shifted}));` : `store<i${size}>(c + RDX, ${shifted});`, 'break;'];
+      return [size === 32 ? `store<u64>(c + RDX, <u64><u32>(${shifted}));` : `store<i${size}>(c + RDX, ${shifted});`,
+        'break;'];
     }
     case 'PUSH': return [`push${size}(${value});`, 'break;'];
     case 'PUSHI': return [`push${size}(load<u64>(u, IMMEDIATE));`, 'break;'];
     case 'POP': return [`const value: u64 = pop${size}();`, writeRegister('TARGET', size, 'value'), 'break;'];
     case 'JMPE': return [`const target: u64 = ${indirect};`, ...checked(size), ...leave('target', size)];
-    case 'CALLE': return [`const target: u64 = ${indirect};`, ...checkedCall(size), `push${size}(${masked(nextIp)});`, ...leave('target', size)];
-    case 'RET': return [`const target: u64 = peek${size}(0);`, ...checked(size), `drop(${size / 8});`, ...leave('target', size)];
-    case 'RETI': return [`const target: u64 = peek${size}(0);`, ...checked(size), `drop(${size / 8} + load<u16>(u, IMMEDIATE));`,
+    case 'CALLE': return [`const target: u64 = ${indirect};`, ...checkedCall(size), `push${size}(${masked(nextIp)});`,
+      ...leave('target', size)];
+    case 'RET': return [`const target: u64 = peek${size}(0);`, ...checked(size), `drop(${size / 8});`,
+      ...leave('target', size)];
+    case 'RETI': return [`const target: u64 = peek${size}(0);`, ...checked(size),
+      `drop(${size / 8} + load<u16>(u, IMMEDIATE));`,
       ...leave('target', size)];
     default: return undefined;
   }

@@ -18,6 +18,7 @@ const CASES: readonly (readonly [bytes: string, mode64: boolean, name: string])[
 
 for (const [bytes, mode64, name] of CASES) {
   test(`${bytes} is ${name} in ${mode64 ? '64' : '32'}-bit code`, () => {
-    assert.equal(instructionName(Uint8Array.from(bytes.split(' ').map((byte) => Number.parseInt(byte, 16))), mode64), name);
+    assert.equal(instructionName(Uint8Array.from(bytes.split(' ').map((byte) => Number.parseInt(byte, 16))), mode64),
+      name);
   });
 }

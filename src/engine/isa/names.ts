@@ -33,8 +33,9 @@ export function instructionName(bytes: Uint8Array, mode64: boolean): string {
   let rex = 0;
   let prefix = 0;
   const byte = (): number => bytes[at++] ?? 0;
+  const isPrefix = (value: number): boolean => LEGACY_PREFIXES.has(value) || (mode64 && (value & 0xf0) === 0x40);
   let opcode = byte();
-  while (LEGACY_PREFIXES.has(opcode) || (mode64 && (opcode & 0xf0) === 0x40)) {
+  while (isPrefix(opcode)) {
     if ((opcode & 0xf0) === 0x40) rex = opcode;
     else if (opcode === 0xf2) prefix = 3;
     else if (opcode === 0xf3) prefix = 2;
@@ -50,10 +51,12 @@ export function instructionName(bytes: Uint8Array, mode64: boolean): string {
   }
   const modrm = bytes[at] ?? 0;
   const seen: Readonly<Record<string, number>> = {
-    PREFIX: prefix, MODE: mode64 ? 1 : 0, W: (rex >> 3) & 1, REG: (modrm >> 3) & 7, RM: modrm & 7, MOD: modrm >= 0xc0 ? 1 : 0,
+    PREFIX: prefix, MODE: mode64 ? 1 : 0, W: (rex >> 3) & 1, REG: (modrm >> 3) & 7, RM: modrm & 7, MOD: modrm >= 0xc0
+      ? 1 : 0,
   };
   const fitting = candidates(map, opcode)
-    .filter(({ fixed }) => Object.entries(fixed).every(([key, value]) => seen[key] === undefined || seen[key] === value))
+    .filter(({ fixed }) =>
+      Object.entries(fixed).every(([key, value]) => seen[key] === undefined || seen[key] === value))
     .sort((a, b) => Object.keys(b.fixed).length - Object.keys(a.fixed).length);
   return fitting[0]?.row.name ?? '(undefined)';
 }

@@ -7,4 +7,5 @@ import { VECTOR_FLOAT } from './vector-float.ts';
 import { VECTOR_INTEGER } from './vector-integer.ts';
 import { X87 } from './x87.ts';
 
-export const INSTRUCTION_ROWS: readonly Instruction[] = [...INTEGER, ...SYSTEM, ...X87, ...VECTOR_INTEGER, ...VECTOR_FLOAT];
+export const INSTRUCTION_ROWS: readonly Instruction[] =
+  [...INTEGER, ...SYSTEM, ...X87, ...VECTOR_INTEGER, ...VECTOR_FLOAT];

@@ -1,10 +1,10 @@
 /**
- * What the integer instructions do, written once over an abstract `Emitter`. The interpreter's generator instantiates it
- * with text (AssemblyScript), a translator with whatever it emits. A value `V` is 64 bits wide; operands come
+ * What the integer instructions do, written once over an abstract `Emitter`. The interpreter's generator instantiates
+ * it with text (AssemblyScript), a translator with whatever it emits. A value `V` is 64 bits wide; operands come
  * zero-extended from their size, and results are cut to it where they are written.
  *
- * A semantic names the shape of its operands (`form`) and so which cases are made of it: with a destination in a register
- * or memory, a source in a register, memory or immediate, in each operand size.
+ * A semantic names the shape of its operands (`form`) and so which cases are made of it: with a destination in a
+ * register or memory, a source in a register, memory or immediate, in each operand size.
  */
 
 /** Operand size in bits. */
@@ -177,7 +177,8 @@ function modulo<V>(e: Emitter<V>, count: V, by: number): V {
   let value = count;
   for (let multiple = 31 - (31 % by); multiple >= by; multiple -= by) {
     // Subtracts `by` once for each multiple that was reached: (count >= multiple) as 0 or 1.
-    const reached = e.sub(e.constant(1), e.and(e.shiftRight(e.sub(count, e.constant(multiple)), e.constant(63)), e.constant(1)));
+    const reached =
+      e.sub(e.constant(1), e.and(e.shiftRight(e.sub(count, e.constant(multiple)), e.constant(63)), e.constant(1)));
     value = e.sub(value, e.mul(reached, e.constant(by)));
   }
   return value;

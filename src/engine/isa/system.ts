@@ -1,6 +1,6 @@
 /**
- * Instructions that are handler functions of the core, `name(u: usize): void` over the instruction's record: rarely hot,
- * or with more cases than an expression holds (string, far transfer, descriptor, control register…).
+ * Instructions that are handler functions of the core, `name(u: usize): void` over the instruction's record: rarely
+ * hot, or with more cases than an expression holds (string, far transfer, descriptor, control register…).
  * `ends` marks those after which execution goes on wherever RIP then points.
  */
 

@@ -73,7 +73,8 @@ export class Qcow2Disk implements Disk {
     const kind = this.#lookUp(cluster);
     let end = (cluster + 1) * this.blockBytes;
     // Where there is no second-level table, nothing of its whole range is there.
-    if (this.#isRowAbsent) end = (Math.floor(cluster * 8 / this.blockBytes) + 1) * this.blockBytes / 8 * this.blockBytes;
+    if (this.#isRowAbsent)
+      end = (Math.floor(cluster * 8 / this.blockBytes) + 1) * this.blockBytes / 8 * this.blockBytes;
     extent.state = kind === ClusterKind.Absent ? 'absent' : kind === ClusterKind.Zero ? 'zero' : 'data';
     extent.lengthBytes = Math.min(end, this.geometry.sizeBytes) - position;
   }
@@ -106,7 +107,8 @@ export class Qcow2Disk implements Disk {
   #lookUp(cluster: number): ClusterKind {
     const perTable = this.blockBytes / 8;
     const row = Math.floor(cluster / perTable);
-    if (row >= this.#opened.level1Entries) throw damaged(this.#file, `cluster ${cluster} is not in its first-level table`);
+    if (row >= this.#opened.level1Entries)
+      throw damaged(this.#file, `cluster ${cluster} is not in its first-level table`);
     const tableOffset = this.#offsetIn(this.#level1, row * 8);
     this.#isRowAbsent = tableOffset === 0;
     if (this.#isRowAbsent) return ClusterKind.Absent;
@@ -143,7 +145,8 @@ export class Qcow2Disk implements Disk {
       const { code = '' } = error as NodeJS.ErrnoException;
       throw damaged(this.#file, `cluster ${cluster} cannot be inflated (${code})`);
     }
-    if (bytes.length !== this.blockBytes) throw damaged(this.#file, `cluster ${cluster} inflates to ${bytes.length} bytes`);
+    if (bytes.length !== this.blockBytes)
+      throw damaged(this.#file, `cluster ${cluster} inflates to ${bytes.length} bytes`);
     this.#inflated = bytes;
     this.#inflatedEntry = cluster;
     return bytes;

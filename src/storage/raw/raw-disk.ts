@@ -1,7 +1,7 @@
 /**
- * A raw image: the bytes of the disk, one after another. What was never written is a hole in the host's file. Discarding
- * writes zeros where there are others, since nothing in Node makes a hole; and which parts are holes cannot be asked, so
- * that everything counts as data.
+ * A raw image: the bytes of the disk, one after another. What was never written is a hole in the host's file.
+ * Discarding writes zeros where there are others, since nothing in Node makes a hole; and which parts are holes cannot
+ * be asked, so that everything counts as data.
  */
 
 import { assert } from '../../kit/assert.ts';

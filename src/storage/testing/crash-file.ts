@@ -1,6 +1,7 @@
 /**
- * A file that loses power: what was written since the last flush is forgotten, kept or torn, sector by sector, as a seed
- * says. It stops at the N-th write, flush or change of size; a test makes N grow until its whole work gets through.
+ * A file that loses power: what was written since the last flush is forgotten, kept or torn, sector by sector, as a
+ * seed says. It stops at the N-th write, flush or change of size; a test makes N grow until its whole work gets
+ * through.
  */
 
 import type { BlockFile } from '../block-file.ts';
@@ -96,7 +97,8 @@ export class CrashFile implements BlockFile {
   #pending: Pending[] = [];
 
   /** @param sectorBytes what the medium writes whole or not at all. */
-  constructor(medium: Medium, power = new Power(Infinity), { name = 'image', readOnly = false, sectorBytes = 512 } = {}) {
+  constructor(medium: Medium, power = new Power(Infinity),
+    { name = 'image', readOnly = false, sectorBytes = 512 } = {}) {
     this.name = name;
     this.isReadOnly = readOnly;
     this.#power = power;

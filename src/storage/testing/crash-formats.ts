@@ -57,13 +57,15 @@ export function openVhdxDisk(file: BlockFile): VhdxDisk {
 export function openVhdDisk(file: BlockFile): Disk {
   const opened = openVhd(file);
   if (opened.dynamic === undefined) return new FixedVhdDisk(opened);
-  const parent = opened.footer.diskType === VhdType.Differencing ? openVhdDisk(new CrashFile(vhdMedium(false))) : undefined;
+  const parent = opened.footer.diskType === VhdType.Differencing
+    ? openVhdDisk(new CrashFile(vhdMedium(false))) : undefined;
   return new VhdDisk({ ...opened, dynamic: opened.dynamic }, parent);
 }
 
 function vhdMedium(hasParent: boolean, isFixed = false): Medium {
   const parent = hasParent ? NO_PARENT : undefined;
-  return made((file) => createVhd(file, { sizeBytes: CRASH_DISK_BYTES, isFixed, blockBytes: MIB, nowMs: 1e12, parent }));
+  return made((file) =>
+    createVhd(file, { sizeBytes: CRASH_DISK_BYTES, isFixed, blockBytes: MIB, nowMs: 1e12, parent }));
 }
 
 const LOCATOR = new Map([

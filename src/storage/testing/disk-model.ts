@@ -1,6 +1,6 @@
 /**
- * What a disk may hold after a loss of power. Each sector is filled with a stamp; a sector that was flushed has the last
- * one, and one that was written since may have any of those that followed.
+ * What a disk may hold after a loss of power. Each sector is filled with a stamp; a sector that was flushed has the
+ * last one, and one that was written since may have any of those that followed.
  */
 
 import type { Disk } from '../disk.ts';

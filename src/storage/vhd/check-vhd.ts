@@ -49,7 +49,7 @@ function checkTable(file: BlockFile, dynamic: DynamicValues, findings: Findings)
     const offset = blocks.rawOffsetOf(block);
     if (offset === undefined) continue;
     if (offset === 0 || offset + unitBytes > file.sizeBytes) {
-      findings.add(`Block ${block} is said to be at ${offset}, which is out of the file: what it held is lost, and reads `
+      findings.add(`Block ${block} is said to be at ${offset}, out of the file: what it held is lost, and reads `
         + 'as if it had never been written.', () => drop(block));
     } else {
       used.push({ block, offset });
@@ -59,7 +59,7 @@ function checkTable(file: BlockFile, dynamic: DynamicValues, findings: Findings)
   let end = 0;
   for (const { block, offset } of used) {
     if (offset < end) {
-      findings.add(`Block ${block} is said to be at ${offset}, which another block has: what it held is lost, and reads `
+      findings.add(`Block ${block} is said to be at ${offset}, as another block is: what it held is lost, and reads `
         + 'as if it had never been written.', () => drop(block));
     } else {
       findings.unusedBytes += end === 0 ? 0 : offset - end;

@@ -40,7 +40,8 @@ const CREATOR_VERSION = 0x6_0003;
 const CREATOR_HOST = 0x5769_326b;
 
 /** @returns undefined when there is no whole footer at that place. */
-export function readFooter(file: BlockFile, position: number): { values: FooterValues; dynamicOffset: number } | undefined {
+export function readFooter(file: BlockFile, position: number): { values: FooterValues; dynamicOffset: number }
+  | undefined {
   if (position < 0) return undefined;
   const bytes = readBytes(file, position, VHD_SECTOR_BYTES);
   const footer = VhdFooter.decode(viewOf(bytes), 0);
@@ -72,7 +73,8 @@ export function encodeFooter(values: FooterValues): Uint8Array {
 
 /** @throws OperatingError when it is not whole, or contradicts the footer. */
 export function readDynamicHeader(file: BlockFile, offset: number, sizeBytes: number): DynamicValues {
-  if (offset + VhdDynamicHeader.$size > file.sizeBytes) throw damaged(file, `its dynamic header at ${offset} is missing`);
+  if (offset + VhdDynamicHeader.$size > file.sizeBytes)
+    throw damaged(file, `its dynamic header at ${offset} is missing`);
   const bytes = readBytes(file, offset, VhdDynamicHeader.$size);
   const header = VhdDynamicHeader.decode(viewOf(bytes), 0);
   if (header.cookie !== DYNAMIC_COOKIE) throw damaged(file, `there is no dynamic header at ${offset}`);

@@ -1,6 +1,6 @@
 /**
- * A dynamic or differencing VHD as a disk. The footer moves behind each new block; a loss of power while it moves leaves
- * the copy at the start, and the next writer puts it back.
+ * A dynamic or differencing VHD as a disk. The footer moves behind each new block; a loss of power while it moves
+ * leaves the copy at the start, and the next writer puts it back.
  */
 
 import { VHD_SECTOR_BYTES } from '../../protocols/vhd.ts';

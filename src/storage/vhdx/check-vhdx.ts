@@ -40,7 +40,8 @@ function checkTable(opened: OpenedVhdx, findings: Findings): void {
   const space = new Space(file.sizeBytes);
   claimStructures(opened, space);
   const drop = (entry: number): void => {
-    file.writeSync(new Uint8Array(BAT_ENTRY_BYTES), 0, BAT_ENTRY_BYTES, regions.bat.fileOffset + entry * BAT_ENTRY_BYTES);
+    file.writeSync(new Uint8Array(BAT_ENTRY_BYTES), 0, BAT_ENTRY_BYTES, regions.bat.fileOffset
+      + entry * BAT_ENTRY_BYTES);
     file.flushSync();
   };
   forEachUsed(opened, ({ entry, block, offset, lengthBytes }) => {
@@ -56,7 +57,8 @@ function checkTable(opened: OpenedVhdx, findings: Findings): void {
   findings.unusedBytes = space.freeBytes;
 }
 
-function isPartialWithoutBitmap({ file, regions, metadata: { values } }: OpenedVhdx, entry: number, block: number): boolean {
+function isPartialWithoutBitmap({ file, regions, metadata: { values } }: OpenedVhdx, entry: number,
+  block: number): boolean {
   const stateAt = (index: number): number =>
     viewOf(readBytes(file, regions.bat.fileOffset + index * BAT_ENTRY_BYTES, BAT_ENTRY_BYTES))
       .getUint32(0, true) & BAT_STATE_MASK;

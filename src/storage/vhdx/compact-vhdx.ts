@@ -1,6 +1,6 @@
 /**
- * Moves the last blocks of a VHDX into gaps in front of them, and cuts the file. A block is copied, the copy flushed, and
- * then the BAT changed through the log; its old place is free only after that.
+ * Moves the last blocks of a VHDX into gaps in front of them, and cuts the file. A block is copied, the copy flushed,
+ * and then the BAT changed through the log; its old place is free only after that.
  */
 
 import { BitmapState } from '../../protocols/vhdx.ts';

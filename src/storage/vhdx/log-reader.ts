@@ -62,7 +62,8 @@ export function readLog(file: BlockFile, header: HeaderValues): LogReplay | unde
   }
   const { flushedFileOffset, lastFileOffset } = active[active.length - 1] as LogEntry;
   if (file.sizeBytes < flushedFileOffset) {
-    throw damaged(file, `it has ${file.sizeBytes} bytes, and its log says that it had ${flushedFileOffset}: it is cut off`);
+    throw damaged(file,
+      `it has ${file.sizeBytes} bytes, and its log says that it had ${flushedFileOffset}: it is cut off`);
   }
   if (lastFileOffset > file.sizeBytes + GROWTH_BYTES_MAX) {
     throw damaged(file, `its log says that it should have ${lastFileOffset} bytes`);

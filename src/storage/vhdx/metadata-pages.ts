@@ -2,8 +2,8 @@
  * The pages of a VHDX file that only change through its log: BAT, sector bitmaps, metadata and region tables. They are
  * read when they are needed; the ones that have not changed make room for others.
  *
- * A page is clean (as in the file), dirty (changed in memory), or settled: it is in the log, but not in its place, since
- * that log entry is not known to be on the medium. A settled page that changes again is dirty and settled.
+ * A page is clean (as in the file), dirty (changed in memory), or settled: it is in the log, but not in its place,
+ * since that log entry is not known to be on the medium. A settled page that changes again is dirty and settled.
  */
 
 import { viewOf, type BlockFile } from '../block-file.ts';

@@ -76,7 +76,8 @@ function readTable(file: BlockFile, region: Region): ItemPlace[] {
     }
     if (entry.length > ITEM_BYTES_MAX || (entry.length > 0 && entry.offset < METADATA_TABLE_BYTES)
       || entry.offset + entry.length > region.lengthBytes) {
-      throw damaged(file, `its metadata item ${itemId} of ${entry.length} bytes at ${entry.offset} is out of its region`);
+      throw damaged(file,
+        `its metadata item ${itemId} of ${entry.length} bytes at ${entry.offset} is out of its region`);
     }
     return {
       itemId, rowPosition: region.fileOffset + row, position: region.fileOffset + entry.offset,

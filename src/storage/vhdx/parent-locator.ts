@@ -41,7 +41,8 @@ export function decodeLocator(file: BlockFile, item: DataView): ParentLocator {
 }
 
 export function encodeLocator(locator: ParentLocator): Uint8Array {
-  const texts = [...locator].map(([key, value]) => [Buffer.from(key, 'utf16le'), Buffer.from(value, 'utf16le')] as const);
+  const texts =
+    [...locator].map(([key, value]) => [Buffer.from(key, 'utf16le'), Buffer.from(value, 'utf16le')] as const);
   const tableBytes = ParentLocatorHeader.$size + texts.length * ParentLocatorEntry.$size;
   const bytes = new Uint8Array(texts.reduce((sum, [key, value]) => sum + key.length + value.length, tableBytes));
   const view = viewOf(bytes);

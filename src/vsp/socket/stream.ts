@@ -8,7 +8,9 @@ import type { Timer, Timers } from '../../kit/timers.ts';
 import type { Guid } from '../../protocols/vmbus/class-ids.ts';
 import { SOCKET_MAX_DATA, SOCKET_PROPERTIES_VERSION, SocketOffer } from '../../protocols/vmbus/hv-socket.ts';
 import { OFFER_USER_BYTES, OfferFlag, PipeType } from '../../protocols/vmbus/message-table.ts';
-import { PACKET_TRAILER_SIZE, PacketDescriptor, PipeHeader, PipePacketType } from '../../protocols/vmbus/ring-layout.ts';
+import {
+  PACKET_TRAILER_SIZE, PacketDescriptor, PipeHeader, PipePacketType,
+} from '../../protocols/vmbus/ring-layout.ts';
 import { type Channel, SendResult } from '../../vmbus/channel.ts';
 import type { ChannelService } from '../../vmbus/offer.ts';
 
