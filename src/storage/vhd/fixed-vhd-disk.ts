@@ -70,14 +70,13 @@ export class FixedVhdDisk implements Disk {
     extent.lengthBytes = this.#footer.sizeBytes - position;
   }
 
-  /** The new footer is whole before the old one goes. */
+  /** The new footer is whole before the old one goes; it is what makes the file longer. */
   resizeSync(sizeBytes: number): void {
     checkVhdSize(sizeBytes);
     const oldBytes = this.#footer.sizeBytes;
     if (sizeBytes === oldBytes) return;
     const footer = { ...this.#footer, sizeBytes };
     const file = this.#file;
-    if (sizeBytes > oldBytes) file.truncateSync(sizeBytes + VHD_SECTOR_BYTES);
     file.writeSync(encodeFooter(footer), 0, VHD_SECTOR_BYTES, sizeBytes);
     file.flushSync();
     if (sizeBytes > oldBytes) writeZeros(file, oldBytes, Math.min(VHD_SECTOR_BYTES, sizeBytes - oldBytes));

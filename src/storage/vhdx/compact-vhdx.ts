@@ -31,7 +31,7 @@ export async function compactVhdx(disk: VhdxDisk, work: Work): Promise<void> {
   const { file } = disk.opened;
   const end = space.endOfUse();
   if (end >= file.sizeBytes) return;
-  file.truncateSync(end);
+  disk.journal.cut(end);
   space.cut(end);
 }
 

@@ -42,7 +42,7 @@ export class Journal {
     const { logOffset, logLength } = this.#headers.current;
     const logGuid = this.#newGuid();
     const log = new LogWriter(this.#file, { logOffset, logLength, logGuid });
-    log.append([], { flushedBytes: this.#flushedBytes, sizeBytes: this.#file.sizeBytes });
+    log.append([], this.#sizes());
     this.#headers.update({ logGuid, fileWriteGuid: this.#newGuid() });
     log.noteFlush();
     log.noteApplied();
@@ -113,6 +113,15 @@ export class Journal {
     this.#log = undefined;
   }
 
+  /**
+   * Cuts the file behind what is in use. The log says how long the file was: it has to be out of force before.
+   */
+  cut(sizeBytes: number): void {
+    this.end();
+    this.#file.truncateSync(sizeBytes);
+    this.#file.flushSync();
+  }
+
   #apply(log: LogWriter): void {
     if (this.#pages.settledCount > 0) {
       this.#pages.applySettled();
@@ -136,6 +145,7 @@ export class Journal {
   }
 
   #sizes(): { flushedBytes: number; sizeBytes: number } {
-    return { flushedBytes: this.#flushedBytes, sizeBytes: this.#file.sizeBytes };
+    const { sizeBytes } = this.#file;
+    return { flushedBytes: Math.min(this.#flushedBytes, sizeBytes), sizeBytes };
   }
 }

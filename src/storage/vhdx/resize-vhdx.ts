@@ -82,7 +82,7 @@ function shrink(disk: VhdxDisk, space: Space, sizeBytes: number): void {
   table.sizeBytes = sizeBytes;
   const end = space.endOfUse();
   if (end >= file.sizeBytes) return;
-  file.truncateSync(end);
+  disk.journal.cut(end);
   space.cut(end);
 }
 
