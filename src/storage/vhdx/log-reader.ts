@@ -43,7 +43,7 @@ interface LogEntry {
 /** Zeros are written by us when the log says so; no writer asks for more than a BAT's worth. */
 const ZERO_BYTES_MAX = 1 << 30;
 /** How far a file may grow at replay; a file that a log extends holds blocks that were just allocated. */
-const GROWTH_BYTES_MAX = 2 ** 46;
+const GROWTH_BYTES_MAX = 2 ** 40;
 
 /**
  * @returns undefined when the log is empty.
