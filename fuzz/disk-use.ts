@@ -1,4 +1,7 @@
-/** What the fuzz targets of the disk formats have in common: a damaged image is used in every way, or refused in a sentence. */
+/**
+ * What the fuzz targets of the disk formats have in common: a damaged image is used in every way, or refused in a
+ * sentence.
+ */
 
 import { OperatingError } from '../src/kit/errors.ts';
 import type { BlockFile } from '../src/storage/block-file.ts';

@@ -1,4 +1,7 @@
-/** Damaged VHD files, with checksums made right again so that the damage is seen: each is used or refused in a sentence. */
+/**
+ * Damaged VHD files, with checksums made right again so that the damage is seen: each is used or refused in a
+ * sentence.
+ */
 import { VHD_SECTOR_BYTES, VhdDynamicHeader, VhdFooter } from '../src/protocols/vhd.ts';
 import { Findings } from '../src/storage/check.ts';
 import { CrashFile, generator, type Medium } from '../src/storage/testing/crash-file.ts';

@@ -1,6 +1,6 @@
 /**
- * Damaged VHDX files, with checksums made right again so that the damage is seen: each is used or refused in a sentence.
- * Closed ones, and ones whose log is to be replayed.
+ * Damaged VHDX files, with checksums made right again so that the damage is seen: each is used or refused in a
+ * sentence. Closed ones, and ones whose log is to be replayed.
  */
 import { HEADER_OFFSETS, MIB, REGION_TABLE_OFFSETS } from '../src/protocols/vhdx.ts';
 import { Findings } from '../src/storage/check.ts';

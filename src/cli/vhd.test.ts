@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, openSync, closeSync, readdirSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync, existsSync, mkdtempSync, openSync, readdirSync, rmSync, truncateSync, writeFileSync, writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -41,7 +43,8 @@ test('a disk is made, has a child, is mapped, merged and converted', () => inFol
   const child = json(folder, 'info', 'b.vhdx');
   assert.equal(child['kind'], 'differencing');
   assert.equal((child['parents'] as unknown[]).length, 1);
-  assert.deepEqual(json(folder, 'map', 'b.vhdx'), [{ positionBytes: 0, lengthBytes: 8 * MIB, state: 'data', depth: 1 }]);
+  assert.deepEqual(json(folder, 'map', 'b.vhdx'),
+    [{ positionBytes: 0, lengthBytes: 8 * MIB, state: 'data', depth: 1 }]);
   assert.match(vhd(folder, 'map', 'b.vhdx').stdout, /OFFSET.*\n0 .*8388608 .*data .*a\.vhdx/);
   json(folder, 'resize', 'b.vhdx', '12M');
   assert.deepEqual(json(folder, 'merge', 'b.vhdx'), { path: join(folder, 'a.vhdx') });
@@ -58,7 +61,8 @@ test('info says in words what a disk is', () => inFolder((folder) => {
   vhd(folder, 'new', 'a.vhdx', '--size', '20G', '--sector-size', '4096');
   const { stdout, stderr } = vhd(folder, 'info', 'a.vhdx');
   assert.equal(stderr, '');
-  assert.match(stdout, /format +vhdx, dynamic\nsize +20 GiB \(21474836480 bytes\)\nsectors +4096 bytes, 4096 physical\n/);
+  assert.match(stdout,
+    /format +vhdx, dynamic\nsize +20 GiB \(21474836480 bytes\)\nsectors +4096 bytes, 4096 physical\n/);
 }));
 
 test('a check says what is wrong, and repairs what it can', () => inFolder((folder) => {

@@ -29,7 +29,9 @@ function image(name: string): Medium {
 }
 
 /** Changes some bytes of an image, as a structure at a place. */
-function change(medium: Medium, at: number, lengthBytes: number, act: (view: DataView, bytes: Uint8Array) => void): void {
+function change(
+  medium: Medium, at: number, lengthBytes: number, act: (view: DataView, bytes: Uint8Array) => void,
+): void {
   const bytes = new Uint8Array(lengthBytes);
   medium.read(bytes, 0, lengthBytes, at);
   act(new DataView(bytes.buffer), bytes);
@@ -76,7 +78,8 @@ const DAMAGE: readonly [what: string, format: string, damage: (medium: Medium) =
   ['of a later version', 'VHDX dynamic',
     (medium) => changeHeaders(medium, (view) => VhdxHeader.version.set(view, 0, 2)), /of VHDX version 2/],
   ['with a log of 4 GiB', 'VHDX dynamic',
-    (medium) => changeHeaders(medium, (view) => VhdxHeader.logLength.set(view, 0, 0xfff0_0000)), /log of 4293918720 bytes/],
+    (medium) => changeHeaders(medium, (view) => VhdxHeader.logLength.set(view, 0, 0xfff0_0000)),
+    /log of 4293918720 bytes/],
   ['with a log of no size', 'VHDX dynamic',
     (medium) => changeHeaders(medium, (view) => VhdxHeader.logLength.set(view, 0, 0)), /both are whole MiB/],
   ['with a log over the metadata', 'VHDX dynamic',
@@ -89,7 +92,8 @@ const DAMAGE: readonly [what: string, format: string, damage: (medium: Medium) =
     });
   }, /nothing whole is left in it/],
   ['without region tables', 'VHDX dynamic',
-    (medium) => REGION_TABLE_OFFSETS.forEach((at) => change(medium, at, 8, setWord(4, 1))), /two region tables is whole/],
+    (medium) => REGION_TABLE_OFFSETS.forEach((at) => change(medium, at, 8, setWord(4, 1))),
+    /two region tables is whole/],
   ['with a BAT beyond the end', 'VHDX dynamic', (medium) => changeRegion(medium, 0, (view, at) =>
     RegionTableEntry.fileOffset.set(view, at, 2 ** 50)), /lies beyond the end/],
   ['with regions over each other', 'VHDX dynamic', (medium) => changeRegion(medium, 0, (view, at) =>
@@ -110,12 +114,14 @@ const DAMAGE: readonly [what: string, format: string, damage: (medium: Medium) =
     MetadataTableEntry.itemId.set(view, 0, guidBytes(NULL_GUID))), /requires a metadata item 0{8}/],
   ['with a block beyond the end', 'VHDX dynamic', (medium) => change(medium, BAT, 8, setWord(4, 0xffff)),
     /block 0 is said to be at 2814/],
-  ['with a block in an unknown state', 'VHDX dynamic', (medium) => change(medium, BAT, 8, setWord(0, 5)), /unknown state 5/],
+  ['with a block in an unknown state', 'VHDX dynamic', (medium) => change(medium, BAT, 8, setWord(0, 5)),
+    /unknown state 5/],
   ['with a partial block and no bitmap', 'VHDX differencing', (medium) => change(medium, BAT, 8, (view) =>
     view.setUint32(0, view.getUint32(0, true) | 7, true)), /no sector bitmap for it/],
   ['cut to nothing', 'VHD dynamic', (medium) => medium.truncate(0), /no whole VHD footer/],
   ['cut before its header', 'VHD dynamic', (medium) => medium.truncate(700), /dynamic header at 512 is missing/],
-  ['whose header is changed', 'VHD dynamic', (medium) => change(medium, 512, 1024, setWord(32, 7)), /checksum of its dynamic/],
+  ['whose header is changed', 'VHD dynamic', (medium) => change(medium, 512, 1024, setWord(32, 7)),
+    /checksum of its dynamic/],
   ['with blocks of 3 bytes', 'VHD dynamic', (medium) => changeVhd(medium, 512, 1024, 36, (view) =>
     VhdDynamicHeader.blockSize.set(view, 0, 3)), /its block size is 3:/],
   ['with a BAT of 16 GiB', 'VHD dynamic', (medium) => changeVhd(medium, 512, 1024, 36, (view) =>
@@ -153,15 +159,18 @@ test('two blocks at one place are refused before one writes over the other', () 
 });
 
 const REPAIRS: readonly [what: string, format: string, damage: (medium: Medium) => void, sentence: RegExp][] = [
-  ['one header', 'VHDX dynamic', (medium) => change(medium, HEADER_OFFSETS[0], 8, setWord(4, 1)), /One of the two headers/],
+  ['one header', 'VHDX dynamic', (medium) => change(medium, HEADER_OFFSETS[0], 8, setWord(4, 1)),
+    /One of the two headers/],
   ['one region table', 'VHDX dynamic', (medium) => change(medium, REGION_TABLE_OFFSETS[0], 8, setWord(4, 1)),
     /two region tables are not the same/],
-  ['a block out of the file', 'VHDX dynamic', (medium) => change(medium, BAT, 8, setWord(4, 0xffff)), /^Block 0 .* lost/],
+  ['a block out of the file', 'VHDX dynamic', (medium) => change(medium, BAT, 8, setWord(4, 0xffff)),
+    /^Block 0 .* lost/],
   ['a block at the place of another', 'VHDX dynamic',
     (medium) => change(medium, BAT, 16, (_, bytes) => bytes.copyWithin(8, 0, 8)), /^Block 1 .* in use by another/],
   ['a partial block without a bitmap', 'VHDX dynamic', (medium) => change(medium, BAT, 8, (view) =>
     view.setUint32(0, view.getUint32(0, true) | 7, true)), /^Block 0 is partly present/],
-  ['the footer', 'VHD dynamic', (medium) => change(medium, medium.sizeBytes - 512, 512, setWord(0, 1)), /footer at the end/],
+  ['the footer', 'VHD dynamic', (medium) => change(medium, medium.sizeBytes - 512, 512, setWord(0, 1)),
+    /footer at the end/],
   ['the copy of the footer', 'VHD dynamic', (medium) => change(medium, 0, 512, setWord(0, 1)), /copy of the footer/],
   ['a block out of the file', 'VHD dynamic', (medium) => change(medium, 1536, 4, setWord(0, 0x7f)), /^Block 0 .* lost/],
   ['a block at the place of another', 'VHD dynamic',

@@ -189,6 +189,18 @@ test('what cannot be made is refused in a sentence, and leaves no file', () => w
   assert.deepEqual(readdirSync(at('.')), ['raw']);
 }));
 
+test('room that was given back is taken again, also by a later writer', () => withFolder((at) => {
+  for (const format of FORMATS) {
+    createDisk(at(format), { format, sizeBytes: SIZE, ...(format === 'vhdx' ? { blockBytes: MIB } : {}) });
+    const sizes = Array.from({ length: 6 }, () => {
+      write(at(format), 0, pattern(8 * MIB, 1));
+      withDisk(at(format), false, (disk) => disk.discardSync(0, 8 * MIB));
+      return statSync(at(format)).size;
+    });
+    assert.equal(new Set(sizes).size, 1, sizes.join(' '));
+  }
+}));
+
 test('a raw image that ends within a sector is continued with zeros', () => withFolder((at) => {
   writeFileSync(at('raw'), new Uint8Array(700).fill(7));
   const content = contentOf(at('raw'));
