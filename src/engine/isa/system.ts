@@ -178,7 +178,7 @@ const ROWS: Row[] = [
   ['F3 0F AE /2 r o64', 'WRFSBASE', 'Ey', 'wrfsbase', { feature: 'FSGSBASE' }],
   ['F3 0F AE /3 r o64', 'WRGSBASE', 'Ey', 'wrgsbase', { feature: 'FSGSBASE' }],
   ['NP 0F AE /5 r', 'LFENCE', '', 'fence', { ...native, feature: 'SSE2' }],
-  ['NP 0F AE /6 r', 'MFENCE', '', 'fence', { ...native, feature: 'SSE2' }],
+  ['NP 0F AE /6 r', 'MFENCE', '', 'mfence', { ...native, feature: 'SSE2' }],
   ['NP 0F AE /7 r', 'SFENCE', '', 'fence', { ...native, feature: 'SSE' }],
   ['NP 0F AE /7 m', 'CLFLUSH', 'M', 'clflush', { ...native, feature: 'CLFSH' }],
   ['NP 0F AE /4 m', 'XSAVE', 'M', 'xsave', { ...native, feature: 'XSAVE' }],
