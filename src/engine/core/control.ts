@@ -17,7 +17,7 @@ import { inMemory, readRegister, readTarget, sizeOf, writeMemory, writeRegister,
 import { checkSse, checkWait, checkX87, updateFpuBlocked } from "./fpu-state";
 import { fxrstor, fxrstor64, fxsave, fxsave64, xrstorImage, xsaveImage } from "./float/state";
 import { stop, STOP_HALT } from "./dispatch";
-import { attend, completeStores } from "./processors";
+import { attend, completeStores, spin } from "./processors";
 import { updateBreakpoints } from "./debug";
 import { addressMask, linearAddress } from "./address";
 
@@ -396,6 +396,10 @@ export function hlt(u: usize): void {
   store<u32>(cpu + HALTED, 1);
   store<u32>(cpu + SHADOW, 0);
   stop(STOP_HALT);
+}
+
+export function pause(u: usize): void {
+  spin();
 }
 
 export function cld(u: usize): void {

@@ -188,7 +188,7 @@ export const DISPLACEMENT = 20; // i32; of branches: target's offset from CODE_B
 export const IMMEDIATE = 24;
 export const LINK = 24; // u32, record of the branch target once known
 export const HANDLER = 28; // u16, of vector, x87 and system instructions
-export const BYTES = 30; // u16, size of a vector memory operand
+export const BYTES = 30; // u16, size of a vector memory operand; of locked instructions the operation
 export const RECORD_SIZE = 32;
 
 // FORM: bits 0-1 operand size (0: 8, 1: 16, 2: 32, 3: 64 bits) · 2-3 repeat (2: REPNE, 3: REPE) · 4 LOCK
@@ -269,6 +269,4 @@ export const OP_SYSTEM_END = 7; // the same, and RIP may have changed
 export const OP_VECTOR = 8; // handler over (d, s, i), registers only
 export const OP_VECTOR_LOAD = 9; // source in memory
 export const OP_VECTOR_STORE = 10; // destination in memory
-// read-modify-write of memory that no other processor may come between; the operation is in HANDLER
-export const OP_LOCKED = 11;
-export const OP_GENERATED = 12;
+export const OP_GENERATED = 11;

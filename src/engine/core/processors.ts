@@ -261,7 +261,7 @@ export function unlockExchange(): void {
  * PAUSE: the guest spins. When it has done so for long, whoever it waits for may need the host's processor, so the
  * thread sleeps a moment and the slice ends.
  */
-export function pause(): void {
+export function spin(): void {
   if (isAlone()) return;
   const count = load<u32>(cpu + PAUSES) + 1;
   store<u32>(cpu + PAUSES, count);

@@ -19,7 +19,7 @@ import {
 
 const GENERATED_NOTE = '// Generated from the instruction rows in src/engine/isa by generate.ts.\n';
 
-function constantsText(unconditional: number, exchange: number): string {
+function constantsText(unconditional: number, exchange: number, locked: number): string {
   const lines = [GENERATED_NOTE];
   const put = (prefix: string, values: Readonly<Record<string, number>>): void => {
     for (const [name, value] of Object.entries(values)) lines.push(`export const ${prefix}_${name}: u32 = ${value};`);
@@ -30,6 +30,7 @@ function constantsText(unconditional: number, exchange: number): string {
   put('SELECT', SELECT);
   lines.push(`export const LEAVES: u32 = ${LEAVES};`, `export const OP_BRANCH_FAR_DELTA: u32 = ${BRANCH_FAR_DELTA};`);
   lines.push(
+    '/** The system handler of locked operations. */', `export const SYSTEM_LOCKED: u32 = ${locked};`,
     '/** Exchanging a register with memory is always locked. */',
     '// @ts-ignore: decorator', '@inline',
     `export function isExchange(op: u32): bool { return op >= ${exchange} && op < ${exchange + 4}; }`,
@@ -68,16 +69,16 @@ function lockedCasesText(numbers: OperationNumbers, keys: ReadonlySet<string>): 
     cases.push([`    case ${number}: { // ${family} ${form} ${size}`, ...lines, '    }'].join('\n'));
   }
   return `${GENERATED_NOTE}
-import { FLAGS_AUX, FLAGS_RESULT, HANDLER, IMMEDIATE, OPERAND } from "../layout";
+import { BYTES, FLAGS_AUX, FLAGS_RESULT, IMMEDIATE, OPERAND } from "../layout";
 import { cpu, raise, UD } from "../cpu";
 import { carry } from "../flags";
 import { ea } from "../address";
 import { lockedRead, lockedWrite } from "../memory";
 
-/** A read-modify-write of memory that nobody may come between; HANDLER is the operation's number. */
+/** A read-modify-write of memory that nobody may come between; BYTES is the operation's number. */
 export function locked(u: usize): void {
   const c = cpu;
-  switch (<u32>load<u16>(u, HANDLER)) {
+  switch (<u32>load<u16>(u, BYTES)) {
 ${cases.join('\n')}
 ${others.map((number) => `    case ${number}:`).join('\n')}
     default: { raise(UD); }
@@ -103,8 +104,6 @@ import {
 } from "../memory";
 import { multiplyHighSigned } from "../arithmetic";
 import { crossPage, dispatch, link } from "../dispatch";
-import { pause } from "../processors";
-import { locked } from "./locked";
 import { takeWithheld } from "../float/x87-stack";
 import { checkAligned, system, vector, vectorChecks } from "./handlers";
 
@@ -168,7 +167,6 @@ export function interpret(first: usize): void {
         v128.store(c + FCW, after);
         writeBytes(address, c + DESTINATION, bytes); break;
       }
-      case 11: { locked(u); break; }
 `;
 
 const INTERPRETER_TAIL = `
@@ -217,7 +215,7 @@ function generate(root: string): void {
     return { register: operation, memory: operation, sized: false, handler: systems.indexOf(row.op) };
   };
   const core = join(root, 'src/engine/core/generated');
-  writeWhenChanged(join(core, 'decoder-constants.ts'), constantsText(unconditional, numbers.numberOf('XCHG.mr')));
+  writeWhenChanged(join(core, 'decoder-constants.ts'), constantsText(unconditional, numbers.numberOf('XCHG.mr'), systems.length));
   writeWhenChanged(join(core, 'interpret.ts'), interpreterText(numbers));
   writeWhenChanged(join(core, 'locked.ts'), lockedCasesText(numbers, lockable));
   writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE

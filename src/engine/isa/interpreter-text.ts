@@ -181,7 +181,6 @@ function controlText(family: string, form: string, size: Size): string[] | undef
   const indirect = form === 'm' ? value : readRegister('TARGET', size);
   switch (family) {
     case 'NOP': case 'NOPE': return ['break;'];
-    case 'PAUSE': return ['pause(); break;'];
     case 'LEA': return [writeRegister('TARGET', size, 'effectiveAddress(u)'), 'break;'];
     case 'XCHG':
       return [`const a: u64 = ${readRegister('TARGET', size)};`, `const b: u64 = ${readRegister('OPERAND', size)};`,

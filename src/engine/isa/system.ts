@@ -195,6 +195,7 @@ const ROWS: Row[] = [
   ['E7', 'OUT', 'Ib,Az', 'outImmediate'],
   ['EE', 'OUT', 'Ab', 'outDx8'],
   ['EF', 'OUT', 'Az', 'outDx'],
+  ['F3 90', 'PAUSE', '', 'pause', native],
   ['F4', 'HLT', '', 'hlt', ends],
   ['9B', 'WAIT', '', 'wait', native],
   ['FA', 'CLI', '', 'cli'],
