@@ -14,9 +14,10 @@ import { readFileSync } from 'node:fs';
 import { GuestMemory, type MemorySlot } from '../hypervisor/guest-memory.ts';
 import {
   ARENA_END, ARENA_NEXT, ARENA_START, CODE_HOLDERS, CONFIGURATION_SIZE, CONFIGURATIONS, DECODER_TABLES, HASH_BUCKETS,
-  HASH_TABLE, PAGE_ENTRY, PAGE_MAP, PROCESSOR_COUNT, PROCESSOR_INDEX, PROCESSOR_SIZE, PROCESSORS as PROCESSORS_FIELD,
+  HASH_TABLE, PAGE_ENTRY, PAGE_MAP, PROCESSOR_COUNT, PROCESSOR_INDEX, PROCESSORS,
   RAM_START, SHARED, SLOT_COUNT, SLOTS,
 } from './core/layout.ts';
+import { type EngineMemoryHandle, processorAddress, PROCESSORS_START } from './memory-handle.ts';
 import { ProcessorRequests } from './processor-requests.ts';
 
 const PAGE = 0x10000;
@@ -24,7 +25,6 @@ const GUEST_PAGE = 4096;
 const CONFIGURATION = 0x10000;
 const LOCKS = 0x1f000;
 const TABLES = 0x20000;
-const PROCESSORS = 0x100000;
 /** Decoded code of a processor: the only one has more, many have less. */
 const ARENA_ALONE_BYTES = 24 << 20;
 const ARENA_BYTES = 16 << 20;
@@ -35,14 +35,6 @@ const MAXIMUM_MEMORY_BYTES = 2 ** 32;
 const LOW_RAM_BYTES = 0xc000_0000;
 
 export const MAXIMUM_RAM_BYTES = 0xf000_0000;
-
-/** What a worker needs to attach to the memory; structured-cloneable. */
-export interface EngineMemoryHandle {
-  readonly memory: WebAssembly.Memory;
-  /** Address of processor 0's configuration block. */
-  readonly configuration: number;
-  readonly slots: readonly MemorySlot[];
-}
 
 const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 
@@ -59,7 +51,7 @@ function planOf(ramBytes: number, processors: number) {
   const arenaBytes = processors === 1 ? ARENA_ALONE_BYTES
     : Math.max(ARENA_MINIMUM_BYTES, Math.min(ARENA_BYTES, align(ARENAS_BYTES / processors, PAGE) - PAGE));
   const mapBytes = (ramBytes / GUEST_PAGE) * PAGE_ENTRY;
-  const tablesStart = PROCESSORS + processors * PROCESSOR_SIZE;
+  const tablesStart = processorAddress(processors);
   const tablesBytes = align(HASH_BUCKETS * 4 + mapBytes + arenaBytes, GUEST_PAGE);
   const holders = tablesStart + processors * tablesBytes;
   const ram = align(holders + (ramBytes / GUEST_PAGE) * 8, PAGE);
@@ -85,7 +77,7 @@ export function createEngineMemory(ramBytes: number, processors: number): Engine
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const slots = slotsOf(ramBytes, plan.ram);
   const tables = readFileSync(new URL('./decoder-tables.bin', import.meta.url));
-  if (TABLES + tables.length > PROCESSORS) throw new Error('engine memory: the tables overlap');
+  if (TABLES + tables.length > PROCESSORS_START) throw new Error('engine memory: the tables overlap');
   new Uint8Array(memory.buffer).set(tables, TABLES);
   const view = new DataView(memory.buffer);
   for (let index = 0; index < processors; index++) {
@@ -103,7 +95,7 @@ export function createEngineMemory(ramBytes: number, processors: number): Engine
     put(RAM_START, plan.ram);
     put(PROCESSOR_COUNT, processors);
     put(PROCESSOR_INDEX, index);
-    put(PROCESSORS_FIELD, PROCESSORS);
+    put(PROCESSORS, PROCESSORS_START);
     put(CONFIGURATIONS, CONFIGURATION);
     put(SHARED, LOCKS);
     put(SLOT_COUNT, slots.length);
@@ -121,14 +113,4 @@ export function guestMemoryOf(handle: EngineMemoryHandle): GuestMemory {
   const requests = new ProcessorRequests(handle);
   const written = (offset: number, length: number): void => requests.memoryWritten(offset, length);
   return new GuestMemory(handle.memory.buffer, handle.slots, written);
-}
-
-/** Address of a processor's state. */
-export function processorAddress(index: number): number {
-  return PROCESSORS + index * PROCESSOR_SIZE;
-}
-
-/** Address of a processor's configuration block. */
-export function configurationAddress(handle: EngineMemoryHandle, index: number): number {
-  return handle.configuration + index * CONFIGURATION_SIZE;
 }

@@ -9,7 +9,7 @@ import {
   INVALIDATION_TAIL, INVALIDATIONS, PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, RAM_START, REQUEST_DRAIN, REQUEST_FORGET,
   REQUEST_KICK,
 } from './core/layout.ts';
-import { type EngineMemoryHandle, processorAddress } from './engine-memory.ts';
+import { type EngineMemoryHandle, processorAddress } from './memory-handle.ts';
 
 const PAGE = 4096;
 const CHUNK_SHIFT = 6;

@@ -12,7 +12,7 @@ import {
   BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, REQUEST_KICK, RFLAGS, SHADOW, STOP,
   TRACING, WINDOW,
 } from './core/layout.ts';
-import { configurationAddress, type EngineMemoryHandle, processorAddress } from './engine-memory.ts';
+import { configurationAddress, type EngineMemoryHandle, processorAddress } from './memory-handle.ts';
 import { ProcessorRequests } from './processor-requests.ts';
 import { loadProcessorState, resetProcessorState, saveProcessorState } from './processor-state.ts';
 

@@ -14,9 +14,8 @@ import { DeviceTimers } from '../chipset/device-timers.ts';
 import { loadKernel } from '../chipset/loaders/kernel.ts';
 import { type PowerEvent, PowerEventKind } from '../chipset/power/events.ts';
 import { SerialConsole } from '../chipset/serial/console.ts';
-import {
-  createEngineMemory, type EngineMemoryHandle, guestMemoryOf, maximumRamBytes,
-} from '../engine/engine-memory.ts';
+import { createEngineMemory, guestMemoryOf, maximumRamBytes } from '../engine/engine-memory.ts';
+import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import { instructionTrace } from '../engine/instruction-trace.ts';
 import { ProcessorRequests } from '../engine/processor-requests.ts';
 import type { ProcessorState } from '../hypervisor/engine-port.ts';

@@ -5,7 +5,8 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { Chipset } from '../chipset/chipset.ts';
-import { type EngineMemoryHandle, guestMemoryOf } from '../engine/engine-memory.ts';
+import { guestMemoryOf } from '../engine/engine-memory.ts';
+import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import { ProcessorRequests } from '../engine/processor-requests.ts';
 import { WasmEngine } from '../engine/wasm-engine.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';

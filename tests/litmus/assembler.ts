@@ -11,7 +11,8 @@ export const RDI = 7;
 /** Code, or a label: a name that jumps of one byte refer to. */
 export type Piece = readonly number[] | { readonly label: string } | { readonly opcode: number; readonly to: string };
 
-const word = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >>> 24) & 0xff];
+const word = (value: number): number[] =>
+  [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >>> 24) & 0xff];
 
 export const label = (name: string): Piece => ({ label: name });
 /** A conditional jump (0x74 JE, 0x75 JNE, 0x72 JB …), or 0xeb JMP. */
@@ -25,17 +26,23 @@ export const clear = (register: number): number[] => [0x31, 0xc0 | (register << 
 /** 32-bit loads and stores at RSI + displacement. */
 export const load = (register: number, displacement: number): number[] => [0x8b, ...atRsi(register, displacement)];
 export const store = (displacement: number, register: number): number[] => [0x89, ...atRsi(register, displacement)];
-export const storeImmediate = (displacement: number, value: number): number[] => [0xc7, ...atRsi(0, displacement), ...word(value)];
+export const storeImmediate = (displacement: number, value: number): number[] =>
+  [0xc7, ...atRsi(0, displacement), ...word(value)];
 export const exchange = (displacement: number, register: number): number[] => [0x87, ...atRsi(register, displacement)];
 /** Any instruction with one memory operand [RSI + displacement]; `field` is ModRM's register field. */
-export const onMemory = (opcode: readonly number[], field: number, displacement: number, tail: readonly number[] = []): number[] =>
+export const onMemory = (
+  opcode: readonly number[], field: number, displacement: number, tail: readonly number[] = [],
+): number[] =>
   [...opcode, ...atRsi(field, displacement), ...tail];
 /** A 32-bit load, compare or store at a fixed address. */
-export const loadFixed = (register: number, address: number): number[] => [0x8b, 0x04 | (register << 3), 0x25, ...word(address)];
-export const storeFixed = (address: number, register: number): number[] => [0x89, 0x04 | (register << 3), 0x25, ...word(address)];
+export const loadFixed = (register: number, address: number): number[] =>
+  [0x8b, 0x04 | (register << 3), 0x25, ...word(address)];
+export const storeFixed = (address: number, register: number): number[] =>
+  [0x89, 0x04 | (register << 3), 0x25, ...word(address)];
 export const lockIncrementFixed = (address: number): number[] => [0xf0, 0xff, 0x04, 0x25, ...word(address)];
 export const compare = (left: number, right: number): number[] => [0x39, 0xc0 | (right << 3) | left];
-export const addImmediate = (register: number, value: number): number[] => [0x48, 0x81, 0xc0 | register, ...word(value)];
+export const addImmediate = (register: number, value: number): number[] =>
+  [0x48, 0x81, 0xc0 | register, ...word(value)];
 export const decrement = (register: number): number[] => [0xff, 0xc8 | register];
 export const MFENCE = [0x0f, 0xae, 0xf0];
 export const PAUSE = [0xf3, 0x90];

@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import { StopReason } from '../../src/hypervisor/engine-port.ts';
 import { createEngineMemory, guestMemoryOf } from '../../src/engine/engine-memory.ts';
 import {
-  addImmediate, assemble, CALL_RDI, compare, CPUID, decrement, HLT, jump, label, loadFixed, lockIncrementFixed, moveImmediate, PAUSE, type Piece,
-  RAX, RBX, RCX, RDI, RDX, RSI, storeFixed,
+  addImmediate, assemble, CALL_RDI, compare, CPUID, decrement, HLT, jump, label, loadFixed, lockIncrementFixed,
+  moveImmediate, PAUSE, type Piece, RAX, RBX, RCX, RDI, RDX, RSI, storeFixed,
 } from './assembler.ts';
 import { DATA, LitmusGuest } from './guest.ts';
 import { makeEngine } from './processor.ts';
@@ -17,11 +17,13 @@ const ERRORS = DATA + 128;
 /** A function at the start of a page: MOV EAX, imm32; RET. Its immediate is aligned when it begins at byte 3. */
 const FUNCTION = DATA + 0x10000;
 const PAD = 3;
-const functionText = (value: number): number[] => [0x90, 0x90, 0x90, 0xb8, ...[0, 8, 16, 24].map((shift) => (value >> shift) & 0xff), 0xc3];
+const functionText = (value: number): number[] =>
+  [0x90, 0x90, 0x90, 0xb8, ...[0, 8, 16, 24].map((shift) => (value >> shift) & 0xff), 0xc3];
 
 /** Waits until the word is what `register` holds. */
 const waitFor = (address: number, register: number, name: string): Piece[] => [
-  label(name), loadFixed(RAX, address), compare(RAX, register), jump(0x74, `${name} done`), PAUSE, jump(0xeb, name), label(`${name} done`),
+  label(name), loadFixed(RAX, address), compare(RAX, register), jump(0x74, `${name} done`), PAUSE, jump(0xeb, name),
+  label(`${name} done`),
 ];
 
 /** MOV [RDI + PAD + 1], EBX */

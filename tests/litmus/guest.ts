@@ -13,7 +13,8 @@ const PML4 = 0x1000;
 const PDPT = 0x2000;
 const CODE = 0x10000;
 const CODE_STRIDE = 0x1000;
-const STACKS = 0x40000;
+export const STACKS = 0x40000;
+export const STACK_STRIDE = 0x1000;
 export const DATA = 0x400000;
 const PRESENT_WRITABLE_LARGE = 0x83;
 const PRESENT_WRITABLE = 3;
@@ -44,11 +45,15 @@ export class LitmusGuest {
   async run(): Promise<void> {
     await Promise.all(Array.from({ length: this.#count }, (_, index) => new Promise<void>((resolve, reject) => {
       const data: ProcessorData = {
-        handle: this.#handle, index, pageTable: PML4, instruction: CODE + index * CODE_STRIDE, stack: STACKS + index * CODE_STRIDE,
+        handle: this.#handle, index, pageTable: PML4,
+        instruction: CODE + index * CODE_STRIDE, stack: STACKS + index * STACK_STRIDE,
       };
       const worker = new Worker(new URL('./processor.js', import.meta.url), { workerData: data });
       worker.once('error', reject);
-      worker.once('exit', (status) => (status === 0 ? resolve() : reject(new Error(`processor ${index} ended with ${status}`))));
+      worker.once('exit', (status) => {
+        if (status === 0) resolve();
+        else reject(new Error(`processor ${index} ended with ${status}`));
+      });
     })));
   }
 }

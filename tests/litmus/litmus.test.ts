@@ -1,13 +1,13 @@
 /**
- * Memory ordering as guest code sees it [Intel SDM 3A, 8.2.3]: outcomes that x86 forbids never come, in programs of a few
- * instructions that several processors run at the same moment, many times on fresh memory.
+ * Memory ordering as guest code sees it [Intel SDM 3A, 8.2.3]: outcomes that x86 forbids never come, in programs of a
+ * few instructions that several processors run at the same moment, many times on fresh memory.
  */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  addImmediate, assemble, compare, decrement, exchange, HLT, jump, label, load, loadFixed, lockIncrementFixed, MFENCE, moveImmediate, onMemory, PAUSE,
-  type Piece, RAX, RBX, RCX, RDX, RSI, store, storeImmediate,
+  addImmediate, assemble, compare, decrement, exchange, HLT, jump, label, load, loadFixed, lockIncrementFixed, MFENCE,
+  moveImmediate, onMemory, PAUSE, type Piece, RAX, RBX, RCX, RDX, RSI, store, storeImmediate,
 } from './assembler.ts';
 import { DATA, LitmusGuest } from './guest.ts';
 
@@ -72,12 +72,22 @@ const LITMUS: readonly Litmus[] = [
   {
     name: 'store buffering with stores by XCHG', reads: 2, forbidden: '0 0',
     bodies: [
-      [moveImmediate(RDX, 1), exchange(X, RDX), ...read(Y, R[0])], [moveImmediate(RDX, 1), exchange(Y, RDX), ...read(X, R[1])],
+      [moveImmediate(RDX, 1), exchange(X, RDX), ...read(Y, R[0])],
+      [moveImmediate(RDX, 1), exchange(Y, RDX), ...read(X, R[1])],
     ],
   },
-  { name: 'message passing', bodies: [[...write(X), ...write(Y)], [...read(Y, R[0]), ...read(X, R[1])]], reads: 2, forbidden: '1 0' },
-  { name: 'load buffering', bodies: [[...read(X, R[0]), ...write(Y)], [...read(Y, R[1]), ...write(X)]], reads: 2, forbidden: '1 1' },
-  { name: 'coherence of two reads', bodies: [write(X), [...read(X, R[0]), ...read(X, R[1])]], reads: 2, forbidden: '1 0' },
+  {
+    name: 'message passing', reads: 2, forbidden: '1 0',
+    bodies: [[...write(X), ...write(Y)], [...read(Y, R[0]), ...read(X, R[1])]],
+  },
+  {
+    name: 'load buffering', reads: 2, forbidden: '1 1',
+    bodies: [[...read(X, R[0]), ...write(Y)], [...read(Y, R[1]), ...write(X)]],
+  },
+  {
+    name: 'coherence of two reads', reads: 2, forbidden: '1 0',
+    bodies: [write(X), [...read(X, R[0]), ...read(X, R[1])]],
+  },
   {
     name: 'independent reads of independent writes', reads: 4, forbidden: '1 0 1 0',
     bodies: [write(X), write(Y), [...read(X, R[0]), ...read(Y, R[1])], [...read(Y, R[2]), ...read(X, R[3])]],

@@ -3,17 +3,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  addImmediate, assemble, clear, decrement, exchange, HLT, jump, label, loadFixed, lockIncrementFixed, moveImmediate, onMemory, PAUSE, type Piece,
-  RAX, RBX, RCX, RDI, RDX, RSI, compare,
+  addImmediate, assemble, clear, decrement, exchange, HLT, jump, label, loadFixed, lockIncrementFixed, moveImmediate,
+  onMemory, PAUSE, type Piece, RAX, RBX, RCX, RDI, RDX, RSI, compare,
 } from './assembler.ts';
-import { DATA, LitmusGuest } from './guest.ts';
+import { DATA, LitmusGuest, STACK_STRIDE, STACKS } from './guest.ts';
 
 const TIMES = 100_000;
 const PROCESSORS = 2;
 const BARRIER = DATA;
 /** RSI points here: the start of a page, so that offsets choose alignment, line and page crossings. */
 const AT = DATA + 0x10000;
-const PLACES = { 'aligned': 0, 'unaligned within 8 bytes': 1, 'across 8 bytes': 5, 'across lines': 61, 'across pages': 0xffd };
+const PLACES = {
+  'aligned': 0, 'unaligned within 8 bytes': 1, 'across 8 bytes': 5, 'across lines': 61, 'across pages': 0xffd,
+};
 
 /** Both start together and do the body so many times. */
 function program(body: readonly Piece[], times: number): number[] {
@@ -39,7 +41,9 @@ for (const [name, offset] of Object.entries(PLACES)) {
 }
 
 test('LOCK INC and DEC of 16 and 64 bits across lines', async () => {
-  const guest = await ran([onMemory([0xf0, 0x66, 0xff], 0, 63), onMemory([0xf0, 0x48, 0xff], 0, 0x7c), onMemory([0xf0, 0x66, 0xff], 1, 63)]);
+  const guest = await ran([
+    onMemory([0xf0, 0x66, 0xff], 0, 63), onMemory([0xf0, 0x48, 0xff], 0, 0x7c), onMemory([0xf0, 0x66, 0xff], 1, 63),
+  ]);
   assert.equal(guest.get(AT + 63) & 0xffff, 0);
   assert.equal(guest.get(AT + 0x7c), PROCESSORS * TIMES);
 });
@@ -73,7 +77,8 @@ test('LOCK XADD hands out every number once', async () => {
   ]);
   const total = PROCESSORS * TIMES;
   assert.equal(guest.get(AT), total);
-  const sums = Array.from({ length: PROCESSORS }, (_, index) => guest.memory.view.getBigUint64(guest.memory.offsetOf(0x40000 + index * 0x1000, 8), true));
+  const sums = Array.from({ length: PROCESSORS }, (_, index) =>
+    guest.memory.view.getBigUint64(guest.memory.offsetOf(STACKS + index * STACK_STRIDE, 8), true));
   assert.equal(sums.reduce((sum, part) => sum + part, 0n), BigInt(total) * BigInt(total - 1) / 2n);
 });
 
@@ -82,11 +87,13 @@ for (const [name, body] of [
     label('try'), onMemory([0x8b], RAX, 0), [0x8d, 0x50, 0x01], onMemory([0xf0, 0x0f, 0xb1], RDX, 0), jump(0x75, 'try'),
   ]],
   ['LOCK CMPXCHG8B', [
-    label('try'), onMemory([0x8b], RAX, 0), onMemory([0x8b], RDX, 4), [0x51], [0x8d, 0x58, 0x01], [0x89, 0xd1], // push rcx, lea ebx, mov ecx
+    label('try'), onMemory([0x8b], RAX, 0), onMemory([0x8b], RDX, 4),
+    [0x51], [0x8d, 0x58, 0x01], [0x89, 0xd1], // push rcx; lea ebx, [rax + 1]; mov ecx, edx
     onMemory([0xf0, 0x0f, 0xc7], 1, 0), [0x59], jump(0x75, 'try'),
   ]],
   ['LOCK CMPXCHG16B', [
-    label('try'), onMemory([0x48, 0x8b], RAX, 0), onMemory([0x48, 0x8b], RDX, 8), [0x51], [0x48, 0x8d, 0x58, 0x01], [0x48, 0x8d, 0x4a, 0x01],
+    label('try'), onMemory([0x48, 0x8b], RAX, 0), onMemory([0x48, 0x8b], RDX, 8),
+    [0x51], [0x48, 0x8d, 0x58, 0x01], [0x48, 0x8d, 0x4a, 0x01], // push rcx; rbx and rcx are one more
     onMemory([0xf0, 0x48, 0x0f, 0xc7], 1, 0), [0x59], jump(0x75, 'try'),
   ]],
 ] as const) {
@@ -99,7 +106,8 @@ for (const [name, body] of [
 
 test('a lock by XCHG, and one by LOCK BTS and BTR, each guards a plain counter', async () => {
   const guest = await ran([
-    label('first'), moveImmediate(RDX, 1), exchange(0, RDX), [0x85, 0xd2], jump(0x74, 'mine'), PAUSE, jump(0xeb, 'first'),
+    label('first'), moveImmediate(RDX, 1), exchange(0, RDX), [0x85, 0xd2], jump(0x74, 'mine'),
+    PAUSE, jump(0xeb, 'first'),
     label('mine'), onMemory([0xff], 0, 64), clear(RDX), onMemory([0x89], RDX, 0),
     label('second'), onMemory([0xf0, 0x0f, 0xba], 5, 128, [3]), jump(0x73, 'ours'), PAUSE, jump(0xeb, 'second'),
     label('ours'), onMemory([0xff], 0, 192), onMemory([0xf0, 0x0f, 0xba], 6, 128, [3]),

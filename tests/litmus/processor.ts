@@ -1,7 +1,7 @@
 /** The thread of one processor of a `LitmusGuest`: runs the engine until the guest halts. */
 
 import { workerData } from 'node:worker_threads';
-import type { EngineMemoryHandle } from '../../src/engine/engine-memory.ts';
+import type { EngineMemoryHandle } from '../../src/engine/memory-handle.ts';
 import { WasmEngine } from '../../src/engine/wasm-engine.ts';
 import { type ProcessorIntercepts, type ProcessorState, StopReason } from '../../src/hypervisor/engine-port.ts';
 

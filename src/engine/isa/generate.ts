@@ -215,7 +215,8 @@ function generate(root: string): void {
     return { register: operation, memory: operation, sized: false, handler: systems.indexOf(row.op) };
   };
   const core = join(root, 'src/engine/core/generated');
-  writeWhenChanged(join(core, 'decoder-constants.ts'), constantsText(unconditional, numbers.numberOf('XCHG.mr'), systems.length));
+  writeWhenChanged(join(core, 'decoder-constants.ts'),
+    constantsText(unconditional, numbers.numberOf('XCHG.mr'), systems.length));
   writeWhenChanged(join(core, 'interpret.ts'), interpreterText(numbers));
   writeWhenChanged(join(core, 'locked.ts'), lockedCasesText(numbers, lockable));
   writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE
