@@ -52,6 +52,28 @@ test('the kernel reaches a shell, finds Hyper-V, and powers off with status 0', 
   assert.equal(await guest.exited, 0, guest.errors);
 });
 
+test('two processors come up, both take interrupts and run programs, and the guest powers off', { skip }, async () => {
+  await using guest = tiny('--cpus', '2');
+  await guest.prompt(BOOT_MS);
+  assert.equal((await guest.run('nproc', COMMAND_MS)).output.trim(), '2');
+  const { output: log } = await guest.run('dmesg', COMMAND_MS);
+  assert.match(log, /Brought up 1 node, 2 CPUs/);
+  assert.doesNotMatch(log, COMPLAINTS);
+  const work = 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done $i';
+  for (const processor of [0, 1]) {
+    const { output } = await guest.run(`taskset -c ${processor} sh -c '${work}'`, COMMAND_MS);
+    assert.equal(output.trim(), 'done 20000');
+  }
+  // Timer interrupts: of Hyper-V's timers, delivered straight to a vector.
+  const { output: counts } = await guest.run('grep -E "HVS|LOC" /proc/interrupts', COMMAND_MS);
+  const taken = counts.split('\n').map((line) => line.trim().split(/\s+/).slice(1, 3).map(Number));
+  for (const processor of [0, 1]) {
+    assert.ok(taken.some((of) => Number(of[processor]) > 0), `processor ${processor} took none:\n${counts}`);
+  }
+  guest.type('poweroff -f\n');
+  assert.equal(await guest.exited, 0, guest.errors);
+});
+
 test('the ELF kernel inside starts by its PVH note', { skip }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'partout-test-'));
   try {

@@ -107,7 +107,7 @@ function processorsOf(text: string): number {
   const count = Number(text);
   if (count === 0) throw refused('usage', '--cpus 0 leaves nothing to run the guest on: give 1');
   if (count > MAXIMUM_PROCESSORS) {
-    throw refused('unsupported', `--cpus ${text} is not there yet: a guest has ${MAXIMUM_PROCESSORS} processor`);
+    throw refused('usage', `--cpus ${text} is too many: a guest has at most ${MAXIMUM_PROCESSORS} processors`);
   }
   return count;
 }

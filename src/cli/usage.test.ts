@@ -43,7 +43,7 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--memory', '-1G'], /--memory is a size/],
   [[...BOOT, '--memory', '20000K'], /whole number of mebibytes/],
   [[...BOOT, '--cpus', '0'], /--cpus 0 leaves nothing/],
-  [[...BOOT, '--cpus', '2'], /--cpus 2 is not there yet/],
+  [[...BOOT, '--cpus', '65'], /--cpus 65 is too many/],
   [[...BOOT, '--cpus', 'many'], /--cpus is a number/],
   [[...BOOT, '--timeout', '0'], /--timeout is a number of seconds between 0 and/],
   [[...BOOT, '--timeout', 'soon'], /--timeout is a number of seconds/],

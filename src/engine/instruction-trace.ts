@@ -3,7 +3,7 @@
 import {
   MODE_64, TRACE_BYTES, TRACE_ENTRIES, TRACE_ENTRY, TRACE_RING, TRACED,
 } from './core/layout.ts';
-import { type EngineMemoryHandle, processorAddress } from './engine-memory.ts';
+import { type EngineMemoryHandle, processorAddress } from './memory-handle.ts';
 import { instructionName } from './isa/names.ts';
 
 /** Lines of a processor's trace, oldest first; empty when it was not asked for. */

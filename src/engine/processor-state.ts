@@ -2,11 +2,10 @@
 
 import { ENGINE_MSRS, type ProcessorState, type SegmentState } from '../hypervisor/engine-port.ts';
 import {
-  ATTRIBUTES, BASE, CPL, CR0, CR2, CR3, CR4, CSTAR, DR0, DR6, DR7, EFER, EXIT_REQUEST, FMASK, FS_BASE, GDTR_BASE,
-  GDTR_LIMIT, GPR, GS_BASE, HALTED,
-  DESTINATION, IDTR_BASE, IDTR_LIMIT, INSTRUCTION, KERNEL_GS_BASE, LIMIT, LSTAR, MODE, MODE_64, MXCSR, NMI_BLOCKED,
-  RANDOM, RIP, SEGMENT_SIZE, SEGMENTS, SELECTOR, SHADOW,
-  SOURCE, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX, XCR0, XMM,
+  ATTRIBUTES, BASE, CPL, CR0, CR2, CR3, CR4, CSTAR, DR0, DR6, DR7, EFER, FMASK, FS_BASE, GDTR_BASE, GDTR_LIMIT, GPR,
+  GS_BASE, HALTED, DESTINATION, IDTR_BASE, IDTR_LIMIT, INSTRUCTION, KERNEL_GS_BASE, LIMIT, LSTAR, MODE, MODE_64,
+  MXCSR, NMI_BLOCKED, RANDOM, RIP, SEGMENT_SIZE, SEGMENTS, SELECTOR, SHADOW, SOURCE, STAR, SYSENTER_CS, SYSENTER_EIP,
+  SYSENTER_ESP, TSC_AUX, XCR0, XMM,
 } from './core/layout.ts';
 import type { CoreExports } from './wasm-engine.ts';
 
@@ -107,7 +106,7 @@ export function loadProcessorState(view: DataView, at: number, core: CoreExports
 
 /** After RESET [Intel SDM 3A, table 10-1]. */
 export function resetProcessorState(view: DataView, at: number, core: CoreExports): void {
-  const keep = [view.getBigUint64(at + RANDOM, true), view.getInt32(at + EXIT_REQUEST, true)] as const;
+  const random = view.getBigUint64(at + RANDOM, true);
   const data = { selector: 0, base: 0n, limit: 0xffff, attributes: 0x93 };
   const system = (type: number): SegmentState => ({ selector: 0, base: 0n, limit: 0xffff, attributes: 0x80 | type });
   const state: ProcessorState = {
@@ -131,6 +130,5 @@ export function resetProcessorState(view: DataView, at: number, core: CoreExport
   loadProcessorState(view, at, core, state);
   new Uint8Array(view.buffer).fill(0, at + XMM, at + XMM + 0x200);
   view.setUint32(at + MXCSR, 0x1f80, true);
-  view.setBigUint64(at + RANDOM, keep[0], true);
-  view.setInt32(at + EXIT_REQUEST, keep[1], true);
+  view.setBigUint64(at + RANDOM, random, true);
 }

@@ -9,15 +9,19 @@ import {
   type ProcessorEngine, type ProcessorIntercepts, type ProcessorState, StopReason,
 } from '../hypervisor/engine-port.ts';
 import {
-  BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, RFLAGS, SHADOW, STOP, TRACING, WINDOW,
+  BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, REQUEST_KICK, RFLAGS, SHADOW, STOP,
+  TRACING, WINDOW,
 } from './core/layout.ts';
-import { type EngineMemoryHandle, processorAddress } from './engine-memory.ts';
+import { configurationAddress, type EngineMemoryHandle, processorAddress } from './memory-handle.ts';
+import { ProcessorRequests } from './processor-requests.ts';
 import { loadProcessorState, resetProcessorState, saveProcessorState } from './processor-state.ts';
 
 /** Instructions of one slice: a bit less than a millisecond of interpretation. */
 const SLICE_INSTRUCTIONS = 100_000;
 
 export interface CoreExports {
+  enterGuest(): void;
+  leaveGuest(): void;
   initialize(processor: number, configuration: number): void;
   run(): number;
   deliverFault(): void;
@@ -28,7 +32,6 @@ export interface CoreExports {
   writeFlags(flags: number): void;
   updateDerived(): void;
   flushBlocks(): void;
-  memoryChanged(host: number, length: number): void;
   initializeX87(): void;
   saveExtendedState(target: number, components: number): void;
   loadExtendedState(source: number, components: number): void;
@@ -55,6 +58,8 @@ export class WasmEngine implements ProcessorEngine {
   readonly data: Int32Array;
   readonly #core: CoreExports;
   readonly #handle: EngineMemoryHandle;
+  readonly #index: number;
+  readonly #requests: ProcessorRequests;
   readonly #words: Int32Array;
   readonly #view: DataView;
   readonly #at: number;
@@ -62,6 +67,8 @@ export class WasmEngine implements ProcessorEngine {
 
   constructor({ handle, index, intercepts }: WasmEngineOptions) {
     this.#handle = handle;
+    this.#index = index;
+    this.#requests = new ProcessorRequests(handle);
     this.#at = processorAddress(index);
     const buffer = handle.memory.buffer;
     this.#words = new Int32Array(buffer);
@@ -71,7 +78,7 @@ export class WasmEngine implements ProcessorEngine {
       env: { memory: handle.memory, ...importsOf(intercepts) },
     });
     this.#core = instance.exports as unknown as CoreExports;
-    this.#core.initialize(this.#at, handle.configuration);
+    this.#core.initialize(this.#at, configurationAddress(handle, index));
     const seed = new Uint8Array(8);
     randomFillSync(seed);
     seed[0] = (seed[0] as number) | 1; // xorshift must not start at 0
@@ -83,13 +90,15 @@ export class WasmEngine implements ProcessorEngine {
     const words = this.#words;
     const budget = (this.#at + BUDGET) >> 2;
     words[budget] = SLICE_INSTRUCTIONS;
+    this.#core.enterGuest();
     const reason = this.#runCore();
+    this.#core.leaveGuest();
     const executed = SLICE_INSTRUCTIONS - (words[budget] as number);
     const low = (this.#at + INSTRUCTIONS) >> 2;
     const sum = ((words[low] as number) >>> 0) + executed;
     words[low] = sum | 0;
     if (sum > 0xffff_ffff) words[low + 1] = (words[low + 1] as number) + 1;
-    if (reason === StopReason.Kick) Atomics.store(words, (this.#at + EXIT_REQUEST) >> 2, 0);
+    if (reason === StopReason.Kick) Atomics.and(words, (this.#at + EXIT_REQUEST) >> 2, ~REQUEST_KICK);
     return reason;
   }
 
@@ -117,7 +126,7 @@ export class WasmEngine implements ProcessorEngine {
   }
 
   kick(): void {
-    Atomics.store(this.#words, (this.#at + EXIT_REQUEST) >> 2, 1);
+    this.#requests.kick(this.#index);
   }
 
   canInterrupt(): boolean {
@@ -126,19 +135,22 @@ export class WasmEngine implements ProcessorEngine {
   }
 
   interrupt(vector: number): void {
-    try {
-      this.#core.interrupt(vector);
-    } catch (thrown) {
-      this.#catch(thrown);
-    }
+    this.#deliver(() => this.#core.interrupt(vector));
   }
 
   nmi(): void {
+    this.#deliver(() => this.#core.nonMaskableInterrupt());
+  }
+
+  /** Delivering writes to the guest's stack. */
+  #deliver(deliver: () => void): void {
+    this.#core.enterGuest();
     try {
-      this.#core.nonMaskableInterrupt();
+      deliver();
     } catch (thrown) {
       this.#catch(thrown);
     }
+    this.#core.leaveGuest();
   }
 
   requestInterruptWindow(on: boolean): void {
@@ -175,7 +187,7 @@ export class WasmEngine implements ProcessorEngine {
     for (const slot of this.#handle.slots) {
       const at = gpa - slot.gpa;
       if (at >= 0 && at < slot.sizeBytes)
-        this.#core.memoryChanged(slot.offset + at, Math.min(length, slot.sizeBytes - at));
+        this.#requests.memoryWritten(slot.offset + at, Math.min(length, slot.sizeBytes - at));
     }
   }
 

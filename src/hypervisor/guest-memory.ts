@@ -15,14 +15,21 @@ export interface MemorySlot {
 export class GuestMemory {
   readonly buffer: SharedArrayBuffer;
   readonly slots: readonly MemorySlot[];
+  /** To be called by whoever has written at offsets of the buffer where a guest may keep code: engines remember it. */
+  readonly written: (offset: number, length: number) => void;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
 
-  constructor(buffer: SharedArrayBuffer, slots: readonly MemorySlot[]) {
+  /** @param written hears of every write through `write` and `fill`, and of those that `written` is told of. */
+  constructor(
+    buffer: SharedArrayBuffer, slots: readonly MemorySlot[],
+    written: (offset: number, length: number) => void = () => {},
+  ) {
     this.buffer = buffer;
     this.slots = slots;
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
+    this.written = written;
   }
 
   get sizeBytes(): number {
@@ -57,6 +64,7 @@ export class GuestMemory {
     const at = this.offsetOf(gpa, data.length);
     if (at < 0) return false;
     this.#bytes.set(data, at);
+    this.written(at, data.length);
     return true;
   }
 
@@ -64,6 +72,7 @@ export class GuestMemory {
     const at = this.offsetOf(gpa, length);
     if (at < 0) return false;
     this.#bytes.fill(value, at, at + length);
+    this.written(at, length);
     return true;
   }
 }

@@ -12,7 +12,7 @@ import { GuestMemory } from './guest-memory.ts';
 import { InterruptRouter } from './interrupt-router.ts';
 import { ControlBuffer } from './control-buffer.ts';
 import { type PartitionEvent, PartitionEventKind } from './partition-events.ts';
-import { VpActivity, VpRegisters } from './partition-layout.ts';
+import { VpActivity, VpControl, VpRegisters } from './partition-layout.ts';
 import { PARTITION_STATE_VERSION, readControlState, writeControlState } from './partition-state.ts';
 import { Partition } from './partition.ts';
 import { resetControl } from './testing/fixture.ts';
@@ -97,6 +97,12 @@ function makePartition(context: TestContext, program: Program, processorCount = 
   return { partition, workers, terminated, events, nextEvent };
 }
 
+/** The engine of processor `index` executes guest code. */
+function isRunning(partition: Partition, index: number): boolean {
+  const control = new ControlBuffer(partition.control);
+  return Atomics.load(control.words, control.vpControlWord(index) + (VpControl.running.offset >> 2)) !== 0;
+}
+
 function ownerTests(): void {
   test('pausing stops guest code and virtual time, resuming lets both go on', async (context) => {
     const { partition } = makePartition(context, 'spin', 2);
@@ -159,6 +165,7 @@ function ownerTests(): void {
     const { partition, terminated, workers } = makePartition(context, 'stuck');
     await partition.create();
     await partition.start();
+    while (!isRunning(partition, 0)) await new Promise((resolve) => { setTimeout(resolve, 1); });
     const paused = assert.rejects(partition.pause(), /stopped meanwhile/);
     await partition.stop(20);
     await paused;

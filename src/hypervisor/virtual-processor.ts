@@ -134,7 +134,7 @@ export class VirtualProcessor {
         this.#wait(seen);
         continue;
       }
-      this.#runSlice(now);
+      this.#runSlice(now, seen);
     }
   }
 
@@ -178,9 +178,14 @@ export class VirtualProcessor {
     return true;
   }
 
-  #runSlice(started: number): void {
+  /** Runs guest code, unless something changed after `seen`: who wakes us kicks the engine only while it runs. */
+  #runSlice(started: number, seen: number): void {
     const words = this.#words;
     Atomics.store(words, this.#controlAt + RUNNING, 1);
+    if (Atomics.load(words, this.#controlAt + WAKE) !== seen) {
+      Atomics.store(words, this.#controlAt + RUNNING, 0);
+      return;
+    }
     const reason = this.engine.run();
     Atomics.store(words, this.#controlAt + RUNNING, 0);
     Atomics.add(words, this.#controlAt + PROGRESS, 1);

@@ -9,8 +9,8 @@ import type { NetworkEndpoint } from '../kit/network-endpoint.ts';
 export const MINIMUM_MEMORY_BYTES = 16 * 2 ** 20;
 /** Guest memory and the engine's tables share one WebAssembly memory of at most 4 GiB. */
 export const MAXIMUM_MEMORY_BYTES = 3840 * 2 ** 20;
-/** This version runs one virtual processor. */
-export const MAXIMUM_PROCESSORS = 1;
+/** Of a partition. More than the host has is slow, and works. */
+export const MAXIMUM_PROCESSORS = 64;
 
 export type TraceKind = 'exits' | 'instructions';
 

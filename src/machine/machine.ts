@@ -14,8 +14,10 @@ import { DeviceTimers } from '../chipset/device-timers.ts';
 import { loadKernel } from '../chipset/loaders/kernel.ts';
 import { type PowerEvent, PowerEventKind } from '../chipset/power/events.ts';
 import { SerialConsole } from '../chipset/serial/console.ts';
-import { createEngineMemory, type EngineMemoryHandle, guestMemoryOf } from '../engine/engine-memory.ts';
+import { createEngineMemory, guestMemoryOf, maximumRamBytes } from '../engine/engine-memory.ts';
+import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import { instructionTrace } from '../engine/instruction-trace.ts';
+import { ProcessorRequests } from '../engine/processor-requests.ts';
 import type { ProcessorState } from '../hypervisor/engine-port.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import { Partition } from '../hypervisor/partition.ts';
@@ -85,6 +87,11 @@ export class Machine implements RunnableMachine {
 
   private constructor(description: MachineDescription, ports: MachinePorts) {
     this.#description = description;
+    const mostBytes = maximumRamBytes(description.processors);
+    if (description.memoryBytes > mostBytes) {
+      throw new OperatingError('host', `with ${description.processors} processors a guest can have at most ` +
+        `${mostBytes / 2 ** 20} MiB of memory: choose less of one of them`);
+    }
     try {
       this.#engine = createEngineMemory(description.memoryBytes, description.processors);
     } catch (error) {
@@ -94,12 +101,14 @@ export class Machine implements RunnableMachine {
     }
     this.#memory = guestMemoryOf(this.#engine);
     const clock = new HostClock();
+    const requests = new ProcessorRequests(this.#engine);
     this.#partition = new Partition({
       processorCount: description.processors,
       clock,
       traceEntries: TRACE_ENTRIES,
       threads: { start: (index) => this.#startThread(index), terminate: (index) => this.#terminateThread(index) },
       onEvent: (event) => this.#onPartitionEvent(event),
+      kick: (index) => requests.kick(index),
     });
     this.#partition.setTracing(description.trace === 'exits');
     this.#chipset = new Chipset({

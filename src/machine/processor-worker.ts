@@ -5,7 +5,9 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { Chipset } from '../chipset/chipset.ts';
-import { type EngineMemoryHandle, guestMemoryOf } from '../engine/engine-memory.ts';
+import { guestMemoryOf } from '../engine/engine-memory.ts';
+import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
+import { ProcessorRequests } from '../engine/processor-requests.ts';
 import { WasmEngine } from '../engine/wasm-engine.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';
 import { InterruptRouter } from '../hypervisor/interrupt-router.ts';
@@ -30,7 +32,9 @@ export interface ProcessorReport {
 
 function runProcessor(data: ProcessorWorkerData): void {
   const clock = new HostClock();
-  const router = new InterruptRouter({ control: new ControlBuffer(data.control) });
+  const requests = new ProcessorRequests(data.engine);
+  const kick = (index: number): void => requests.kick(index);
+  const router = new InterruptRouter({ control: new ControlBuffer(data.control), kick });
   const chipset = new Chipset({ shared: data.chipset, sink: router, clock, debugExit: data.debugExit });
   let engine: WasmEngine | undefined;
   const processor = new VirtualProcessor({
@@ -39,6 +43,7 @@ function runProcessor(data: ProcessorWorkerData): void {
     memory: guestMemoryOf(data.engine),
     io: chipset.io,
     clock,
+    kick,
     engineFactory: (intercepts) => (engine = new WasmEngine({ handle: data.engine, index: data.index, intercepts })),
   });
   if (data.traceInstructions) engine?.traceInstructions();

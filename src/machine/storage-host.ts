@@ -5,7 +5,7 @@
  */
 
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import type { EngineMemoryHandle } from '../engine/engine-memory.ts';
+import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import type { Connections } from '../hypervisor/connections.ts';
 import { type ErrorCode, OperatingError } from '../kit/errors.ts';
 import type { VmBus } from '../vmbus/bus.ts';

@@ -1,6 +1,6 @@
 /** What the main thread and the storage thread of a VM say to each other. */
 
-import type { EngineMemoryHandle } from '../engine/engine-memory.ts';
+import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import type { ChannelHandle } from '../vmbus/channel.ts';
 import type { DiskDescription } from './description.ts';
 

@@ -7,7 +7,8 @@
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { guestMemoryOf, memoryWritten } from '../engine/engine-memory.ts';
+import { guestMemoryOf } from '../engine/engine-memory.ts';
+import { ProcessorRequests } from '../engine/processor-requests.ts';
 import { Connections } from '../hypervisor/connections.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
@@ -50,7 +51,9 @@ class StorageThread {
     this.#port = port;
     const control = new ControlBuffer(data.control);
     this.#memory = guestMemoryOf(data.engine);
-    this.#synic = new SynicPort({ control, router: new InterruptRouter({ control }) });
+    const requests = new ProcessorRequests(data.engine);
+    const router = new InterruptRouter({ control, kick: (index) => requests.kick(index) });
+    this.#synic = new SynicPort({ control, router });
     this.#connections = new Connections(control);
     this.#words = new Int32Array(data.words);
     this.#disks = openDisks(data.disks);
@@ -59,7 +62,7 @@ class StorageThread {
       memory: this.#memory,
       requests: data.requests,
       units: this.#disks.map((disk, lun) => new LogicalUnit({ disk, identity: identityOf(disk.name, lun) })),
-      onMemoryWritten: (offset, length) => memoryWritten(data.engine, offset, length),
+      onMemoryWritten: this.#memory.written,
     });
   }
 

@@ -4,7 +4,7 @@
  */
 import { Connections } from '../hypervisor/connections.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';
-import type { EngineMemoryHandle } from '../engine/engine-memory.ts';
+import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import type { InterruptRouter } from '../hypervisor/interrupt-router.ts';
 import type { ReferenceTime } from '../hypervisor/reference-time.ts';

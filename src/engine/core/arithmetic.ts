@@ -8,10 +8,12 @@ import { cpu, DE, GP, raise, raiseError } from "./cpu";
 import { arithmeticFlags, setArithmeticFlags } from "./flags";
 import { ea } from "./address";
 import {
-  inMemory, readMemory, readMemoryForWrite, readOperand, readRegister, readTarget, signedOf, sizeMask, sizeOf,
-  writeMemory, writeRegister, writeTarget,
+  exchangeMemory, inMemory, isLocked, readForExchange, readMemory, readOperand, readRegister, readTarget, signedOf,
+  sizeMask, sizeOf, writeRegister, writeTarget,
 } from "./operand";
-import { probeWrite, read64, write64, read32, write32 } from "./memory";
+import { lockedPlace, probeWrite, read64, write64, read32, write32 } from "./memory";
+import { hasCode } from "./blocks";
+import { codeWritten, lockExchange, unlockExchange } from "./processors";
 
 /** High 64 bits of the unsigned product. */
 export function multiplyHigh(a: u64, b: u64): u64 {
@@ -167,15 +169,18 @@ function idiv128(divisor: i64): void {
   store<u64>(cpu + RDX, negative ? 0 - remainder : remainder);
 }
 
-// Exchange and compare. One processor runs at a time on this memory, so a plain read and write are atomic.
+// Exchange and compare. Without a LOCK prefix other processors may come between the read and the write.
 
 function exchangeAdd(u: usize, size: u32): void {
   const source = readRegister(load<u16>(u, OPERAND), size);
   const memory = inMemory(u);
   const address = memory ? ea(u) : 0;
-  const old = memory ? readMemoryForWrite(address, size) : readRegister(load<u16>(u, TARGET), size);
-  const sum = old + source;
-  if (memory) writeMemory(address, size, sum);
+  let old: u64;
+  let sum: u64;
+  do {
+    old = memory ? readForExchange(u, address, size) : readRegister(load<u16>(u, TARGET), size);
+    sum = old + source;
+  } while (memory && !exchangeMemory(u, address, size, old, sum));
   // With both operands the same register, the sum stays.
   writeRegister(load<u16>(u, OPERAND), size, old);
   if (!memory) writeRegister(load<u16>(u, TARGET), size, sum);
@@ -207,14 +212,18 @@ export function xadd(u: usize): void {
 function compareExchange(u: usize, size: u32): void {
   const memory = inMemory(u);
   const address = memory ? ea(u) : 0;
-  const old = memory ? readMemoryForWrite(address, size) : readRegister(load<u16>(u, TARGET), size);
   const expected = readRegister(RAX, size);
-  const equal = old == expected;
-  const value = equal ? readRegister(load<u16>(u, OPERAND), size) : old;
+  let old: u64;
+  let equal: bool;
+  let value: u64;
   // The destination is written in either case, but a 32-bit register's upper half is only cleared when it takes the
   // value.
-  if (memory) writeMemory(address, size, value);
-  else if (equal) writeRegister(load<u16>(u, TARGET), size, value);
+  do {
+    old = memory ? readForExchange(u, address, size) : readRegister(load<u16>(u, TARGET), size);
+    equal = old == expected;
+    value = equal ? readRegister(load<u16>(u, OPERAND), size) : old;
+  } while (memory && !exchangeMemory(u, address, size, old, value));
+  if (!memory && equal) writeRegister(load<u16>(u, TARGET), size, value);
   if (!equal) writeRegister(RAX, size, old);
   setCompareFlags(expected, old, size);
 }
@@ -233,11 +242,13 @@ function setZero(value: bool): void {
 
 export function cmpxchg8b(u: usize): void {
   const address = ea(u);
-  probeWrite(address, 8);
-  const old = read64(address);
   const expected = (readRegister(RDX, 2) << 32) | readRegister(RAX, 2);
-  const equal = old == expected;
-  write64(address, equal ? (readRegister(RCX, 2) << 32) | readRegister(RBX, 2) : old);
+  let old: u64;
+  let equal: bool;
+  do {
+    old = readForExchange(u, address, 3);
+    equal = old == expected;
+  } while (!exchangeMemory(u, address, 3, old, equal ? (readRegister(RCX, 2) << 32) | readRegister(RBX, 2) : old));
   if (!equal) {
     writeRegister(RAX, 2, old);
     writeRegister(RDX, 2, old >> 32);
@@ -249,12 +260,50 @@ export function cmpxchg16b(u: usize): void {
   const address = ea(u);
   if ((address & 15) != 0) raiseError(GP, 0);
   probeWrite(address, 16);
+  const host = isLocked(u) ? lockedPlace(address) : 0;
+  if (host != 0) {
+    lockedExchange16(host);
+    return;
+  }
   const low = read64(address);
   const high = read64(address + 8);
   const equal = low == load<u64>(cpu + RAX) && high == load<u64>(cpu + RDX);
   write64(address, equal ? load<u64>(cpu + RBX) : low);
   write64(address + 8, equal ? load<u64>(cpu + RCX) : high);
   if (!equal) {
+    store<u64>(cpu + RAX, low);
+    store<u64>(cpu + RDX, high);
+  }
+  setZero(equal);
+}
+
+/**
+ * The host has no atomic instruction of 16 bytes. Such exchanges take turns among themselves, and each half is
+ * exchanged atomically, so that locked instructions on one half are not lost. Between the two other processors may see
+ * the new low half with the old high half; a 16-byte exchange, which is how such a pair is used, never does.
+ */
+function lockedExchange16(host: usize): void {
+  const expectedLow = load<u64>(cpu + RAX);
+  const expectedHigh = load<u64>(cpu + RDX);
+  const newLow = load<u64>(cpu + RBX);
+  lockExchange();
+  let low: u64;
+  let high: u64;
+  let equal: bool;
+  while (true) {
+    high = atomic.load<u64>(host + 8);
+    low = atomic.load<u64>(host);
+    equal = low == expectedLow && high == expectedHigh;
+    if (!equal) break;
+    if (atomic.cmpxchg<u64>(host, low, newLow) != low) continue;
+    if (atomic.cmpxchg<u64>(host + 8, high, load<u64>(cpu + RCX)) == high) break;
+    // The high half has changed meanwhile: take the low half back, unless that has changed too.
+    atomic.cmpxchg<u64>(host, newLow, low);
+  }
+  unlockExchange();
+  if (equal) {
+    if (hasCode(host)) codeWritten(host, 16);
+  } else {
     store<u64>(cpu + RAX, low);
     store<u64>(cpu + RDX, high);
   }

@@ -5,8 +5,8 @@ import { cpu } from "./cpu";
 import { arithmeticFlags, setArithmeticFlags, overflow } from "./flags";
 import { addressMask, ea, effectiveAddress } from "./address";
 import {
-  inMemory, readMemory, readMemoryForWrite, readOperand, readRegister, readTarget, signedOf, sizeMask, sizeOf,
-  writeMemory, writeRegister, writeTarget,
+  exchangeMemory, inMemory, readForExchange, readMemory, readMemoryForWrite, readOperand, readRegister, readTarget,
+  signedOf, sizeMask, sizeOf, writeMemory, writeRegister, writeTarget,
 } from "./operand";
 
 function setShiftFlags(result: u64, size: u32, carry: u32, overflow: u32): void {
@@ -127,8 +127,12 @@ function bitByRegister(u: usize, what: u32): void {
   const plain = effectiveAddress(u);
   const displaced = (plain + <u64>((offset >> (3 + size)) << size)) & addressMask(u);
   const address = ea(u) - plain + displaced;
-  const value = what == BIT_TEST ? readMemory(address, size) : readMemoryForWrite(address, size);
-  if (what != BIT_TEST) writeMemory(address, size, modify(value, mask, what));
+  let value: u64;
+  if (what == BIT_TEST) value = readMemory(address, size);
+  else {
+    do value = readForExchange(u, address, size);
+    while (!exchangeMemory(u, address, size, value, modify(value, mask, what)));
+  }
   setCarry(u32((value & mask) != 0));
 }
 
@@ -153,10 +157,14 @@ function bitByImmediate(u: usize, what: u32): void {
   const mask = <u64>1 << (<u64>load<u8>(u, IMMEDIATE) & ((8 << size) - 1));
   const memory = inMemory(u);
   const address = memory ? ea(u) : 0;
-  const value = memory ? readMemoryForWrite(address, size) : readRegister(load<u16>(u, TARGET), size);
-  const result = modify(value, mask, what);
-  if (memory) writeMemory(address, size, result);
-  else writeRegister(load<u16>(u, TARGET), size, result);
+  let value: u64;
+  if (memory) {
+    do value = readForExchange(u, address, size);
+    while (!exchangeMemory(u, address, size, value, modify(value, mask, what)));
+  } else {
+    value = readRegister(load<u16>(u, TARGET), size);
+    writeRegister(load<u16>(u, TARGET), size, modify(value, mask, what));
+  }
   setCarry(u32((value & mask) != 0));
 }
 

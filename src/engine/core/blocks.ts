@@ -1,21 +1,22 @@
 // Decoded code: blocks of records in an arena, found by physical address and mode. A block is straight-line code (it
 // goes on behind conditional branches that were not taken) of one page. When guest memory under decoded code changes,
 // every record of that page becomes OP_STALE: whoever comes by, also the running block, looks its address up again.
+// All of this is one processor's own; processors.ts says how the others' stores come in.
 
 import {
   ARENA_END, ARENA_NEXT, ARENA_START, BASE, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT,
-  CODE_BASE, CODE_PAGE,
-  CODE_PHYSICAL, CS, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LIMIT, MODE, MODE_16, MODE_64, OP, OP_NEXT, OP_STALE,
-  PAGE_BLOCKS,
-  PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, RAM_START, RECORD_SIZE, RIP, SEGMENTS, SEGMENT_SIZE, SLOTS, SLOT_COUNT, COUNT,
-  OFFSET, LENGTH,
+  CODE_BASE, CODE_PAGE, CODE_PHYSICAL, CS, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LIMIT, MODE, MODE_64, OP, OP_STALE,
+  PAGE_BLOCKS, PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, RAM_START, RECORD_SIZE, RIP, SEGMENTS, SEGMENT_SIZE, OFFSET, LENGTH,
 } from "./layout";
 import { cpu, GP, raiseError, UD, raise } from "./cpu";
-import { configuration, dropWriteTags, flushTlb, hostOf, translateCode } from "./memory";
+import { configuration, flushTlb, hostOf, translateCode } from "./memory";
+import { holdCode, holdersOf, isAlone, releaseCode } from "./processors";
 import { decodeBlock } from "./decode";
 
 /** The most records of one block, its closing one not counted. */
 export const BLOCK_RECORDS: u32 = 64;
+/** The chunks that a block may cover from its first on: as many records of 15 bytes. */
+const BLOCK_CHUNKS: u64 = 0x1ffff;
 
 // @ts-ignore: decorator
 @inline
@@ -23,21 +24,25 @@ function pageEntry(host: usize): usize {
   return load<u32>(configuration, PAGE_MAP) + ((host - load<u32>(configuration, RAM_START)) >> 12) * PAGE_ENTRY;
 }
 
-/** The page at host address `host` holds decoded code. */
+/** A processor has decoded code of the page at host address `host`: stores to it must be told. */
 export function hasCode(host: usize): bool {
-  return load<u64>(pageEntry(host), PAGE_CHUNKS) != 0;
+  return load<u64>(holdersOf(host)) != 0;
 }
 
-/** A store of `size` bytes at `host`, within a page that holds decoded code. */
-export function writeToCode(host: usize, size: u32): void {
+/** The chunks that `size` bytes at `host`, within a page, touch. */
+export function chunksOf(host: usize, size: u32): u64 {
   const first = (<u32>host & 0xfff) >> 6;
   const last = ((<u32>host & 0xfff) + size - 1) >> 6;
-  const touched = ((<u64>2 << (last - first)) - 1) << first;
-  const page = pageEntry(host);
-  if ((load<u64>(page, PAGE_CHUNKS) & touched) != 0) invalidatePage(page);
+  return ((<u64>2 << (last - first)) - 1) << first;
 }
 
-function invalidatePage(page: usize): void {
+/** `size` bytes at `host`, within a page, were written: this processor forgets what it has decoded of them. */
+export function writeToCode(host: usize, size: u32): void {
+  const page = pageEntry(host);
+  if ((load<u64>(page, PAGE_CHUNKS) & chunksOf(host, size)) != 0) invalidatePage(page, host);
+}
+
+function invalidatePage(page: usize, host: usize): void {
   let block: usize = load<u32>(page, PAGE_BLOCKS);
   while (block != 0) {
     const count = load<u32>(block, BLOCK_COUNT);
@@ -52,29 +57,28 @@ function invalidatePage(page: usize): void {
   }
   store<u32>(page, 0, PAGE_BLOCKS);
   store<u64>(page, 0, PAGE_CHUNKS);
+  releaseCode(host);
 }
 
-/** Guest memory at [host, host + length) was changed by somebody else (a device, the hypervisor). */
-export function memoryChanged(host: usize, length: u32): void {
-  let at = host & ~0xfff;
-  while (at < host + length) {
-    const page = pageEntry(at);
-    if (load<u64>(page, PAGE_CHUNKS) != 0) invalidatePage(page);
-    at += 0x1000;
+/** Makes every block stale, and empties the TLB: at any time. */
+export function forgetCode(): void {
+  const end = load<u32>(configuration, ARENA_NEXT);
+  for (let block: usize = load<u32>(configuration, ARENA_START); block < end;) {
+    const key = load<u64>(block, BLOCK_KEY);
+    if (key != ~0) {
+      const host = hostOf(key & 0x0fffffffffffffff);
+      invalidatePage(pageEntry(host), host);
+    }
+    block += BLOCK_HEADER + load<u32>(block, BLOCK_COUNT) * RECORD_SIZE;
   }
-}
-
-/** Forgets every block. Only between blocks. */
-export function flushBlocks(): void {
-  memory.fill(load<u32>(configuration, HASH_TABLE), 0, HASH_BUCKETS * 4);
-  const count = load<u32>(configuration, SLOT_COUNT);
-  for (let i: u32 = 0; i < count; i++) {
-    const slot = configuration + SLOTS + i * 24;
-    const first = pageEntry(load<u32>(slot, 16));
-    memory.fill(first, 0, <usize>(load<u64>(slot, 8) >> 12) * PAGE_ENTRY);
-  }
-  store<u32>(configuration, load<u32>(configuration, ARENA_START), ARENA_NEXT);
   flushTlb();
+}
+
+/** Forgets every block and begins the arena anew. Only between blocks. */
+export function flushBlocks(): void {
+  forgetCode();
+  memory.fill(load<u32>(configuration, HASH_TABLE), 0, HASH_BUCKETS * 4);
+  store<u32>(configuration, load<u32>(configuration, ARENA_START), ARENA_NEXT);
 }
 
 // @ts-ignore: decorator
@@ -102,12 +106,17 @@ function makeBlock(physical: u64, key: u64): usize {
   const block: usize = load<u32>(configuration, ARENA_NEXT);
   const host = hostOf(physical);
   const offset = <u32>physical & 0xfff;
+  const page = pageEntry(host);
+  if (load<u64>(page, PAGE_CHUNKS) == 0) holdCode(host, <u32>(physical >> 12));
+  const known = load<u64>(page, PAGE_CHUNKS);
+  const firstChunk = offset >> 6;
+  // Before its bytes are read, all that the block may cover.
+  if (!isAlone()) atomic.store<u64>(page + PAGE_CHUNKS, known | (BLOCK_CHUNKS << firstChunk));
   const count = decodeBlock(block + BLOCK_HEADER, host & ~0xfff, offset);
   const last = block + BLOCK_HEADER + (count - 1) * RECORD_SIZE;
   const end = load<u16>(last, OFFSET) + load<u8>(last, LENGTH);
 
   const bucket = bucketOf(physical);
-  const page = pageEntry(host);
   store<u64>(block, key, BLOCK_KEY);
   store<u32>(block, load<u32>(bucket), BLOCK_NEXT);
   store<u32>(block, load<u32>(page, PAGE_BLOCKS), BLOCK_PAGE_NEXT);
@@ -116,12 +125,9 @@ function makeBlock(physical: u64, key: u64): usize {
   store<u32>(page, <u32>block, PAGE_BLOCKS);
   store<u32>(configuration, <u32>(block + BLOCK_HEADER + count * RECORD_SIZE), ARENA_NEXT);
 
-  const firstChunk = offset >> 6;
   const lastChunk = ((end > 0x1000 ? 0x1000 : end) - 1) >> 6;
   const chunks = ((<u64>2 << (lastChunk - firstChunk)) - 1) << firstChunk;
-  const known = load<u64>(page, PAGE_CHUNKS);
   store<u64>(page, known | chunks, PAGE_CHUNKS);
-  if (known == 0) dropWriteTags(<u32>(physical >> 12));
   return block + BLOCK_HEADER;
 }
 

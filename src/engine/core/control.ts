@@ -2,11 +2,10 @@
 // no better place.
 
 import {
-  AC, ATTRIBUTES, BASE, CODE_BASE, CPL, CR0, CR2, CR3, CR4, CS, CSTAR, DATA, DF, DR0, DR6, DR7, EFER, FMASK, FORM,
-  FS_BASE, GS_BASE, HALTED, IF, IOPL,
-  KERNEL_GS_BASE, LARGE_HIGH, LARGE_LOW, LENGTH, LSTAR, MODE, MODE_64, OFFSET, OPERAND, RAX, RBX, RCX, RDX, RFLAGS, RIP,
-  SHADOW, SOURCE,
-  STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TARGET, TSC_AUX, XCR0, SEGMENT, DESTINATION, DS,
+  AC, ATTRIBUTES, BASE, CODE_BASE, CPL, CR0, CR2, CR3, CR4, CS, CSTAR, DATA, DF, DR0, DR6, DR7, EFER, EXIT_REQUEST,
+  FMASK, FORM, FS_BASE, GS_BASE, HALTED, IF, IOPL, KERNEL_GS_BASE, LARGE_HIGH, LARGE_LOW, LENGTH, LSTAR, MODE,
+  MODE_64, OFFSET, OPERAND, RAX, RBX, RCX, RDX, RFLAGS, RIP, SHADOW, SOURCE, STAR, SYSENTER_CS, SYSENTER_EIP,
+  SYSENTER_ESP, TARGET, TSC_AUX, XCR0, SEGMENT, DESTINATION, DS,
 } from "./layout";
 import { cpu, DB, GP, NM, raise, raiseError, UD } from "./cpu";
 import { ea } from "./address";
@@ -18,6 +17,7 @@ import { inMemory, readRegister, readTarget, sizeOf, writeMemory, writeRegister,
 import { checkSse, checkWait, checkX87, updateFpuBlocked } from "./fpu-state";
 import { fxrstor, fxrstor64, fxsave, fxsave64, xrstorImage, xsaveImage } from "./float/state";
 import { stop, STOP_HALT } from "./dispatch";
+import { attend, completeStores, spin } from "./processors";
 import { updateBreakpoints } from "./debug";
 import { addressMask, linearAddress } from "./address";
 
@@ -227,7 +227,13 @@ export function clflush(u: usize): void {
   read8(ea(u));
 }
 
+/** Loads stay in order, and stores too. */
 export function fence(u: usize): void {}
+
+/** Stores before it are seen before loads behind it are done. */
+export function mfence(u: usize): void {
+  completeStores();
+}
 
 // Model-specific registers.
 
@@ -310,6 +316,7 @@ export function rdpmc(u: usize): void {
   raiseError(GP, 0);
 }
 
+/** Also serializes: what others have written is seen from here on, code too. */
 export function cpuid(u: usize): void {
   const leaf = load<u32>(cpu + RAX);
   cpuidImport(leaf, load<u32>(cpu + RCX));
@@ -323,6 +330,8 @@ export function cpuid(u: usize): void {
   store<u64>(cpu + RBX, <u64>load<u32>(cpu + DATA + 4));
   store<u64>(cpu + RCX, <u64>ecx);
   store<u64>(cpu + RDX, <u64>load<u32>(cpu + DATA + 12));
+  completeStores();
+  if (load<i32>(cpu + EXIT_REQUEST) != 0) attend();
 }
 
 export function vmcall(u: usize): void {
@@ -387,6 +396,10 @@ export function hlt(u: usize): void {
   store<u32>(cpu + HALTED, 1);
   store<u32>(cpu + SHADOW, 0);
   stop(STOP_HALT);
+}
+
+export function pause(u: usize): void {
+  spin();
 }
 
 export function cld(u: usize): void {

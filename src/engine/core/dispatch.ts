@@ -9,6 +9,7 @@ import { cpu } from "./cpu";
 import { configuration, translateCode } from "./memory";
 import { linkTarget, lookup } from "./blocks";
 import { decodeStep } from "./decode";
+import { attend } from "./processors";
 
 // What `run` returns, the engine port's StopReason.
 export const STOP_SLICE: u32 = 0;
@@ -28,7 +29,7 @@ export function stop(reason: u32): void {
 export function dispatch(): usize {
   if (load<u32>(cpu + STOP) != 0) return 0;
   if (load<i32>(cpu + BUDGET) <= 0) stop(STOP_SLICE);
-  else if (load<i32>(cpu + EXIT_REQUEST) != 0) stop(STOP_KICK);
+  else if (load<i32>(cpu + EXIT_REQUEST) != 0 && attend()) stop(STOP_KICK);
   else if (load<u32>(cpu + STEPPING) != 0) stop(STOP_MODE);
   else if (load<u32>(cpu + SHADOW) != 0) {
     store<u32>(cpu + SHADOW, 0);

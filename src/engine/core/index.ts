@@ -1,14 +1,15 @@
 // The engine core's exports: what wasm-engine.ts calls.
 
 import {
-  BUDGET, CODE_BASE, COUNT, CPL, CR2, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, FLUSH_REQUEST, IF, INSTRUCTION,
+  BUDGET, CODE_BASE, COUNT, CPL, CR2, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION,
   INSTRUCTIONS, MODE,
   OFFSET, OP_STOP, PENDING_DEBUG, RF,
   RFLAGS, RIP, SHADOW, SHADOW_MOV_SS, SLICE_START, STEPPING, STOP, TF, TRACING, WINDOW,
 } from "./layout";
 import { cpu, DB, raise, setProcessor } from "./cpu";
 import { hostOf, setConfiguration, translateCode } from "./memory";
-import { flushBlocks, memoryChanged as blocksChanged } from "./blocks";
+import { flushBlocks } from "./blocks";
+import { attend, enterGuest, leaveExclusive, leaveGuest } from "./processors";
 import {
   crossPage, dispatch, linearRip, stop, STOP_HALT, STOP_KICK, STOP_MODE, STOP_SHUTDOWN, STOP_SLICE, STOP_WINDOW,
 } from "./dispatch";
@@ -21,7 +22,10 @@ import { interpret } from "./generated/interpret";
 import { initializeX87, statusWord, setStatusWord, summarize, xsaveImage, xrstorImage } from "./float/state";
 import { arithmeticFlags } from "./flags";
 
-export { deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived, initializeX87 };
+export {
+  enterGuest, leaveGuest, deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived,
+  initializeX87,
+};
 
 /** DR6.BS: a single step. It stays until the guest clears it; bits 0…3 are those of the last trap. */
 const DR6_STEP: u32 = 0x4000;
@@ -47,12 +51,9 @@ export function writeFlags(value: u32): void {
   store<u32>(cpu + RFLAGS, value & ~0x8d5 | 2);
 }
 
-export function memoryChanged(host: usize, length: u32): void {
-  blocksChanged(host, length);
-}
-
 /** After an unwinding: puts RIP and the budget where the faulting instruction left them. */
 export function settleFault(): void {
+  leaveExclusive();
   const record = load<u32>(cpu + INSTRUCTION);
   if (record == 0) return;
   store<u64>(cpu + RIP, load<u64>(cpu + CODE_BASE) + load<u16>(record, OFFSET));
@@ -66,10 +67,6 @@ export function run(): u32 {
   while (true) {
     store<u32>(cpu + STOP, 0);
     store<u32>(cpu + FAULT_NESTED, 0);
-    if (atomic.load<i32>(cpu + FLUSH_REQUEST) != 0) {
-      atomic.store<i32>(cpu + FLUSH_REQUEST, 0);
-      flushBlocks();
-    }
     if (load<u32>(cpu + STEPPING) != 0) stepping();
     else {
       const first = dispatch();
@@ -84,7 +81,7 @@ export function run(): u32 {
 function stepping(): void {
   while (true) {
     if (load<i32>(cpu + BUDGET) <= 0) stop(STOP_SLICE);
-    else if (load<i32>(cpu + EXIT_REQUEST) != 0) stop(STOP_KICK);
+    else if (load<i32>(cpu + EXIT_REQUEST) != 0 && attend()) stop(STOP_KICK);
     else if (load<u32>(cpu + STEPPING) == 0) stop(STOP_MODE);
     else if (load<u32>(cpu + SHADOW) == 0 && load<u32>(cpu + WINDOW) != 0 && (load<u32>(cpu + RFLAGS) & IF) != 0)
       stop(STOP_WINDOW);

@@ -4,7 +4,8 @@
 //   0x0000  registers that instructions touch       0x1000  SOURCE scratch, 4 KiB
 //   0x0400  XMM                                      0x2000  DESTINATION scratch, 4 KiB
 //   0x0600  x87 and MXCSR                            0x4000  decode scratch
-//                                                    0x10000 jump cache, 0x20000 TLB
+//                                                    0x8000  what other threads ask of the processor
+//                                                    0x20000 TLB
 
 // General registers in encoding order: RAX RCX RDX RBX RSP RBP RSI RDI R8 … R15, 8 bytes each.
 export const GPR = 0x000;
@@ -28,7 +29,7 @@ export const FLAGS_RESULT = 0x098; // i64
 export const FLAGS_AUX = 0x0a0; // u32
 export const RFLAGS = 0x0a4; // u32, without CF PF AF ZF SF OF
 export const INSTRUCTION = 0x0a8; // u32, the record that runs
-export const EXIT_REQUEST = 0x0ac; // i32, atomic: another thread wants `run` to return
+export const EXIT_REQUEST = 0x0ac; // i32, atomic: REQUEST_ bits that other threads set
 export const BUDGET = 0x0b0; // i32, instructions left in this slice
 export const MODE = 0x0b4; // u32, MODE_16, MODE_32 or MODE_64: how code is decoded
 export const CPL = 0x0b8; // u32
@@ -48,8 +49,6 @@ export const NMI_PENDING = 0x0f0; // u32, one that came while blocked
 export const WATCHING = 0x0f4; // u32, data breakpoints are armed
 export const TRACING = 0x0f8; // u32, 1: every instruction goes into TRACE_RING
 export const TRACED = 0x0fc; // u32, entries written so far
-// i32, atomic: forget all decoded code, memory under some of it was written from outside
-export const FLUSH_REQUEST = 0x324;
 export const EVENTS = 0x0ec; // u32, exceptions delivered
 
 // Segments: ES CS SS DS FS GS LDTR TR, 32 bytes each.
@@ -92,6 +91,7 @@ export const SYSENTER_CS = 0x2a8;
 export const SYSENTER_ESP = 0x2b0;
 export const SYSENTER_EIP = 0x2b8;
 export const TSC_AUX = 0x2c0;
+export const PAUSES = 0x2c8; // u32, PAUSE instructions so far
 
 // The exception being raised; read by whoever catches the unwinding.
 export const FAULT_VECTOR = 0x300; // u32
@@ -124,13 +124,27 @@ export const SOURCE = 0x1000;
 export const DESTINATION = 0x2000;
 export const DECODE = 0x4000;
 export const STEP_RECORDS = 0x4100;
-export const JUMP_CACHE = 0x10000;
 export const TLB = 0x20000;
 // The last instructions that ran while TRACING is 1: entries of 32 bytes {rip u64, mode u32, 0 u32, bytes}.
 export const TRACE_RING = 0x30000;
 export const TRACE_ENTRIES = 1024;
 export const TRACE_ENTRY = 32;
 export const TRACE_BYTES = 16; // offset of the instruction's bytes
+
+// What other threads ask of the processor (processors.ts). Words that different threads write lie in lines of their
+// own.
+export const REQUEST_KICK = 1; // `run` is to return
+export const REQUEST_DRAIN = 2; // there are invalidations to take
+export const REQUEST_FORGET = 4; // they were too many: forget all decoded code and write tags
+export const REQUEST_PARK = 8; // stop at the next poll until the bit is taken back
+export const RUNNING = 0x8000; // i32, atomic: 1 while the processor may touch guest memory
+export const INVALIDATION_LOCK = 0x8040; // i32, atomic: producers take turns
+export const INVALIDATION_TAIL = 0x8044; // u32, atomic: entries ever put in
+export const INVALIDATION_HEAD = 0x8080; // u32, atomic: entries ever taken
+export const NAP = 0x80c0; // i32, always 0: to sleep on when nobody will wake the thread
+// {u32, u32} each: host address and size that were written, or page number and 0: drop its write tags
+export const INVALIDATIONS = 0x8100;
+export const INVALIDATION_COUNT = 256; // a power of two
 export const PROCESSOR_SIZE = 0x40000;
 
 export const MODE_16 = 0;
@@ -174,7 +188,7 @@ export const DISPLACEMENT = 20; // i32; of branches: target's offset from CODE_B
 export const IMMEDIATE = 24;
 export const LINK = 24; // u32, record of the branch target once known
 export const HANDLER = 28; // u16, of vector, x87 and system instructions
-export const BYTES = 30; // u16, size of a vector memory operand
+export const BYTES = 30; // u16, size of a vector memory operand; of locked instructions the operation
 export const RECORD_SIZE = 32;
 
 // FORM: bits 0-1 operand size (0: 8, 1: 16, 2: 32, 3: 64 bits) · 2-3 repeat (2: REPNE, 3: REPE) · 4 LOCK
@@ -218,7 +232,8 @@ export const LARGE_LOW = 0x328; // u64
 export const LARGE_HIGH = 0x330; // u64
 export const RANDOM = 0x338; // u64, state of RDRAND
 
-// Where things lie in the engine's memory, as offsets from the configuration block that `configure` is given.
+// Where things lie in the engine's memory, as offsets from the configuration block that `initialize` is given:
+// each processor has its own.
 export const SLOT_COUNT = 0x00; // u32
 export const DECODER_TABLES = 0x04; // u32
 export const HASH_TABLE = 0x08; // u32, 64 Ki buckets of u32
@@ -227,6 +242,18 @@ export const ARENA_END = 0x10; // u32
 export const PAGE_MAP = 0x14; // u32, entry of the page at the lowest host address of RAM
 export const RAM_START = 0x18; // u32, lowest host address of RAM
 export const ARENA_NEXT = 0x1c; // u32, first free byte
+export const PROCESSOR_COUNT = 0xe0; // u32
+export const PROCESSOR_INDEX = 0xe4; // u32
+export const PROCESSORS = 0xe8; // u32, address of processor 0
+export const CONFIGURATIONS = 0xec; // u32, address of processor 0's configuration block
+// u32, of the page at the lowest host address of RAM: who holds decoded code of it, u64 a page, atomic
+export const CODE_HOLDERS = 0xf0;
+export const SHARED = 0xf4; // u32, address of the words below
+export const CONFIGURATION_SIZE = 0x100;
+// Locks between the processors, i32, atomic.
+export const EXCLUSIVE = 0x00; // held by who runs alone
+export const HOLDING = 0x40; // held by who becomes a holder of a page's code
+export const EXCHANGING = 0x80; // held during a locked 16-byte exchange
 export const SLOTS = 0x20; // {gpa u64, size u64, host u32, pad u32}, 24 bytes each, at most 8
 export const HASH_BUCKETS = 0x10000;
 

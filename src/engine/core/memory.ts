@@ -11,7 +11,8 @@ import {
 } from "./layout";
 import { ALIGNMENT, cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
 import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, ALIGNED_USER, fill, isCanonical } from "./paging";
-import { hasCode, writeToCode } from "./blocks";
+import { hasCode } from "./blocks";
+import { codeWritten, enterExclusive, isExclusive, leaveExclusive } from "./processors";
 import { noteAccess } from "./debug";
 import { ea } from "./address";
 
@@ -136,11 +137,12 @@ function writePhysical(physical: u64, size: u32, value: u64): void {
     mmioWrite(<f64>physical, size);
     return;
   }
-  if (hasCode(host)) writeToCode(host, size);
+  const told = hasCode(host);
   if (size == 1) store<u8>(host, <u8>value);
   else if (size == 2) store<u16>(host, <u16>value);
   else if (size == 4) store<u32>(host, <u32>value);
   else store<u64>(host, value);
+  if (told) codeWritten(host, size);
 }
 
 /** User mode with RFLAGS.AC and CR0.AM, whose TLB never has read or write tags. */
@@ -316,6 +318,59 @@ export function readForWrite64(address: u64): u64 {
   if (load<u64>(entry, TAG_WRITE) == ((address + 7) & ~0xfff))
     return load<u64>(<usize>(<u32>address + load<u32>(entry, ADDEND)));
   return readForWriteSlow(address, 8);
+}
+
+// Locked read-modify-write: `lockedRead` the operand, compute, `lockedWrite` what it was and what it becomes, and begin
+// again while that fails. Aligned operands in RAM take the host's compare and exchange; others run alone.
+
+/** Host address of the operand that was read last; 0: a device's, or one that is read and written alone. */
+let lockedHost: usize = 0;
+
+/** Raises what a write would raise. */
+export function lockedRead(address: u64, size: u32): u64 {
+  if ((address & (size - 1)) != 0) return lockedReadAlone(address, size);
+  const entry = entryOf(address);
+  if (load<u64>(entry, TAG_WRITE) == (address & ~0xfff)) lockedHost = <usize>(<u32>address + load<u32>(entry, ADDEND));
+  else {
+    if (load<u32>(cpu + WATCHING) != 0) noteAccess(address, size, false);
+    const physical = translate(address, ACCESS_WRITE);
+    lockedHost = hostOf(physical);
+    if (lockedHost == 0) return readPhysical(physical, size);
+  }
+  if (size == 1) return <u64>atomic.load<u8>(lockedHost);
+  if (size == 2) return <u64>atomic.load<u16>(lockedHost);
+  if (size == 4) return <u64>atomic.load<u32>(lockedHost);
+  return atomic.load<u64>(lockedHost);
+}
+
+/** Host address of an operand aligned to its 16 bytes, 0 when it is a device's. Raises what a write would raise. */
+export function lockedPlace(address: u64): usize {
+  lockedRead(address, 8);
+  return lockedHost;
+}
+
+function lockedReadAlone(address: u64, size: u32): u64 {
+  lockedHost = 0;
+  if (!isExclusive()) enterExclusive();
+  return readForWriteSlow(address, size);
+}
+
+/** Writes `value` if the operand still is `old`. False: it is not, begin again. */
+export function lockedWrite(address: u64, size: u32, old: u64, value: u64): bool {
+  if (lockedHost == 0) {
+    writeSlow(address, size, value);
+    leaveExclusive();
+    return true;
+  }
+  let found: u64;
+  if (size == 1) found = <u64>atomic.cmpxchg<u8>(lockedHost, <u8>old, <u8>value);
+  else if (size == 2) found = <u64>atomic.cmpxchg<u16>(lockedHost, <u16>old, <u16>value);
+  else if (size == 4) found = <u64>atomic.cmpxchg<u32>(lockedHost, <u32>old, <u32>value);
+  else found = atomic.cmpxchg<u64>(lockedHost, old, value);
+  if (found != old) return false;
+  if (load<u32>(cpu + WATCHING) != 0) noteAccess(address, size, true);
+  if (hasCode(lockedHost)) codeWritten(lockedHost, size);
+  return true;
 }
 
 /** Copies guest memory to the scratch at `target`. Nothing is copied when any of it faults. */

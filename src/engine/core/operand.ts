@@ -1,11 +1,11 @@
 // Operands of system instructions: ModRM.rm in a register or memory, of log2 size 0…3.
 
-import { ADDRESS, FORM, OPERAND, TARGET } from "./layout";
+import { ADDRESS, FORM, FORM_LOCK, OPERAND, TARGET } from "./layout";
 import { cpu } from "./cpu";
 import { ea } from "./address";
 import {
-  read16, read32, read64, read8, readForWrite16, readForWrite32, readForWrite64, readForWrite8, write16, write32,
-  write64, write8,
+  lockedRead, lockedWrite, read16, read32, read64, read8, readForWrite16, readForWrite32, readForWrite64,
+  readForWrite8, write16, write32, write64, write8,
 } from "./memory";
 
 /** log2 of the operand size. */
@@ -44,6 +44,27 @@ export function readMemoryForWrite(address: u64, size: u32): u64 {
   if (size == 0) return readForWrite8(address);
   if (size == 1) return readForWrite16(address);
   return size == 2 ? readForWrite32(address) : readForWrite64(address);
+}
+
+/** The instruction reads and writes memory, and nobody may come between. */
+// @ts-ignore: decorator
+@inline
+export function isLocked(u: usize): bool {
+  return (load<u8>(u, FORM) & FORM_LOCK) != 0;
+}
+
+/** As `readMemoryForWrite`; of a locked instruction the pair with `exchangeMemory`. */
+export function readForExchange(u: usize, address: u64, size: u32): u64 {
+  return isLocked(u) ? lockedRead(address, 1 << size) : readMemoryForWrite(address, size);
+}
+
+/**
+ * Writes `value` over `old`, which `readForExchange` gave. False, of a locked instruction: it has changed, begin again.
+ */
+export function exchangeMemory(u: usize, address: u64, size: u32, old: u64, value: u64): bool {
+  if (isLocked(u)) return lockedWrite(address, 1 << size, old, value);
+  writeMemory(address, size, value);
+  return true;
 }
 
 export function writeMemory(address: u64, size: u32, value: u64): void {

@@ -76,6 +76,7 @@ let pageWritable: bool = false;
 let pageUser: bool = false;
 let pageExecutable: bool = false;
 let leafHost: usize = 0; // host address of the entry that maps the page, 0 without paging
+let leafEntry: u64 = 0; // what it was
 let leafWide: bool = false; // it has 8 bytes
 let pageSize: u64 = 0;
 
@@ -103,6 +104,12 @@ function entry64(host: usize): u64 {
   return host == 0 ? 0 : load<u64>(host);
 }
 
+/** Sets bits of an entry that was just read; false when another processor has changed it meanwhile. */
+function setBits(host: usize, wide: bool, entry: u64, bits: u64): bool {
+  if (wide) return atomic.cmpxchg<u64>(host, entry, entry | bits) == entry;
+  return atomic.cmpxchg<u32>(host, <u32>entry, <u32>(entry | bits)) == <u32>entry;
+}
+
 /** Walks PAE and 4-level tables from `level` (3: PML4, 1: page directory under a PDPTE …). */
 function walkWide(address: u64, access: u32, privilege: usize): void {
   const long = isLong();
@@ -127,16 +134,17 @@ function walkWide(address: u64, access: u32, privilege: usize): void {
     if ((entry & reserved) != 0) fault(address, errorCode(access, privilege, ERROR_PRESENT | ERROR_RESERVED));
     const last = level == 0 || large;
     if (long || level < 2) {
+      if ((entry & PTE_ACCESSED) == 0 && !last && !setBits(host, true, entry, PTE_ACCESSED)) continue;
       if ((entry & PTE_WRITE) == 0) pageWritable = false;
       if ((entry & PTE_USER) == 0) pageUser = false;
       if ((entry & PTE_NX) != 0) pageExecutable = false;
-      if ((entry & PTE_ACCESSED) == 0 && !last) store<u64>(host, entry | PTE_ACCESSED);
     }
     if (last) {
       pageSize = <u64>1 << shift;
       const mask = pageSize - 1;
       pagePhysical = ((entry & ADDRESS_MASK & ~mask) | (address & mask)) & ~0xfff;
       leafHost = host;
+      leafEntry = entry;
       leafWide = true;
       return;
     }
@@ -147,13 +155,13 @@ function walkWide(address: u64, access: u32, privilege: usize): void {
 
 /** Walks 32-bit tables. */
 function walkNarrow(address: u64, access: u32, privilege: usize): void {
+  pageExecutable = true;
+  leafWide = false;
   const directory = hostOf((load<u64>(cpu + CR3) & 0xfffff000) + (((address >> 22) & 1023) << 2));
   let entry: u64 = directory == 0 ? 0 : <u64>load<u32>(directory);
   if ((entry & PTE_PRESENT) == 0) fault(address, errorCode(access, privilege, 0));
   pageWritable = (entry & PTE_WRITE) != 0;
   pageUser = (entry & PTE_USER) != 0;
-  pageExecutable = true;
-  leafWide = false;
   if ((entry & PTE_LARGE) != 0 && (load<u64>(cpu + CR4) & CR4_PSE) != 0) {
     // PSE-36: bits 20:13 are physical address bits 39:32.
     const physical = (entry & 0xffc00000) | (((entry >> 13) & 0xff) << 32);
@@ -161,9 +169,13 @@ function walkNarrow(address: u64, access: u32, privilege: usize): void {
     pageSize = 0x400000;
     pagePhysical = (physical | (address & 0x3fffff)) & ~0xfff;
     leafHost = directory;
+    leafEntry = entry;
     return;
   }
-  if ((entry & PTE_ACCESSED) == 0) store<u32>(directory, <u32>(entry | PTE_ACCESSED));
+  if ((entry & PTE_ACCESSED) == 0 && !setBits(directory, false, entry, PTE_ACCESSED)) {
+    walkNarrow(address, access, privilege);
+    return;
+  }
   const host = hostOf((entry & 0xfffff000) + (((address >> 12) & 1023) << 2));
   entry = host == 0 ? 0 : <u64>load<u32>(host);
   if ((entry & PTE_PRESENT) == 0) fault(address, errorCode(access, privilege, 0));
@@ -172,6 +184,7 @@ function walkNarrow(address: u64, access: u32, privilege: usize): void {
   pageSize = 0x1000;
   pagePhysical = entry & 0xfffff000;
   leafHost = host;
+  leafEntry = entry;
 }
 
 /** What a privilege may do with the page that the walk found. */
@@ -218,13 +231,11 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
 
   let dirty = true;
   if (paging) {
-    const leaf: u64 = leafWide ? load<u64>(leafHost) : <u64>load<u32>(leafHost);
-    const wanted = leaf | PTE_ACCESSED | (access == ACCESS_WRITE ? PTE_DIRTY : 0);
-    if (wanted != leaf) {
-      if (leafWide) store<u64>(leafHost, wanted);
-      else store<u32>(leafHost, <u32>wanted);
+    const bits = PTE_ACCESSED | (access == ACCESS_WRITE ? PTE_DIRTY : 0);
+    if ((leafEntry & bits) != bits && !setBits(leafHost, leafWide, leafEntry, bits)) {
+      return fill(address, access, entry, aligned ? ALIGNED_USER : privilege);
     }
-    dirty = (wanted & PTE_DIRTY) != 0;
+    dirty = ((leafEntry | bits) & PTE_DIRTY) != 0;
   }
 
   const host = hostOf(pagePhysical);

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { buildDecoderTables, FLAG, IMMEDIATE, KIND, LEAVES, type Operations, SELECT } from './decoder-tables.ts';
 import type { Instruction } from './instruction.ts';
 import {
-  BRANCH_FAR_DELTA, branchText, caseText, formsOf, isDirectBranch, OperationNumbers,
+  BRANCH_FAR_DELTA, branchText, caseText, formsOf, isDirectBranch, lockedText, OperationNumbers,
 } from './interpreter-text.ts';
 import { INSTRUCTION_ROWS } from './rows.ts';
 import { OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE } from '../core/layout.ts';
@@ -19,7 +19,7 @@ import {
 
 const GENERATED_NOTE = '// Generated from the instruction rows in src/engine/isa by generate.ts.\n';
 
-function constantsText(unconditional: number): string {
+function constantsText(unconditional: number, exchange: number, locked: number): string {
   const lines = [GENERATED_NOTE];
   const put = (prefix: string, values: Readonly<Record<string, number>>): void => {
     for (const [name, value] of Object.entries(values)) lines.push(`export const ${prefix}_${name}: u32 = ${value};`);
@@ -30,6 +30,10 @@ function constantsText(unconditional: number): string {
   put('SELECT', SELECT);
   lines.push(`export const LEAVES: u32 = ${LEAVES};`, `export const OP_BRANCH_FAR_DELTA: u32 = ${BRANCH_FAR_DELTA};`);
   lines.push(
+    '/** The system handler of locked operations. */', `export const SYSTEM_LOCKED: u32 = ${locked};`,
+    '/** Exchanging a register with memory is always locked. */',
+    '// @ts-ignore: decorator', '@inline',
+    `export function isExchange(op: u32): bool { return op >= ${exchange} && op < ${exchange + 4}; }`,
     '// @ts-ignore: decorator', '@inline',
     `export function isUnconditional(op: u32): bool { return op >= ${unconditional}; }`);
   return lines.join('\n') + '\n';
@@ -42,6 +46,7 @@ function interpreterText(numbers: OperationNumbers): string {
       ...body.map((line) => `        ${line}`), '      }');
   };
   for (const { family, form, size, number } of numbers.all()) {
+    if (family === 'XCHG' && form === 'mr') continue; // always locked
     if (isDirectBranch(family)) {
       if (size !== 16) add([number], `${family} ${size}, linked`, branchText(family, size, false));
       add([number + BRANCH_FAR_DELTA], `${family} ${size}`, branchText(family, size, true));
@@ -50,43 +55,57 @@ function interpreterText(numbers: OperationNumbers): string {
   return GENERATED_NOTE + INTERPRETER_HEAD + cases.join('\n') + INTERPRETER_TAIL;
 }
 
+/** The cases of `keys`; the numbers between them go to the default, so that the switch stays a table. */
+function lockedCasesText(numbers: OperationNumbers, keys: ReadonlySet<string>): string {
+  const operations = [...numbers.all()].filter(({ family, form }) => keys.has(`${family}.${form}`))
+    .sort((a, b) => a.number - b.number);
+  const cases: string[] = [];
+  const others: number[] = [];
+  let next = operations[0]?.number ?? 0;
+  for (const { family, form, size, number } of operations) {
+    while (next < number) others.push(next++);
+    next = number + 1;
+    const lines = lockedText(family, form, size).map((line) => `      ${line}`);
+    cases.push([`    case ${number}: { // ${family} ${form} ${size}`, ...lines, '    }'].join('\n'));
+  }
+  return `${GENERATED_NOTE}
+import { BYTES, FLAGS_AUX, FLAGS_RESULT, IMMEDIATE, OPERAND } from "../layout";
+import { cpu, raise, UD } from "../cpu";
+import { carry } from "../flags";
+import { ea } from "../address";
+import { lockedRead, lockedWrite } from "../memory";
+
+/** A read-modify-write of memory that nobody may come between; BYTES is the operation's number. */
+export function locked(u: usize): void {
+  const c = cpu;
+  switch (<u32>load<u16>(u, BYTES)) {
+${cases.join('\n')}
+${others.map((number) => `    case ${number}:`).join('\n')}
+    default: { raise(UD); }
+  }
+}
+`;
+}
+
 const INTERPRETER_HEAD = `
 import {
-  ADDRESS, BUDGET, BYTES, CODE_BASE, COUNT, DESTINATION, DISPLACEMENT, EXIT_REQUEST, FCW, FLAGS_AUX,
-  FLAGS_RESULT, FORM, FORM_ALIGNED, FPU_BLOCKED, FSW, HANDLER, IMMEDIATE, INSTRUCTION, LENGTH, LINK, OFFSET,
-  OP, OPERAND, RDX, RECORD_SIZE, RIP, SOURCE, TARGET,
+  ADDRESS, BUDGET, BYTES, CODE_BASE, COUNT, DESTINATION, DISPLACEMENT, EXIT_REQUEST, FCW, FLAGS_AUX, FLAGS_RESULT,
+  FORM, FORM_ALIGNED, FPU_BLOCKED, FSW, HANDLER, IMMEDIATE, INSTRUCTION, LENGTH, LINK, OFFSET, OP, OPERAND, RDX,
+  RECORD_SIZE, RIP, SOURCE, TARGET,
 } from "../layout";
+import { cpu, GP, raise, raiseError, UD } from "../cpu";
+import { carry, overflow, parity, sign, zero } from "../flags";
+import { ea, effectiveAddress } from "../address";
+import { isCanonical } from "../paging";
+import { drop, peek16, peek32, peek64, pop16, pop32, pop64, probePush, push16, push32, push64 } from "../stack";
 import {
-  cpu, GP, raise, raiseError, UD,
-} from "../cpu";
-import {
-  carry, overflow, parity, sign, zero,
-} from "../flags";
-import {
-  ea, effectiveAddress,
-} from "../address";
-import {
-  isCanonical,
-} from "../paging";
-import {
-  drop, peek16, peek32, peek64, pop16, pop32, pop64, probePush, push16, push32, push64,
-} from "../stack";
-import {
-  probeWrite, read16, read32, read64, read8, readBytes, readForWrite16, readForWrite32, readForWrite64,
-  readForWrite8, write16, write32, write64, write8, writeBytes,
+  probeWrite, read16, read32, read64, read8, readBytes, readForWrite16, readForWrite32, readForWrite64, readForWrite8,
+  write16, write32, write64, write8, writeBytes,
 } from "../memory";
-import {
-  multiplyHighSigned,
-} from "../arithmetic";
-import {
-  crossPage, dispatch, link,
-} from "../dispatch";
-import {
-  takeWithheld,
-} from "../float/x87-stack";
-import {
-  checkAligned, system, vector, vectorChecks,
-} from "./handlers";
+import { multiplyHighSigned } from "../arithmetic";
+import { crossPage, dispatch, link } from "../dispatch";
+import { takeWithheld } from "../float/x87-stack";
+import { checkAligned, system, vector, vectorChecks } from "./handlers";
 
 /** Runs records from \`u\` until something stops the processor; STOP says what. */
 export function interpret(first: usize): void {
@@ -167,9 +186,11 @@ function writeWhenChanged(path: string, content: string | Uint8Array): void {
 function generate(root: string): void {
   const numbers = new OperationNumbers();
   const keys = new Map<Instruction, { register: string; memory: string; sized: boolean }>();
+  const lockable = new Set<string>();
   for (const row of INSTRUCTION_ROWS) {
     if (row.class !== 'integer') continue;
     const { register, memory, sizes, sized } = formsOf(row);
+    if (row.lock === true) lockable.add(`${row.op}.${memory}`);
     keys.set(row, {
       register: register === '' ? '' : numbers.request(row.op, register, sizes),
       memory: memory === '' ? '' : numbers.request(row.op, memory, sizes),
@@ -194,8 +215,10 @@ function generate(root: string): void {
     return { register: operation, memory: operation, sized: false, handler: systems.indexOf(row.op) };
   };
   const core = join(root, 'src/engine/core/generated');
-  writeWhenChanged(join(core, 'decoder-constants.ts'), constantsText(unconditional));
+  writeWhenChanged(join(core, 'decoder-constants.ts'),
+    constantsText(unconditional, numbers.numberOf('XCHG.mr'), systems.length));
   writeWhenChanged(join(core, 'interpret.ts'), interpreterText(numbers));
+  writeWhenChanged(join(core, 'locked.ts'), lockedCasesText(numbers, lockable));
   writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE
     + handlersText(join(root, 'src/engine/core'), vectors, systems, checksByCase(INSTRUCTION_ROWS)));
   writeWhenChanged(join(root, 'dist/src/engine/decoder-tables.bin'),

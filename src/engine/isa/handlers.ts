@@ -116,6 +116,7 @@ export function handlersText(core: string, vectors: readonly string[], systems: 
 import { FORM, FPU_BLOCKED, HANDLER, IMMEDIATE } from "../layout";
 import { cpu, GP, raise, raiseError, UD } from "../cpu";
 import { checkMmx, checkPending, checkSse, checkX87, enterMmx, leaveMmx } from "../fpu-state";
+import { locked } from "./locked";
 ${imports.join('\n')}
 
 /** 16-byte operands of most SSE instructions must be aligned. */
@@ -126,6 +127,7 @@ export function checkAligned(address: u64): void {
 export function system(u: usize): void {
   switch (<u32>load<u16>(u, HANDLER)) {
 ${systemCases.join('\n')}
+    case ${systems.length}: { locked(u); break; }
     default: { raise(UD); }
   }
 }

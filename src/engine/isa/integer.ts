@@ -117,7 +117,6 @@ const ROWS: Row[] = [
   ['98', 'CBW', 'Av', 'CBW', native],
   ['99', 'CWD', 'Av', 'CWD', native],
   ['90', 'NOP', '', 'NOP', native],
-  ['F3 90', 'PAUSE', '', 'NOP', native],
   ['90 +r', 'XCHG', 'Zv,Av', 'XCHG', native],
   ['86 /r', 'XCHG', 'Eb,Gb', 'XCHG', { ...native, lock: true }],
   ['87 /r', 'XCHG', 'Ev,Gv', 'XCHG', { ...native, lock: true }],

@@ -125,6 +125,28 @@ function operandsText(semantic: Semantic, form: string, size: Size): string[] {
   return [...head, ...inner.lines];
 }
 
+/**
+ * The body of the case that does an operation on memory without anybody coming between: read, computed and exchanged
+ * until nothing had changed. Flags are written after that, so that every round reads the same carry.
+ */
+export function lockedText(family: string, form: string, size: Size): string[] {
+  const bytes = size / 8;
+  const read = `const a: u64 = lockedRead(address, ${bytes});`;
+  const source = form === 'mr' ? readRegister('OPERAND', size) : '<u64><i64>load<i32>(u, IMMEDIATE)';
+  if (family === 'XCHG') {
+    return ['const address = ea(u);', 'while (true) {', read,
+      `if (!lockedWrite(address, ${bytes}, a, ${source})) continue;`, writeRegister('OPERAND', size, 'a'), 'return;',
+      '}'];
+  }
+  const semantic = SEMANTICS[family] as Semantic;
+  const flags: string[] = [];
+  const write = (value: string): string => `if (!lockedWrite(address, ${bytes}, a, ${value})) continue;`;
+  const inner = new TextEmitter(size, write, false, flags);
+  const operand = form === 'm' ? [] : [`const b: u64 = ${inner.unsigned(source, size)};`];
+  semantic.emit(inner, size, 'a', 'b');
+  return ['const address = ea(u);', ...operand, 'while (true) {', read, ...inner.lines, ...flags, 'return;', '}'];
+}
+
 /** Leaves the block for the instruction pointer `target`. */
 function leave(target: string, size: Size): string[] {
   const ip = size === 64 ? target : `(${target}) & 0x${size === 32 ? 'ffffffff' : 'ffff'}`;
@@ -161,12 +183,8 @@ function controlText(family: string, form: string, size: Size): string[] | undef
     case 'NOP': case 'NOPE': return ['break;'];
     case 'LEA': return [writeRegister('TARGET', size, 'effectiveAddress(u)'), 'break;'];
     case 'XCHG':
-      if (form === 'rr') {
-        return [`const a: u64 = ${readRegister('TARGET', size)};`, `const b: u64 = ${readRegister('OPERAND', size)};`,
-          writeRegister('OPERAND', size, 'a'), writeRegister('TARGET', size, 'b'), 'break;'];
-      }
-      return ['const address = ea(u);', `const a: u64 = readForWrite${size}(address);`,
-        `write${size}(address, ${readRegister('OPERAND', size)});`, writeRegister('OPERAND', size, 'a'), 'break;'];
+      return [`const a: u64 = ${readRegister('TARGET', size)};`, `const b: u64 = ${readRegister('OPERAND', size)};`,
+        writeRegister('OPERAND', size, 'a'), writeRegister('TARGET', size, 'b'), 'break;'];
     case 'CBW': {
       const half = (size / 2) as Size;
       const field = size === 16 ? `store<u16>(c, <u16>load<i8>(c));` : size === 32

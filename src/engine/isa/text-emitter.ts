@@ -6,13 +6,18 @@ const suffix = (size: Size): string => `<u64>load<u${size}>`;
 
 export class TextEmitter implements Emitter<string> {
   readonly lines: string[] = [];
+  readonly #flags: string[];
   #names = 0;
   readonly #size: Size;
   readonly #write: (value: string) => string;
   readonly #inRegister: boolean;
 
-  /** `write` says how a value gets into the destination, `inRegister` that it is one. */
-  constructor(size: Size, write: (value: string) => string, inRegister: boolean) {
+  /**
+   * `write` says how a value gets into the destination, `inRegister` that it is one. `flags` takes the lines that set
+   * flags, when they are wanted apart.
+   */
+  constructor(size: Size, write: (value: string) => string, inRegister: boolean, flags?: string[]) {
+    this.#flags = flags ?? this.lines;
     this.#size = size;
     this.#write = write;
     this.#inRegister = inRegister;
@@ -59,7 +64,7 @@ export class TextEmitter implements Emitter<string> {
   }
   setFlagsKeepCarry(result: string, carries: string, size: Size): void {
     const kept = `c${this.#names++}`;
-    this.lines.push(`const ${kept}: u32 = carry();`);
+    this.#flags.push(`const ${kept}: u32 = carry();`);
     this.#result(result, size);
     const overflow = `((<u32>(${carries} >> ${size - 1}) ^ <u32>(${carries} >> ${size - 2})) & 1)`;
     this.#auxiliary(`(<u32>${carries} & 8) | (${kept} << 31) | ((${kept} ^ ${overflow}) << 30)`);
@@ -91,10 +96,10 @@ export class TextEmitter implements Emitter<string> {
   write(value: string): void { this.lines.push(this.#write(value)); }
 
   #result(value: string, size: Size): void {
-    this.lines.push(`store<i64>(c + FLAGS_RESULT, <i64>${size === 64 ? value : `<i${size}>${value}`});`);
+    this.#flags.push(`store<i64>(c + FLAGS_RESULT, <i64>${size === 64 ? value : `<i${size}>${value}`});`);
   }
   #auxiliary(value: string): void {
-    this.lines.push(`store<u32>(c + FLAGS_AUX, ${value});`);
+    this.#flags.push(`store<u32>(c + FLAGS_AUX, ${value});`);
   }
 
   /** The operand size. */

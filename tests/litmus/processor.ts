@@ -1,0 +1,64 @@
+/** The thread of one processor of a `LitmusGuest`: runs the engine until the guest halts. */
+
+import { workerData } from 'node:worker_threads';
+import type { EngineMemoryHandle } from '../../src/engine/memory-handle.ts';
+import { WasmEngine } from '../../src/engine/wasm-engine.ts';
+import { type ProcessorIntercepts, type ProcessorState, StopReason } from '../../src/hypervisor/engine-port.ts';
+
+export interface ProcessorData {
+  readonly handle: EngineMemoryHandle;
+  readonly index: number;
+  readonly pageTable: number;
+  readonly instruction: number;
+  readonly stack: number;
+}
+
+const CR0_PROTECTED_PAGING = 0x8000_0011n;
+const CR4_PAE = 0x20n;
+const IA32_EFER = 0xc000_0080;
+const EFER_LONG = 0x500n;
+const CODE_64 = 0xa09b;
+const DATA_FLAT = 0xc093;
+
+const INTERCEPTS: ProcessorIntercepts = {
+  portRead: () => 0,
+  portWrite: () => undefined,
+  mmioRead: () => undefined,
+  mmioWrite: () => undefined,
+  cpuid: () => undefined,
+  readMsr: () => false,
+  writeMsr: () => false,
+  hypercall: () => false,
+  readCr8: () => 0,
+  writeCr8: () => undefined,
+  timeStampCounter: () => 0,
+};
+
+/** 64-bit mode at CPL 0. */
+export function longModeState(state: ProcessorState, data: Omit<ProcessorData, 'handle' | 'index'>): ProcessorState {
+  const flat = { selector: 0x10, base: 0n, limit: 0xffff_ffff, attributes: DATA_FLAT };
+  return {
+    ...state,
+    gpr: state.gpr.map((_, index) => (index === 4 ? BigInt(data.stack) : 0n)),
+    rip: BigInt(data.instruction),
+    segments: {
+      ...state.segments, es: flat, ss: flat, ds: flat, fs: flat, gs: flat,
+      cs: { selector: 8, base: 0n, limit: 0xffff_ffff, attributes: CODE_64 },
+    },
+    cr0: CR0_PROTECTED_PAGING, cr3: BigInt(data.pageTable), cr4: CR4_PAE,
+    msrs: state.msrs.map(([index, value]) => [index, index === IA32_EFER ? EFER_LONG : value]),
+  };
+}
+
+export function makeEngine(data: ProcessorData): WasmEngine {
+  const engine = new WasmEngine({ handle: data.handle, index: data.index, intercepts: INTERCEPTS });
+  engine.restoreState(longModeState(engine.saveState(), data));
+  return engine;
+}
+
+if (workerData !== null) {
+  const engine = makeEngine(workerData as ProcessorData);
+  for (let reason = engine.run(); reason !== StopReason.Halt; reason = engine.run()) {
+    if (reason === StopReason.TripleFault) throw new Error('triple fault');
+  }
+}
