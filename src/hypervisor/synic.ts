@@ -120,7 +120,7 @@ export class SyntheticInterruptController {
       for (let i = 0; i < EVENT_FLAGS_SIZE / 4; i++) {
         if (Atomics.load(this.#words, pending + i) === 0) continue;
         const flags = Atomics.exchange(this.#words, pending + i, 0);
-        if (area >= 0 && (flags & ~Atomics.or(this.#memoryWords, (area >> 2) + i, flags)) !== 0) isNew = true;
+        if (area >= 0 && (flags & ~Atomics.or(this.#memoryWords, (area >>> 2) + i, flags)) !== 0) isNew = true;
       }
       if (isNew) this.raise(sint);
     }

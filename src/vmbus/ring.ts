@@ -35,7 +35,7 @@ class RingArea {
     this.#pages = pages;
     this.size = (pages.pageCount - 1) * PAGE_SIZE;
     this.words = pages.words;
-    this.at = pages.offsetOf(0) >> 2;
+    this.at = pages.offsetOf(0) >>> 2;
   }
 
   load(word: number): number {
