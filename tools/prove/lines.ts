@@ -4,7 +4,8 @@ import type { ProofLine } from './line.ts';
 
 /** What a running guest rests on. */
 const MACHINE = [
-  'src/wire', 'src/kit', 'src/protocols', 'src/hypervisor', 'src/engine', 'src/chipset', 'src/machine', 'src/cli',
+  'src/wire', 'src/kit', 'src/protocols', 'src/hypervisor', 'src/engine', 'src/chipset', 'src/vmbus', 'src/vsp',
+  'src/storage', 'src/vswitch', 'src/machine', 'src/cli',
 ];
 const GUEST = [...MACHINE, 'src/images', 'guests', 'tests/guest.ts'];
 
