@@ -105,7 +105,7 @@ function disksOf(values: readonly string[]): DiskDescription[] {
 function processorsOf(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw refused('usage', `--cpus is a number of processors such as 1, not ${text}`);
   const count = Number(text);
-  if (count === 0) throw refused('usage', '--cpus 0 leaves nothing to run the guest on: give 1');
+  if (count === 0) throw refused('usage', '--cpus 0 leaves nothing to run the guest on: give 1 or more');
   if (count > MAXIMUM_PROCESSORS) {
     throw refused('usage', `--cpus ${text} is too many: a guest has at most ${MAXIMUM_PROCESSORS} processors`);
   }
