@@ -14,7 +14,7 @@ import { DATA, LitmusGuest } from './guest.ts';
 /** A longer run is asked for by PARTOUT_LITMUS_ROUNDS. */
 const ROUNDS = Number(process.env['PARTOUT_LITMUS_ROUNDS'] ?? 20_000);
 /** Fresh memory of one guest. */
-const ROUNDS_AT_ONCE = 20_000;
+const ROUNDS_AT_ONCE = 200_000;
 
 /** One round's memory: two variables in lines of their own, and what was read. */
 const ROUND_BYTES = 256;

@@ -1,4 +1,7 @@
-/** What a guest costs that does nothing: processor time of all our threads over a minute, as a part of one core. */
+/**
+ * What a guest costs that does nothing: processor time of all our threads over a minute, as a part of one core.
+ * `idle.js PROCESSORS`.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Guest, guestImage } from '../guest.ts';
@@ -10,7 +13,7 @@ const WINDOW_S = 60;
 const MAXIMUM_PERCENT = 2;
 
 const image = guestImage('tiny');
-await using guest = new Guest({ ...image, append: image.commandLine });
+await using guest = new Guest({ ...image, append: image.commandLine, words: ['--cpus', process.argv[2] ?? '1'] });
 await guest.prompt(BOOT_MS);
 await sleep(SETTLE_MS);
 const pid = guest.process.pid ?? 0;

@@ -9,12 +9,14 @@ const MACHINE = [
 ];
 const GUEST = [...MACHINE, 'src/images', 'guests', 'tests/guest.ts'];
 
-function boots(suite: string, version: string, form: 'bzimage' | 'pvh'): ProofLine {
+function boots(suite: string, version: string, form: 'bzimage' | 'pvh', processors = 1): ProofLine {
+  const several = processors === 1 ? '' : ` on ${processors} processors`;
   return {
-    name: `boots-${version}-${form}`,
-    what: `Debian's cloud kernel ${version} (${form}) reaches user space and powers off with status 0, 25 times of 25`,
-    folders: [...GUEST, 'tests/proofs/boots.ts'],
-    command: ['dist/tests/proofs/boots.js', suite, form, '25'],
+    name: `boots-${version}-${form}${processors === 1 ? '' : `-${processors}`}`,
+    what: `Debian's cloud kernel ${version} (${form})${several} comes up with every integration service bound and no ` +
+      'warning, and powers off with status 0, 25 times of 25',
+    folders: [...GUEST, 'tests/proofs/boots.ts', 'tests/proofs/kernel-log.ts'],
+    command: ['dist/tests/proofs/boots.js', suite, form, '25', String(processors)],
     deadlineMinutes: 120,
   };
 }
@@ -24,6 +26,10 @@ export const LINES: readonly ProofLine[] = [
   boots('bookworm', '6.1', 'pvh'),
   boots('trixie', '6.12', 'bzimage'),
   boots('trixie', '6.12', 'pvh'),
+  boots('bookworm', '6.1', 'bzimage', 2),
+  boots('bookworm', '6.1', 'bzimage', 4),
+  boots('trixie', '6.12', 'bzimage', 2),
+  boots('trixie', '6.12', 'bzimage', 4),
   {
     name: 'login',
     what: 'a Debian user space, as a large initramfs, boots to a login and powers off with status 0',
@@ -44,6 +50,29 @@ export const LINES: readonly ProofLine[] = [
     folders: [...GUEST, 'tests/proofs/idle.ts', 'tests/proofs/host-process.ts'],
     command: ['dist/tests/proofs/idle.js'],
     deadlineMinutes: 15,
+  },
+  {
+    name: 'idle-2',
+    what: 'an idle guest with all services on 2 processors uses under 2 % of one core over 60 seconds',
+    folders: [...GUEST, 'tests/proofs/idle.ts', 'tests/proofs/host-process.ts'],
+    command: ['dist/tests/proofs/idle.js', '2'],
+    deadlineMinutes: 15,
+  },
+  {
+    name: 'litmus',
+    what: 'no outcome that x86 forbids in 10,000,000 rounds of each litmus program, locked and changing code right',
+    folders: ['src/wire', 'src/kit', 'src/hypervisor', 'src/engine', 'tests/litmus', 'tests/proofs/litmus.ts'],
+    command: ['dist/tests/proofs/litmus.js', '10000000'],
+    deadlineMinutes: 240,
+  },
+  {
+    name: 'stress',
+    what: 'stress-ng on 2 processors: CPU, matrix, vm, fork, switch, signal, futex, memory order, verified, 10 minutes',
+    folders: [
+      ...GUEST, 'tests/initramfs.ts', 'tests/proofs/stress.ts', 'tests/proofs/kernel-log.ts',
+    ],
+    command: ['dist/tests/proofs/stress.js', '600'],
+    deadlineMinutes: 60,
   },
   {
     name: 'memory',
