@@ -6,6 +6,7 @@ import {
   type MachineDescription, type TraceKind,
 } from '../machine/description.ts';
 import type { Invocation, Option } from './command.ts';
+import { gdbOf } from './gdb-option.ts';
 import { nicsOf } from './nic-option.ts';
 
 export const BOOT_OPTIONS: readonly Option[] = [
@@ -27,6 +28,8 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'save', value: 'FILE', summary: 'not in this version' },
   { name: 'restore', value: 'FILE', summary: 'not in this version' },
   { name: 'stats', value: 'FILE', summary: 'write figures about the run there at its end, as JSON' },
+  { name: 'gdb', value: 'PORT[,wait]',
+    summary: 'a debugger may connect to this port of localhost; wait: start when it says so' },
   { name: 'trace', value: 'exits|instructions', summary: 'keep the last ones, and print them when the guest crashes' },
 ];
 
@@ -48,6 +51,7 @@ export function bootRequest(invocation: Invocation): BootRequest {
   const trace = traceOf(invocation);
   const timeoutMs = timeoutOf(invocation);
   const statsFile = invocation.value('stats');
+  const gdb = gdbOf(invocation.value('gdb'));
   return {
     description: {
       kernel,
@@ -60,6 +64,7 @@ export function bootRequest(invocation: Invocation): BootRequest {
       rebootInPlace: !invocation.has('no-reboot'),
       debugExit: invocation.has('debug-exit'),
       ...(trace === undefined ? {} : { trace }),
+      ...(gdb === undefined ? {} : { gdb }),
     },
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(statsFile === undefined ? {} : { statsFile }),

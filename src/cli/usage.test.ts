@@ -56,6 +56,7 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--engine', 'tcg'], /--engine is auto, wasm or kvm, not tcg/],
   [[...BOOT, '--save', 'x'], /--save is not there yet/],
   [[...BOOT, '--restore', 'x'], /--restore is not there yet/],
+  [[...BOOT, '--gdb', 'here'], /--gdb is a port of 1 to 65535, such as 1234 or 1234,wait, not here/],
   [[...BOOT, '--trace', 'all'], /--trace is exits or instructions, not all/],
   [['image'], /partout image takes one of the words build, list, show, remove/],
   [['image', 'bild'], /takes one of the words build/],

@@ -34,6 +34,8 @@ export interface CoreExports {
   flushBlocks(): void;
   initializeX87(): void;
   saveExtendedState(target: number, components: number): void;
+  armStep(): void;
+  updateDebugger(): void;
   loadExtendedState(source: number, components: number): void;
 }
 
@@ -93,13 +95,53 @@ export class WasmEngine implements ProcessorEngine {
     this.#core.enterGuest();
     const reason = this.#runCore();
     this.#core.leaveGuest();
-    const executed = SLICE_INSTRUCTIONS - (words[budget] as number);
+    this.#count(SLICE_INSTRUCTIONS - (words[budget] as number));
+    if (reason === StopReason.Kick) Atomics.and(words, (this.#at + EXIT_REQUEST) >> 2, ~REQUEST_KICK);
+    return reason;
+  }
+
+  step(): StopReason {
+    const words = this.#words;
+    const window = words[(this.#at + WINDOW) >> 2] as number;
+    words[(this.#at + WINDOW) >> 2] = 0;
+    words[(this.#at + BUDGET) >> 2] = 1;
+    // It asked for what has happened: the processor is not running.
+    Atomics.and(words, (this.#at + EXIT_REQUEST) >> 2, ~REQUEST_KICK);
+    this.#core.enterGuest();
+    this.#core.armStep();
+    let reason: StopReason = StopReason.Debug;
+    try {
+      const stopped = this.#core.run() as StopReason;
+      if (stopped === StopReason.Halt || stopped === StopReason.TripleFault) reason = stopped;
+    } catch (thrown) {
+      this.#catch(thrown);
+    }
+    while (this.#faulted) if (!this.#deliverFault()) reason = StopReason.TripleFault;
+    this.#core.leaveGuest();
+    this.#core.updateDebugger();
+    words[(this.#at + WINDOW) >> 2] = window;
+    this.#count(1);
+    return reason;
+  }
+
+  /** Delivers the exception that the core was unwound for; false when the processor shuts down. */
+  #deliverFault(): boolean {
+    try {
+      this.#core.deliverFault();
+      this.#faulted = false;
+      return this.#words[(this.#at + STOP) >> 2] === 0;
+    } catch (thrown) {
+      this.#catch(thrown);
+      return true;
+    }
+  }
+
+  #count(executed: number): void {
+    const words = this.#words;
     const low = (this.#at + INSTRUCTIONS) >> 2;
     const sum = ((words[low] as number) >>> 0) + executed;
     words[low] = sum | 0;
     if (sum > 0xffff_ffff) words[low + 1] = (words[low + 1] as number) + 1;
-    if (reason === StopReason.Kick) Atomics.and(words, (this.#at + EXIT_REQUEST) >> 2, ~REQUEST_KICK);
-    return reason;
   }
 
   /** Runs and delivers exceptions until the core has a reason to stop. */

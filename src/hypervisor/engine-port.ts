@@ -55,6 +55,11 @@ export interface ProcessorEngine {
   /** The words in which 64-bit values cross; see `ProcessorIntercepts`. At least 4 words. */
   readonly data: Int32Array;
   run(): StopReason;
+  /**
+   * Executes one instruction, or delivers the exception that it raises, whatever breakpoints a debugger has set and
+   * whatever interrupts wait. Debug, Halt or TripleFault.
+   */
+  step(): StopReason;
   /** Makes `run` return soon, from any thread. Sticky: a kick while not running stops the next `run` at once. */
   kick(): void;
   /** RFLAGS.IF is 1 and no STI or MOV SS shadow is in force. */

@@ -14,6 +14,8 @@ export const PartitionEventKind = {
   TripleFault: 2,
   /** The guest wrote its crash registers; it goes on running. */
   Crash: 3,
+  /** A breakpoint or watchpoint of a debugger: the processor has stopped and waits for the owner's next command. */
+  Debug: 4,
 } as const;
 export type PartitionEventKind = (typeof PartitionEventKind)[keyof typeof PartitionEventKind];
 

@@ -173,6 +173,24 @@ export class Partition {
     });
   }
 
+  /**
+   * Executes one instruction of a paused processor, for a debugger; the others, if `others` says so, run meanwhile.
+   * Paused again afterwards.
+   */
+  stepProcessor(index: number, others: boolean): Promise<void> {
+    return this.#exclusive(async () => {
+      this.#expect('step a processor', 'paused');
+      const running = others ? this.#requests.map((_, other) => other).filter((other) => other !== index) : [];
+      if (running.length > 0) {
+        this.time.thaw();
+        this.#phase = 'running';
+        await Promise.all(running.map((other) => this.#command(other, ProcessorCommand.Run)));
+      }
+      await this.#command(index, ProcessorCommand.Step);
+      await this.#pause();
+    });
+  }
+
   /** The state of a paused partition, but for guest memory. */
   saveState(): Promise<PartitionState> {
     return this.#exclusive(async () => {

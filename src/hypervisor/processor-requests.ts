@@ -22,6 +22,8 @@ export const ProcessorCommand = {
   Reset: 5,
   /** End the thread's loop. */
   Stop: 6,
+  /** Execute one instruction, for a debugger. Only while paused; a processor that is halted stays so. */
+  Step: 7,
 } as const;
 export type ProcessorCommand = (typeof ProcessorCommand)[keyof typeof ProcessorCommand];
 

@@ -193,21 +193,37 @@ export class VirtualProcessor {
     const runtime = (this.#at >> 1) + RUNTIME;
     this.#floats[runtime] = (this.#floats[runtime] as number) + ended - started;
     if (this.#trace.on && reason !== StopReason.Slice) this.#trace.add(TraceKind.Stop, ended, reason, 0, 0, 0);
+    this.#actOn(reason);
+  }
+
+  #actOn(reason: StopReason): void {
     switch (reason) {
       case StopReason.Halt:
-        if (words[this.#at + ACTIVITY] === VpActivity.Running) words[this.#at + ACTIVITY] = VpActivity.Halted;
+        if (this.#words[this.#at + ACTIVITY] === VpActivity.Running) {
+          this.#words[this.#at + ACTIVITY] = VpActivity.Halted;
+        }
         return;
       case StopReason.TripleFault:
         this.#shutDown(PartitionEventKind.TripleFault);
         return;
+      case StopReason.Debug:
+        this.#paused = true;
+        this.#events.post(PartitionEventKind.Debug, this.#index);
+        return;
       case StopReason.Slice:
       case StopReason.Kick:
       case StopReason.InterruptWindow:
-      case StopReason.Debug:
         return;
       default:
         reason satisfies never;
     }
+  }
+
+  /** One instruction with no interrupt before it. Paused before and after. */
+  #step(): void {
+    if (this.#words[this.#at + ACTIVITY] !== VpActivity.Running) return;
+    const reason = this.engine.step();
+    if (reason !== StopReason.Debug) this.#actOn(reason);
   }
 
   /** Sleeps until something changed after `seen`, or the next timer is due. */
@@ -296,6 +312,9 @@ export class VirtualProcessor {
         return;
       case ProcessorCommand.Reset:
         this.engine.reset();
+        return;
+      case ProcessorCommand.Step:
+        this.#step();
         return;
       case ProcessorCommand.None:
         return;

@@ -14,6 +14,13 @@ export const MAXIMUM_PROCESSORS = 64;
 
 export type TraceKind = 'exits' | 'instructions';
 
+export interface GdbDescription {
+  /** TCP port of the loopback interface; 0 for any that is free. */
+  readonly port: number;
+  /** The guest does not start before a debugger says so. */
+  readonly wait: boolean;
+}
+
 /** A disk image of the host; the first is SCSI 0:0:0, the next 0:0:1. */
 export interface DiskDescription {
   readonly path: string;
@@ -48,6 +55,8 @@ export interface MachineDescription {
   /** Port 0xf4 ends the run, as QEMU's isa-debug-exit does. */
   readonly debugExit: boolean;
   readonly trace?: TraceKind;
+  /** A debugger may connect there; see `GdbServer`. */
+  readonly gdb?: GdbDescription;
   /** Network adapters, in the order in which the guest is to find them. */
   readonly nics?: readonly NicDescription[];
 }

@@ -5,7 +5,6 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 import { writeAcpiTables } from '../chipset/acpi/tables.ts';
@@ -23,11 +22,14 @@ import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import { Partition } from '../hypervisor/partition.ts';
 import { type PartitionEvent, PartitionEventKind } from '../hypervisor/partition-events.ts';
 import { HostClock } from '../kit/clock.ts';
-import { OperatingError, systemError } from '../kit/errors.ts';
+import { OperatingError } from '../kit/errors.ts';
 import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
 import type { KeyValueExchange } from '../vsp/kvp/device.ts';
 import type { MachineDescription, MachineEnd, MachinePorts, RunnableMachine } from './description.ts';
 import type { ProcessorReport, ProcessorWorkerData } from './processor-worker.ts';
+import { fileBytes } from './file-bytes.ts';
+import { Debugger } from './gdb/debugger.ts';
+import { GdbServer } from './gdb/server.ts';
 import { MachineNetwork } from './network.ts';
 import { VmbusHost } from './vmbus-host.ts';
 
@@ -37,14 +39,6 @@ const ENTROPY_BYTES = 64;
 const TRACE_ENTRIES = 4096;
 /** A processor answers within one slice; this is for one that doesn't. */
 const STOP_DEADLINE_MS = 1000;
-
-async function fileBytes(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw systemError(`read ${path}`, error);
-  }
-}
 
 export class Machine implements RunnableMachine {
   readonly #description: MachineDescription;
@@ -58,6 +52,8 @@ export class Machine implements RunnableMachine {
   /** The guest's synthetic devices and what they tell and do. */
   readonly vmbus: VmbusHost;
   readonly network: MachineNetwork;
+  readonly #debugger: Debugger;
+  #gdb: GdbServer | undefined;
   readonly #workers: (Worker | undefined)[] = [];
   readonly #started = performance.now();
   #instructions = 0;
@@ -78,6 +74,11 @@ export class Machine implements RunnableMachine {
         await machine.vmbus.addDisks(description.disks, machine.#engine);
       }
       await machine.#load();
+      if (description.gdb !== undefined) {
+        machine.#gdb = await GdbServer.listen(description.gdb.port, {
+          debugger: machine.#debugger, kill: () => machine.#end({ kind: 'off' }),
+        });
+      }
     } catch (error) {
       await machine.stop(STOP_DEADLINE_MS);
       throw error;
@@ -111,6 +112,9 @@ export class Machine implements RunnableMachine {
       kick: (index) => requests.kick(index),
     });
     this.#partition.setTracing(description.trace === 'exits');
+    this.#debugger = new Debugger({
+      partition: this.#partition, engine: this.#engine, memory: this.#memory, processors: description.processors,
+    });
     this.#chipset = new Chipset({
       shared: this.#chipsetBuffer, sink: this.#partition.interrupts, clock, debugExit: description.debugExit,
     });
@@ -128,8 +132,14 @@ export class Machine implements RunnableMachine {
 
   start(): Promise<MachineEnd> {
     void this.#watchPower();
-    void this.#partition.start().catch((error: unknown) => this.#fail(error));
+    const started = this.#description.gdb?.wait === true ? this.#debugger.stop() : this.#partition.start();
+    void started.catch((error: unknown) => this.#fail(error));
     return this.#ended;
+  }
+
+  /** The port where a debugger may connect. */
+  get gdbPort(): number | undefined {
+    return this.#gdb?.port;
   }
 
   async input(bytes: Uint8Array): Promise<void> {
@@ -284,6 +294,10 @@ export class Machine implements RunnableMachine {
   }
 
   #onPartitionEvent(event: PartitionEvent): void {
+    if (event.kind === PartitionEventKind.Debug) {
+      void this.#debugger.stoppedByItself(event.processor).catch((error: unknown) => this.#fail(error));
+      return;
+    }
     const trace = this.traceLines(event.processor);
     switch (event.kind) {
       case PartitionEventKind.Crash:
@@ -322,6 +336,8 @@ export class Machine implements RunnableMachine {
     await this.#partition.stop(deadlineMs);
     await Promise.all(threads);
     await closing;
+    this.#gdb?.exited();
+    await this.#gdb?.close();
     await this.#deviceTimers.close();
     await this.#console.close();
     this.#end({ kind: 'off' });

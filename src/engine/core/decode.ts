@@ -2,7 +2,8 @@
 // A record is complete: the interpreter never looks at the bytes again.
 
 import {
-  ADDRESS, BASE_REGISTER, BYTES, CODE_BASE, COUNT, CPL, DECODE, DECODER_TABLES, DISPLACEMENT, DS, FORM, FPR, FS,
+  ADDRESS, BASE_REGISTER, BYTES, CODE_BASE, COUNT, CPL, DEBUG_BREAKPOINTS,
+  DECODE, DECODER_TABLES, DISPLACEMENT, DS, FORM, FPR, FS,
   FS_BASE, GS, GS_BASE, HANDLER, IMMEDIATE, INDEX_REGISTER, LENGTH, MODE, MODE_16, MODE_32, MODE_64, OFFSET, OP,
   OPERAND, OP_CROSS, OP_NEXT, OP_GENERATED, OP_STALE, OP_STOP, OP_TOO_LONG, OP_UNDEFINED, RECORD_SIZE,
   SCALE, SEGMENT, SEGMENT_BASE, SEGMENTS, SEGMENT_SIZE, BASE, SS, STEP_RECORDS, TARGET, XMM, ZERO, RIP, CS, OP_SYSTEM,
@@ -11,6 +12,7 @@ import {
 import { cpu, raise, UD } from "./cpu";
 import { configuration, hostOf, translateCode } from "./memory";
 import { BLOCK_RECORDS } from "./blocks";
+import { mayBreak } from "./debug";
 import {
   FLAG_ALIGNED, FLAG_DEFAULT64, FLAG_ENDS, FLAG_LOCK, FLAG_MODRM, FLAG_SIZED, FLAG_NEAR, FLAG_WRITES, FLAG_X87,
   KIND_ACCUMULATOR, KIND_CL, KIND_CONTROL, KIND_E, KIND_EB, KIND_G, KIND_GB, KIND_M, KIND_MEMORY_FIRST, KIND_N,
@@ -428,6 +430,10 @@ export function decodeBlock(first: usize, page: usize, offset: u32): u32 {
   let count: u32 = 0;
   while (count < BLOCK_RECORDS) {
     if (offset >= 0x1000) break;
+    if (load<u32>(cpu + DEBUG_BREAKPOINTS) != 0 && mayBreak(offset)) {
+      closingRecord(record, OP_CROSS, offset, count + 1);
+      return count + 1;
+    }
     const length = decodeOne(record, page + offset, page + 0x1000, offset, true);
     count++;
     if (length == 0) {

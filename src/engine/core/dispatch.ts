@@ -9,6 +9,7 @@ import { cpu } from "./cpu";
 import { configuration, translateCode } from "./memory";
 import { linkTarget, lookup } from "./blocks";
 import { decodeStep } from "./decode";
+import { breaksAt } from "./debug";
 import { attend } from "./processors";
 
 // What `run` returns, the engine port's StopReason.
@@ -17,6 +18,8 @@ export const STOP_KICK: u32 = 1;
 export const STOP_HALT: u32 = 2;
 export const STOP_WINDOW: u32 = 3;
 export const STOP_SHUTDOWN: u32 = 4;
+/** A breakpoint, watchpoint or step of a debugger outside the guest. */
+export const STOP_DEBUG: u32 = 5;
 /** Internal: go on in the other loop (single steps or blocks). */
 export const STOP_MODE: u32 = 100;
 
@@ -44,6 +47,10 @@ export function dispatch(): usize {
 function single(): usize {
   store<u32>(cpu + INSTRUCTION, 0);
   const linear = linearRip();
+  if (breaksAt(linear)) {
+    stop(STOP_DEBUG);
+    return 0;
+  }
   const physical = translateCode(linear);
   const offset = <u32>linear & 0xfff;
   store<u64>(cpu + CODE_BASE, load<u64>(cpu + RIP) - offset);
@@ -66,12 +73,19 @@ export function linearRip(): u64 {
   return (ip + load<u64>(cpu + SEGMENTS + CS * SEGMENT_SIZE, BASE)) & 0xffffffff;
 }
 
-/** Decodes the instruction that a CROSS record stands for; RIP points to it. */
+/**
+ * Decodes the instruction that a CROSS record stands for; RIP points to it. 0 when a debugger's breakpoint lies there:
+ * the processor is to stop.
+ */
 export function crossPage(u: usize): usize {
   const count = load<u8>(u, COUNT);
   const offset = load<u16>(u, OFFSET);
   store<u32>(cpu + INSTRUCTION, 0);
   store<i32>(cpu + BUDGET, load<i32>(cpu + BUDGET) - (count - 1));
   const linear = linearRip();
+  if (breaksAt(linear)) {
+    stop(STOP_DEBUG);
+    return 0;
+  }
   return decodeStep(translateCode(linear), linear, offset, 1, OP_NEXT);
 }

@@ -1,7 +1,8 @@
 // The engine core's exports: what wasm-engine.ts calls.
 
 import {
-  BUDGET, CODE_BASE, COUNT, CPL, CR2, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION,
+  BUDGET, CODE_BASE, COUNT, CPL, CR2, DEBUG_HIT,
+  DEBUG_ONCE, DR6, DR7, EVENTS, EXIT_REQUEST, FAULT_NESTED, IF, INSTRUCTION,
   INSTRUCTIONS, MODE,
   OFFSET, OP_STOP, PENDING_DEBUG, RF,
   RFLAGS, RIP, SHADOW, SHADOW_MOV_SS, SLICE_START, STEPPING, STOP, TF, TRACING, WINDOW,
@@ -11,10 +12,11 @@ import { hostOf, setConfiguration, translateCode } from "./memory";
 import { flushBlocks } from "./blocks";
 import { attend, enterGuest, leaveExclusive, leaveGuest } from "./processors";
 import {
-  crossPage, dispatch, linearRip, stop, STOP_HALT, STOP_KICK, STOP_MODE, STOP_SHUTDOWN, STOP_SLICE, STOP_WINDOW,
+  crossPage, dispatch, linearRip, stop, STOP_DEBUG,
+  STOP_HALT, STOP_KICK, STOP_MODE, STOP_SHUTDOWN, STOP_SLICE, STOP_WINDOW,
 } from "./dispatch";
 import { decodeStep } from "./decode";
-import { codeBreakpoints, traceInstruction } from "./debug";
+import { armStep, breaksAt, codeBreakpoints, traceInstruction, updateDebugger } from "./debug";
 import { deliverFault, interrupt, nonMaskableInterrupt } from "./exceptions";
 import { readFlags, setArithmeticFlags } from "./flags";
 import { updateDerived } from "./control";
@@ -24,7 +26,7 @@ import { arithmeticFlags } from "./flags";
 
 export {
   enterGuest, leaveGuest, deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived,
-  initializeX87,
+  armStep, initializeX87, updateDebugger,
 };
 
 /** DR6.BS: a single step. It stays until the guest clears it; bits 0…3 are those of the last trap. */
@@ -91,12 +93,19 @@ function stepping(): void {
     store<u32>(cpu + INSTRUCTION, 0);
     if (shadow != SHADOW_MOV_SS) trapPending();
     const linear = linearRip();
+    if (breaksAt(linear)) {
+      stop(STOP_DEBUG);
+      return;
+    }
     const hits = codeBreakpoints(linear);
     if (hits != 0) {
       store<u64>(cpu + DR6, (load<u64>(cpu + DR6) & ~15) | hits);
       raise(DB);
     }
+    store<u32>(cpu + DEBUG_HIT, 0);
     stepOne(linear);
+    if (load<u32>(cpu + STOP) == 0 && (load<u32>(cpu + DEBUG_HIT) | load<u32>(cpu + DEBUG_ONCE)) != 0)
+      stop(STOP_DEBUG);
     if (load<u32>(cpu + STOP) != 0) return;
   }
 }

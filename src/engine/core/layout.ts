@@ -100,6 +100,13 @@ export const FAULT_HAS_ERROR = 0x308; // u32
 export const FAULT_NESTED = 0x30c; // u32, vector being delivered + 1, for double faults
 export const FAULT_ADDRESS = 0x310; // u64
 
+// What a debugger outside the guest asks of the processor (debugger.ts writes it while the processor is paused).
+export const DEBUG_BREAKPOINTS = 0x360; // u32, entries of BREAKPOINT_LIST
+export const DEBUG_WATCHPOINTS = 0x364; // u32, entries of WATCHPOINT_LIST
+export const DEBUG_SKIP = 0x368; // u64, linear address where no breakpoint stops the processor the next time
+export const DEBUG_HIT = 0x370; // u32, number + 1 of the watchpoint that the last instruction hit
+export const DEBUG_ONCE = 0x374; // u32, 1: stop after one instruction
+
 // Words in which 64-bit values cross between the engine and the microkernel.
 export const DATA = 0x340; // 8 × u32
 
@@ -124,6 +131,13 @@ export const SOURCE = 0x1000;
 export const DESTINATION = 0x2000;
 export const DECODE = 0x4000;
 export const STEP_RECORDS = 0x4100;
+export const BREAKPOINT_LIST = 0x5000; // u64 each, linear addresses
+export const BREAKPOINT_MOST = 256;
+export const WATCHPOINT_LIST = 0x5800; // {address u64, length u32, kind u32} each
+export const WATCHPOINT_MOST = 16;
+export const WATCHPOINT_SIZE = 16;
+export const WATCH_READ = 1; // kinds, as bits
+export const WATCH_WRITE = 2;
 export const TLB = 0x20000;
 // The last instructions that ran while TRACING is 1: entries of 32 bytes {rip u64, mode u32, 0 u32, bytes}.
 export const TRACE_RING = 0x30000;
@@ -135,7 +149,7 @@ export const TRACE_BYTES = 16; // offset of the instruction's bytes
 // own.
 export const REQUEST_KICK = 1; // `run` is to return
 export const REQUEST_DRAIN = 2; // there are invalidations to take
-export const REQUEST_FORGET = 4; // they were too many: forget all decoded code and write tags
+export const REQUEST_FORGET = 4; // they were too many, or a debugger is at work: forget all decoded code and tags
 export const REQUEST_PARK = 8; // stop at the next poll until the bit is taken back
 export const RUNNING = 0x8000; // i32, atomic: 1 while the processor may touch guest memory
 export const INVALIDATION_LOCK = 0x8040; // i32, atomic: producers take turns
@@ -261,7 +275,7 @@ export const HASH_BUCKETS = 0x10000;
 export const OP_STOP = 0; // end of a single step
 export const OP_NEXT = 1; // the block ends without a branch
 export const OP_STALE = 2; // the block was invalidated: look RIP up again
-export const OP_CROSS = 3; // the instruction reaches into the next page
+export const OP_CROSS = 3; // the instruction reaches into the next page, or a debugger's breakpoint may lie there
 export const OP_UNDEFINED = 4; // #UD
 export const OP_TOO_LONG = 5; // #GP(0): more than 15 bytes
 export const OP_SYSTEM = 6; // handler over the record

@@ -25,6 +25,7 @@ import {
 import { cpu } from "./cpu";
 import { configuration, dropWriteTags } from "./memory";
 import { chunksOf, forgetCode, writeToCode } from "./blocks";
+import { updateDebugger } from "./debug";
 
 /** Looks before a waiting thread sleeps: a few microseconds. */
 const SPINS: u32 = 2000;
@@ -102,7 +103,10 @@ function park(): void {
 function takeInvalidations(): void {
   // Cleared first: who adds an entry meanwhile sets the bit again.
   const requests = atomic.and<i32>(cpu + EXIT_REQUEST, ~(REQUEST_DRAIN | REQUEST_FORGET));
-  if ((requests & REQUEST_FORGET) != 0) forgetCode();
+  if ((requests & REQUEST_FORGET) != 0) {
+    forgetCode();
+    updateDebugger();
+  }
   let head = load<u32>(cpu + INVALIDATION_HEAD);
   while (head != atomic.load<u32>(cpu + INVALIDATION_TAIL)) {
     const entry = cpu + INVALIDATIONS + ((head & (INVALIDATION_COUNT - 1)) << 3);

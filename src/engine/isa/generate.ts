@@ -131,7 +131,7 @@ export function interpret(first: usize): void {
       }
       case 3: { // CROSS
         store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET));
-        u = crossPage(u); continue;
+        u = crossPage(u); if (u == 0) return; continue;
       }
       case 4: { raise(UD); break; }
       case 5: { raiseError(GP, 0); break; }

@@ -53,6 +53,11 @@ export class ScriptedEngine implements ProcessorEngine {
     return step(this);
   }
 
+  /** One step of the script too. */
+  step(): StopReason {
+    return this.run();
+  }
+
   kick(): void {
     this.#kicked = true;
   }
