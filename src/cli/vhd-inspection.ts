@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import type { Disk } from '../storage/disk.ts';
 import type { Command } from './command.ts';
 import { JSON_OPTION, say, table, writeData } from './output.ts';
-import { showSize } from './size.ts';
+import { showSize } from '../kit/size.ts';
 import { STATUS } from './endings.ts';
 
 const FILE = { name: 'FILE', summary: 'the disk image' };

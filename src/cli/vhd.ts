@@ -6,7 +6,7 @@ import { OperatingError } from '../kit/errors.ts';
 import type { Command, Invocation, Option } from './command.ts';
 import { STATUS } from './endings.ts';
 import { JSON_OPTION, writeData } from './output.ts';
-import { parseSize } from './size.ts';
+import { parseSize } from '../kit/size.ts';
 import { checkCommand, infoCommand, mapCommand } from './vhd-inspection.ts';
 import { withProgress } from './vhd-progress.ts';
 

@@ -3,7 +3,11 @@
  * command line makes them, the machine reads them.
  */
 
+import type { Clock } from '../kit/clock.ts';
 import type { NetworkEndpoint } from '../kit/network-endpoint.ts';
+import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
+
+export type { HeartbeatHealth };
 
 /** Below this no 64-bit kernel that we know gets as far as its console. */
 export const MINIMUM_MEMORY_BYTES = 16 * 2 ** 20;
@@ -82,6 +86,12 @@ export interface MachinePorts {
     /** Takes what the guest wrote to its serial port. While a returned promise is open, the port accepts no more. */
     output(bytes: Uint8Array): Promise<void> | void;
   };
+  /** The clock that the guest's wall clock follows by time synchronisation; the host's by default. */
+  readonly clock?: Clock;
+  /** The guest's heart began to beat, was lost, or is not to be expected any more. */
+  readonly heartbeatChanged?: (health: HeartbeatHealth) => void;
+  /** The guest was started again in place. */
+  readonly restarted?: () => void;
 }
 
 /** A machine that was created, as its owner sees it. */

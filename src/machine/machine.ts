@@ -49,6 +49,7 @@ export class Machine implements RunnableMachine {
   readonly #chipset: Chipset;
   readonly #deviceTimers: DeviceTimers;
   readonly #console: SerialConsole;
+  readonly #restarted: () => void;
   /** The guest's synthetic devices and what they tell and do. */
   readonly vmbus: VmbusHost;
   readonly network: MachineNetwork;
@@ -121,8 +122,10 @@ export class Machine implements RunnableMachine {
     this.#chipset.reset();
     this.#deviceTimers = new DeviceTimers({ devices: this.#chipset.timedDevices });
     this.vmbus = new VmbusHost({
-      partition: this.#partition, memory: this.#memory, clock, onFailure: (error) => this.#fail(error),
+      partition: this.#partition, memory: this.#memory, clock: ports.clock ?? clock,
+      onFailure: (error) => this.#fail(error), onHeartbeat: ports.heartbeatChanged,
     });
+    this.#restarted = ports.restarted ?? ((): void => {});
     this.network = new MachineNetwork({
       bus: this.vmbus.bus, memory: this.#memory, nics: description.nics ?? [],
       connect: ports.connectNetwork,
@@ -327,6 +330,7 @@ export class Machine implements RunnableMachine {
     for (const slot of this.#memory.slots) this.#memory.fill(slot.gpa, slot.sizeBytes, 0);
     await this.#load();
     this.#reboots++;
+    this.#restarted();
     await this.#partition.start();
   }
 

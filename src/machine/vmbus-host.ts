@@ -16,7 +16,7 @@ import { HypervisorBusPort } from '../vmbus/bus-port.ts';
 import type { BusState } from '../vmbus/bus-state.ts';
 import { FileCopy } from '../vsp/fcopy/device.ts';
 import type { FileCopyState } from '../vsp/fcopy/state.ts';
-import { Heartbeat } from '../vsp/heartbeat/device.ts';
+import { Heartbeat, type HeartbeatHealth } from '../vsp/heartbeat/device.ts';
 import type { HeartbeatState } from '../vsp/heartbeat/state.ts';
 import { KeyValueExchange } from '../vsp/kvp/device.ts';
 import type { KvpState } from '../vsp/kvp/state.ts';
@@ -44,6 +44,7 @@ export interface VmbusHostOptions {
   readonly timers?: Timers;
   /** A service or the bus failed: a mistake of ours. */
   readonly onFailure: (error: unknown) => void;
+  readonly onHeartbeat?: ((health: HeartbeatHealth) => void) | undefined;
 }
 
 /** The bus and its services as a value. Streams are not part of it: their other ends are programs. */
@@ -90,7 +91,9 @@ export class VmbusHost {
       onConnectRequest: (endpoint, service) => this.sockets.connectRequested(endpoint, service),
     });
     this.sockets = new Sockets({ bus: this.bus, timers });
-    this.heartbeat = new Heartbeat({ timers });
+    this.heartbeat = new Heartbeat({
+      timers, ...(options.onHeartbeat === undefined ? {} : { onChange: options.onHeartbeat }),
+    });
     this.shutdown = new Shutdown({ timers });
     this.timeSync = new TimeSync({ clock, timers, referenceTime: () => partition.time.now100ns() });
     this.kvp = new KeyValueExchange({ timers });

@@ -51,6 +51,7 @@ export class IntegrationChannel {
   #current: Exchange | undefined;
   #timer: Timer | undefined;
   #queue: Exchange[] = [];
+  #waiting: (() => void)[] = [];
 
   /** @param options.onReady versions are agreed on (or were, when a saved state goes on). */
   constructor(options: {
@@ -66,6 +67,25 @@ export class IntegrationChannel {
     return this.#version;
   }
 
+  /**
+   * Resolves once versions are agreed on: the guest may still be starting.
+   * @throws OperatingError when that takes longer.
+   */
+  ready(timeoutMs: number): Promise<void> {
+    if (this.#version !== undefined) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const found = (): void => {
+        timer.cancel();
+        resolve();
+      };
+      const timer = this.#timers.after(timeoutMs, () => {
+        this.#waiting = this.#waiting.filter((each) => each !== found);
+        reject(this.#error(`it has no driver or daemon for it, nor had any within ${timeoutMs / 1000} s`));
+      });
+      this.#waiting.push(found);
+    });
+  }
+
   opened(channel: Channel): void {
     this.#channel = channel;
     const { ledger } = channel;
@@ -73,7 +93,7 @@ export class IntegrationChannel {
       this.#framework = unpack(ledger.parameter(LEDGER_FRAMEWORK));
       this.#version = unpack(ledger.parameter(LEDGER_MESSAGE));
       this.#transaction = ledger.parameter(LEDGER_TRANSACTION);
-      this.#onReady(this.#version);
+      this.#becomeReady(this.#version);
       return;
     }
     if (!channel.isRestored) this.#negotiate();
@@ -197,7 +217,12 @@ export class IntegrationChannel {
     channel.ledger.setParameter(LEDGER_NEGOTIATED, 1);
     channel.ledger.setParameter(LEDGER_FRAMEWORK, pack(framework));
     channel.ledger.setParameter(LEDGER_MESSAGE, pack(version));
+    this.#becomeReady(version);
+  }
+
+  #becomeReady(version: IntegrationVersion): void {
     this.#onReady(version);
+    for (const found of this.#waiting.splice(0)) found();
   }
 
   #error(reason: string): OperatingError {

@@ -26,7 +26,8 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ],
   api: ['wire'],
   store: ['kit'],
-  host: ['machine', 'vswitch', 'images', 'api', 'store'],
+  // Errors and ports are what programs see of it.
+  host: ['kit', 'machine', 'vswitch', 'images', 'api', 'store'],
   cluster: ['host', 'store'],
   // `partout boot` needs no service running: it reaches the machine itself.
   cli: ['kit', 'api', 'host', 'images', 'storage', 'machine'],

@@ -46,6 +46,11 @@ export class FileCopy implements Service<FileCopyState> {
     return this.#channel.version;
   }
 
+  /** Resolves once the guest is there for it; OperatingError when it is not in time. */
+  ready(timeoutMs: number): Promise<void> {
+    return this.#channel.ready(timeoutMs);
+  }
+
   /**
    * Writes `data` to the absolute path in the guest.
    * @throws OperatingError when the guest cannot, or a copy is under way.

@@ -51,6 +51,11 @@ export class KeyValueExchange implements Service<KvpState> {
     return this.#channel.version;
   }
 
+  /** Resolves once the guest is there for it; OperatingError when it is not in time. */
+  ready(timeoutMs: number): Promise<void> {
+    return this.#channel.ready(timeoutMs);
+  }
+
   /** What the guest says of itself: FullyQualifiedDomainName, OSName, OSVersion and more. */
   facts(): Promise<Map<string, string>> {
     return this.enumerate(KvpPool.Auto);

@@ -45,6 +45,11 @@ export class Shutdown implements Service<ShutdownState> {
     return this.#channel.version;
   }
 
+  /** Resolves once the guest is there for it; OperatingError when it is not in time. */
+  ready(timeoutMs: number): Promise<void> {
+    return this.#channel.ready(timeoutMs);
+  }
+
   /**
    * Resolves when the guest has said that it will.
    * @throws OperatingError when it has no driver for this, does not answer, or refuses.

@@ -38,6 +38,11 @@ export class VolumeSnapshots implements Service<VssState> {
     return this.#channel.version;
   }
 
+  /** Resolves once the guest is there for it; OperatingError when it is not in time. */
+  ready(timeoutMs: number): Promise<void> {
+    return this.#channel.ready(timeoutMs);
+  }
+
   get isFrozen(): boolean {
     return this.#isFrozen;
   }

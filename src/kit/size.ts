@@ -1,6 +1,6 @@
 /** Sizes as people type them: a number of bytes, or with K, M, G or T behind it. */
 
-import { OperatingError } from '../kit/errors.ts';
+import { OperatingError } from './errors.ts';
 
 const UNITS = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const;
 

@@ -1,0 +1,101 @@
+/** What a program says of the VM that it wants, and the machine's description that is made of it. */
+import { buildImage } from '../images/build-image.ts';
+import { ImageStore } from '../images/image-store.ts';
+import { cacheDirectory } from '../kit/cache-directory.ts';
+import { OperatingError } from '../kit/errors.ts';
+import { parseMacAddress } from '../kit/mac-address.ts';
+import { parseSize } from '../kit/size.ts';
+import {
+  type DiskDescription, type MachineDescription, MAXIMUM_DISKS, MAXIMUM_MEMORY_BYTES, MAXIMUM_NICS,
+  MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES, type NicDescription,
+} from '../machine/description.ts';
+
+const MIB = 2 ** 20;
+const DEFAULT_MEMORY = '512M';
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** A disk image of the host; a path alone is one that is written to. */
+export type DiskOption = string | { readonly path: string; readonly readOnly?: boolean };
+
+export interface VMOptions {
+  /** Unique on its host: letters, digits, dots, dashes. */
+  readonly name: string;
+  /** An image by its name, or `tiny` or `debian` for the newest of the kind, which is built when there is none. */
+  readonly image?: string;
+  /** In place of an image: a bzImage, an ELF file with a PVH note, or a multiboot 1 kernel. */
+  readonly kernel?: string;
+  readonly initrd?: string;
+  /** The kernel's command line; it follows the image's own. */
+  readonly commandLine?: string;
+  /** Bytes, or a size such as `512M`, which is the default. A whole number of MiB. */
+  readonly memory?: number | string;
+  /** Virtual processors, 1 by default. */
+  readonly processors?: number;
+  /** SCSI 0:0:0, 0:0:1 and so on. */
+  readonly disks?: readonly DiskOption[];
+  /** Network adapters; by default one on the network `nat`. */
+  readonly nics?: readonly NicDescription[];
+}
+
+/** @throws OperatingError for what cannot be, in one sentence. */
+export async function machineDescription(options: VMOptions): Promise<MachineDescription> {
+  if (!NAME.test(options.name)) {
+    throw refused(`a VM's name is letters, digits, dots and dashes, not ${JSON.stringify(options.name)}`);
+  }
+  const memoryBytes = memoryOf(options.memory ?? DEFAULT_MEMORY);
+  const processors = processorsOf(options.processors ?? 1);
+  const disks = disksOf(options.disks ?? []);
+  const nics = nicsOf(options.nics ?? [{ network: 'nat' }]);
+  const software = await softwareOf(options);
+  return { ...software, memoryBytes, processors, disks, nics, rebootInPlace: true, debugExit: false };
+}
+
+async function softwareOf(
+  { name, image, kernel, initrd, commandLine = '' }: VMOptions,
+): Promise<Pick<MachineDescription, 'kernel' | 'initrd' | 'commandLine'>> {
+  if (image === undefined) {
+    if (kernel === undefined) throw refused(`the VM ${name} has nothing to run: give an image or a kernel`);
+    return { kernel, ...(initrd === undefined ? {} : { initrd }), commandLine };
+  }
+  if (kernel !== undefined || initrd !== undefined) {
+    throw refused(`the VM ${name} has an image and a kernel or initrd: give one or the other`);
+  }
+  const store = new ImageStore(cacheDirectory());
+  const isKind = image === 'tiny' || image === 'debian';
+  const built = isKind ? await store.find(image) ?? await buildImage(image) : await store.get(image);
+  return {
+    kernel: built.kernel, initrd: built.initrd,
+    commandLine: [built.commandLine, commandLine].filter((part) => part !== '').join(' '),
+  };
+}
+
+function memoryOf(memory: number | string): number {
+  const bytes = typeof memory === 'number' ? memory : parseSize('memory', memory);
+  if (bytes % MIB === 0 && bytes >= MINIMUM_MEMORY_BYTES && bytes <= MAXIMUM_MEMORY_BYTES) return bytes;
+  throw refused(`a VM's memory is a whole number of MiB between ${MINIMUM_MEMORY_BYTES / MIB}M and ` +
+    `${MAXIMUM_MEMORY_BYTES / MIB}M, not ${memory}`);
+}
+
+function processorsOf(processors: number): number {
+  if (Number.isInteger(processors) && processors >= 1 && processors <= MAXIMUM_PROCESSORS) return processors;
+  throw refused(`a VM has 1 to ${MAXIMUM_PROCESSORS} processors, not ${processors}`);
+}
+
+function disksOf(disks: readonly DiskOption[]): DiskDescription[] {
+  if (disks.length > MAXIMUM_DISKS) throw refused(`a VM has at most ${MAXIMUM_DISKS} disks, not ${disks.length}`);
+  return disks.map((disk) => typeof disk === 'string' ? { path: disk, readOnly: false }
+    : { path: disk.path, readOnly: disk.readOnly ?? false });
+}
+
+function nicsOf(nics: readonly NicDescription[]): readonly NicDescription[] {
+  if (nics.length > MAXIMUM_NICS) throw refused(`a VM has at most ${MAXIMUM_NICS} NICs, not ${nics.length}`);
+  const wrong = nics.find(({ mac }) => mac !== undefined && parseMacAddress(mac) === undefined);
+  if (wrong !== undefined) {
+    throw refused(`a NIC's mac is the address of one station such as 00-15-5d-00-00-01, not ${wrong.mac}`);
+  }
+  return nics;
+}
+
+function refused(message: string): OperatingError {
+  return new OperatingError('usage', message);
+}

@@ -1,0 +1,16 @@
+/**
+ * What `import … from 'partout'` gives a program: a host, and the virtual machines on it.
+ *
+ *     await using host = await Host.open();
+ *     await using vm = await host.createVM({ name: 'a', image: 'tiny', memory: '256M' });
+ *     await vm.start();
+ */
+export { Host, type HostOptions } from './host/host.ts';
+export { VM, type CopyFileOptions, type DeadlineOptions } from './host/vm.ts';
+export type { DiskOption, VMOptions } from './host/vm-options.ts';
+export type { GuestFacts } from './host/guest-facts.ts';
+export type { GuestValues } from './host/guest-values.ts';
+export type { HeartbeatMonitor } from './host/heartbeat.ts';
+export type { Clock } from './kit/clock.ts';
+export { OperatingError, type ErrorCode } from './kit/errors.ts';
+export type { MachineEnd, NicDescription } from './machine/description.ts';

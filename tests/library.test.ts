@@ -1,0 +1,210 @@
+/**
+ * The library as a program uses it: virtual machines in processes of their own, with kernels of a few instructions and
+ * with Debian's. The latter needs apt, to fetch the kernel and busybox.
+ */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Host, type VM } from 'partout';
+import { type GuestImage, guestImage } from './guest.ts';
+import { extendInitramfs } from './initramfs.ts';
+import { IDLE, multibootKernel, says, TIGHT_LOOP, TRIPLE_FAULT } from './multiboot-kernel.ts';
+import { ECHO_PORT, HOST_PORT, vsockProgram } from './vsock-program.ts';
+
+const PATIENCE_MS = 3 * 60_000;
+const ROOT = new URL('../../', import.meta.url);
+
+const folder = mkdtempSync(join(tmpdir(), 'partout-test-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function kernelOf(name: string, code: readonly number[]): string {
+  const path = join(folder, name);
+  writeFileSync(path, multibootKernel(code));
+  return path;
+}
+
+/** The tiny image, or why there is none here. Continuous integration takes no excuse. */
+function imageOrReason(): { image: GuestImage; skip: string | false } {
+  try {
+    return { image: guestImage('tiny'), skip: false };
+  } catch (error) {
+    if (process.env['CI'] !== undefined) throw error;
+    return { image: {} as GuestImage, skip: `no Debian kernel can be had here: ${(error as Error).message}` };
+  }
+}
+
+/** Reads a VM's console until it shows `pattern`, each time from where it left off. */
+function consoleOf(vm: VM): (pattern: RegExp) => Promise<string> {
+  let text = '';
+  let look = (): void => {};
+  vm.console.on('data', (bytes: Buffer) => {
+    text += bytes.toString('latin1');
+    look();
+  });
+  return (pattern) => new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no ${pattern} in:\n${text.slice(-3000)}`)), PATIENCE_MS);
+    look = (): void => {
+      const match = pattern.exec(text);
+      if (match === null) return;
+      clearTimeout(timer);
+      text = text.slice(match.index + match[0].length);
+      look = () => {};
+      resolve(match[0]);
+    };
+    look();
+  });
+}
+
+async function allOf(stream: Duplex): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of stream) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
+
+/** The processes of VMs that this process has started. */
+function vmProcesses(): number[] {
+  const { stdout } = spawnSync('pgrep', ['-P', String(process.pid), '-f', 'vm-process'], { encoding: 'utf8' });
+  return stdout.split('\n').filter((line) => line !== '').map(Number);
+}
+
+test('a VM runs in a process of its own, is stopped and started again, and leaves nothing', async () => {
+  await using host = await Host.open();
+  const vm = await host.createVM({ name: 'a', kernel: kernelOf('says', says('up')), nics: [] });
+  const shows = consoleOf(vm);
+  assert.equal(vm.state, 'off');
+  for (let run = 0; run < 2; run++) {
+    await vm.start();
+    await assert.rejects(vm.start(), /a runs already/);
+    await shows(/up/);
+    assert.equal(vmProcesses().length, 1);
+    await vm.stop();
+    assert.deepEqual(await vm.ended, { kind: 'off' });
+    assert.equal(vm.state, 'off');
+    assert.deepEqual(vmProcesses(), []);
+  }
+});
+
+test('a host stops and forgets its VMs when it is closed, whatever their guests do', async () => {
+  const host = await Host.open();
+  const names = ['idle', 'hangs'];
+  for (const [index, code] of [IDLE, TIGHT_LOOP].entries()) {
+    const name = names[index] as string;
+    await (await host.createVM({ name, kernel: kernelOf(name, code), nics: [] })).start();
+  }
+  assert.deepEqual(host.vms.map(({ name }) => name), names);
+  assert.equal(vmProcesses().length, 2);
+  await host[Symbol.asyncDispose]();
+  assert.deepEqual(host.vms, []);
+  assert.deepEqual(vmProcesses(), []);
+});
+
+test('a VM whose process dies has failed, and can be started again', async () => {
+  await using host = await Host.open();
+  await using vm = await host.createVM({ name: 'a', kernel: kernelOf('dies', IDLE), nics: [] });
+  await vm.start();
+  const asked = assert.rejects(vm.shutdown(), /not there any more|ended otherwise: failed/);
+  process.kill(vmProcesses()[0] as number, 'SIGKILL');
+  assert.equal((await vm.ended).kind, 'failed');
+  await asked;
+  await vm.start();
+  assert.equal(vm.state, 'running');
+});
+
+test('a guest that does not obey is told of in a sentence, and runs on', async () => {
+  await using host = await Host.open();
+  await using vm = await host.createVM({ name: 'deaf', kernel: kernelOf('deaf', IDLE), nics: [] });
+  await vm.start();
+  await assert.rejects(vm.shutdown({ deadlineMs: 200 }), /deaf has not switched itself off within 0\.2 s|no driver/);
+  await assert.rejects(vm.reboot({ deadlineMs: 200 }), /deaf has not restarted within 0\.2 s|no driver/);
+  assert.equal(vm.state, 'running');
+});
+
+test('a guest that resets is started again in place', async () => {
+  await using host = await Host.open();
+  const code = [...says('.').slice(0, -IDLE.length), ...TRIPLE_FAULT];
+  await using vm = await host.createVM({ name: 'again', kernel: kernelOf('again', code), nics: [] });
+  const shows = consoleOf(vm);
+  await vm.start();
+  await shows(/\.\.\./);
+});
+
+const REFUSED: readonly (readonly [what: string, options: Parameters<Host['createVM']>[0], why: RegExp])[] = [
+  ['no name', { name: '', kernel: 'x' }, /name is letters/],
+  ['nothing to run', { name: 'a' }, /nothing to run: give an image or a kernel/],
+  ['an image and a kernel', { name: 'a', image: 'tiny', kernel: 'x' }, /one or the other/],
+  ['an image that is not there', { name: 'a', image: 'none' }, /there is no image "none"/],
+  ['little memory', { name: 'a', kernel: 'x', memory: '1M' }, /between 16M and/],
+  ['memory that is no size', { name: 'a', kernel: 'x', memory: 'much' }, /is a size such as 512M/],
+  ['no processor', { name: 'a', kernel: 'x', processors: 0 }, /1 to 64 processors, not 0/],
+  ['a group as a NIC', { name: 'a', kernel: 'x', nics: [{ network: 'nat', mac: '01-00-00-00-00-00' }] },
+    /mac is the address of one station/],
+];
+
+for (const [what, options, why] of REFUSED) {
+  test(`${what} is refused in a sentence`, async () => {
+    await using host = await Host.open();
+    await assert.rejects(host.createVM(options), why);
+    assert.deepEqual(host.vms, []);
+  });
+}
+
+test('a name is taken once, and a kernel that is not there is found out at the start', async () => {
+  await using host = await Host.open();
+  const vm = await host.createVM({ name: 'a', kernel: join(folder, 'absent'), nics: [] });
+  await assert.rejects(host.createVM({ name: 'a', kernel: 'x' }), /there is a VM a already/);
+  await assert.rejects(vm.start(), /cannot read .*absent: there is no such file/);
+  assert.equal(vm.state, 'off');
+  await assert.rejects(vm.shutdown(), /a does not run/);
+  assert.deepEqual(vmProcesses(), []);
+});
+
+const { image, skip } = imageOrReason();
+
+test('the example of the README runs', { skip }, () => {
+  const source = readFileSync(new URL('tests/examples/one-guest.ts', ROOT), 'utf8');
+  const readme = readFileSync(new URL('README.md', ROOT), 'utf8');
+  assert.ok(readme.includes(`\`\`\`ts\n${source}\`\`\`\n`), 'the README shows tests/examples/one-guest.ts as it is');
+  const program = fileURLToPath(new URL('dist/tests/examples/one-guest.js', ROOT));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8', timeout: PATIENCE_MS });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /Linux version/);
+});
+
+test('a Debian kernel talks over sockets, restarts and shuts down as a program asks', { skip }, async () => {
+  const initrd = join(folder, 'initrd');
+  extendInitramfs(image.initrd, { 'bin/vsock': vsockProgram() }, initrd);
+  await using host = await Host.open();
+  await using vm = await host.createVM({
+    name: 'debian', kernel: image.kernel, initrd, commandLine: image.commandLine, memory: '256M', nics: [],
+  });
+  const shows = consoleOf(vm);
+  await vm.start();
+  await shows(/\/ # /);
+  assert.equal(vm.heartbeat.state, 'ok');
+  await assert.rejects(vm.socket(ECHO_PORT), /nothing there listens on it/);
+  vm.console.write('vsock &\n');
+  await shows(/listening\r*\n/);
+  const sent = Buffer.from(Uint8Array.from({ length: 1 << 20 }, (_, i) => (i * 31) >> 3));
+  const stream = await vm.socket(ECHO_PORT);
+  stream.end(sent);
+  assert.ok((await allOf(stream)).equals(sent));
+  const heard: Promise<Buffer>[] = [];
+  await using listening = await vm.listen(HOST_PORT, (connection) => {
+    heard.push(allOf(connection));
+    connection.end('heard you\n');
+  });
+  assert.ok(listening);
+  vm.console.write('echo hello | vsock out\n');
+  await shows(/heard you/);
+  assert.equal((await heard[0])?.toString(), 'hello\n');
+  await vm.reboot({ deadlineMs: PATIENCE_MS });
+  await shows(/Linux version[^]*\/ # /);
+  await vm.shutdown({ deadlineMs: PATIENCE_MS });
+  assert.deepEqual(await vm.ended, { kind: 'off' });
+});
