@@ -60,6 +60,12 @@ function tiny(...disks: string[]): Guest {
   return new Guest({ ...image, append: `${image.commandLine} quiet`, words });
 }
 
+/** The prompt is there, and the disks are: the kernel looks for them beside the first programs. */
+async function ready(guest: Guest, ...disks: string[]): Promise<void> {
+  await guest.prompt(BOOT_MS);
+  for (const disk of disks) await succeed(guest, `until test -b /dev/${disk}; do sleep 1; done`);
+}
+
 /** Runs a command that has to succeed. */
 async function succeed(guest: Guest, command: string): Promise<string> {
   const { output, status } = await guest.run(command, COMMAND_MS);
@@ -98,7 +104,7 @@ test('a raw file and a VHDX keep what the guest writes, over a reboot', { skip }
   const sums: string[] = [];
   {
     await using guest = tiny(raw, vhdx);
-    await guest.prompt(BOOT_MS);
+    await ready(guest, 'sda', 'sdb');
     await succeed(guest, `printf 'n\\np\\n1\\n2048\\n\\nw\\n' | fdisk -u /dev/sda >/dev/null; test -b /dev/sda1`);
     for (const disk of ['sda1', 'sdb']) {
       await succeed(guest, `mke2fs -F /dev/${disk} >/dev/null && mkdir /mnt/${disk}`);
@@ -114,7 +120,7 @@ test('a raw file and a VHDX keep what the guest writes, over a reboot', { skip }
       await succeed(guest, `umount /mnt/${disk}`);
     }
     guest.type('reboot -f\n');
-    await guest.prompt(BOOT_MS);
+    await ready(guest, 'sda1', 'sdb');
     for (const [i, disk] of ['sda1', 'sdb'].entries()) {
       await succeed(guest, `mkdir /mnt/${disk} && mount /dev/${disk} /mnt/${disk}`);
       assert.equal(await sumOf(guest, `/mnt/${disk}/data`), sums[i]);
@@ -144,7 +150,7 @@ test('a read-only disk refuses writes and stays as it is', { skip }, async (cont
   writeFileSync(raw, 'as it was', { flag: 'r+' });
   const before = readFileSync(raw);
   await using guest = tiny(`${raw},ro`);
-  await guest.prompt(BOOT_MS);
+  await ready(guest, 'sda');
   assert.equal((await succeed(guest, 'cat /sys/block/sda/ro')).trim(), '1');
   const { status } = await guest.run('dd if=/dev/zero of=/dev/sda bs=512 count=1', COMMAND_MS);
   assert.notEqual(status, 0);
@@ -159,7 +165,7 @@ test('flushed writes are there after SIGKILL', { skip }, async (context) => {
   let sum: string;
   {
     await using guest = tiny(vhdx);
-    await guest.prompt(BOOT_MS);
+    await ready(guest, 'sda');
     await succeed(guest, 'head -c 8388608 /dev/urandom > /tmp/data; dd if=/tmp/data of=/dev/sda bs=64k conv=fsync');
     sum = await sumOf(guest, '/tmp/data');
     // More is on its way when the end comes.

@@ -62,7 +62,8 @@ async function decompressXz(data: Uint8Array, maxBytes: number, what: string): P
     });
     if (done) return output.join();
     if (!output.push(value)) {
-      await reader.cancel();
+      // Node 24 cancels a decoder that has just ended, which it answers with an error.
+      await reader.cancel().catch(() => {});
       throw tooLarge(what, maxBytes);
     }
   }

@@ -78,7 +78,7 @@ function runAll(differential: Differential, native: NativeRunner, forms: readonl
       process.stdout.write(`${form.key}: ${result.reason ?? figures}\n`);
     }
   }
-  process.stdout.write(`${forms.length} forms, ${failed} with mismatches\n`);
+  process.stdout.write(`figure: ${forms.length} forms, ${failed} with mismatches\n`);
   if (whole) {
     mkdirSync(dirname(REPORT), { recursive: true });
     writeFileSync(REPORT, reportText(allForms(), progress.results));
