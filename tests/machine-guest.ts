@@ -34,6 +34,11 @@ export class MachineGuest implements AsyncDisposable {
     return new MachineGuest(machine, text);
   }
 
+  /** Everything that the guest has written to its console. */
+  get console(): string {
+    return this.#console.all;
+  }
+
   type(text: string): void {
     void this.machine.input(Buffer.from(text));
   }
@@ -74,6 +79,10 @@ class ConsoleText {
   #text = '';
   #read = 0;
   #changed: () => void = () => {};
+
+  get all(): string {
+    return this.#text;
+  }
 
   add(bytes: Uint8Array): void {
     this.#text += Buffer.from(bytes).toString('latin1');

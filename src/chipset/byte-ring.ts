@@ -4,9 +4,12 @@
  *
  *     words[at] bytes ever written   words[at + 1] bytes ever read   then the bytes
  */
+/** The consumer wakes nobody: how long its producer sleeps between two looks. */
+const ROOM_WAIT_MS = 2;
+
 export class ByteRing {
   readonly capacity: number;
-  readonly #words: Int32Array;
+  readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #at: number;
   readonly #bytes: Uint8Array;
 
@@ -73,6 +76,15 @@ export class ByteRing {
     const taken = this.peekAll();
     Atomics.add(this.#words, this.#at + 1, taken.length);
     return taken;
+  }
+
+  /** Producer: blocks its thread until there is room for `count` bytes. */
+  waitForRoom(count: number): void {
+    for (;;) {
+      const read = Atomics.load(this.#words, this.#at + 1);
+      if (this.free >= count) return;
+      Atomics.wait(this.#words, this.#at + 1, read, ROOM_WAIT_MS);
+    }
   }
 
   /** Only while neither side is at work. */

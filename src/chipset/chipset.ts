@@ -24,6 +24,8 @@ export interface ChipsetOptions {
   readonly clock: Clock;
   /** Offer the debug exit port. */
   readonly debugExit?: boolean;
+  /** See `SerialOptions`. */
+  readonly consoleWaitsForHost?: boolean;
   /** Called on the thread where a guest's access raises a power event, to stop its processor. */
   readonly onPowerEvent?: () => void;
 }
@@ -68,7 +70,10 @@ export class Chipset {
     const ioApic = new IoApic({ shared, byteOffset: IO_APIC_OFFSET, sink });
     const line = (pin: number) => (level: boolean): void => ioApic.setLine(pin, level);
     this.ioApic = ioApic;
-    this.serial = new SerialPort({ shared, byteOffset: SERIAL_OFFSET, setLine: line(platform.Gsi.Serial1) });
+    this.serial = new SerialPort({
+      shared, byteOffset: SERIAL_OFFSET, setLine: line(platform.Gsi.Serial1),
+      waitsForHost: options.consoleWaitsForHost ?? false,
+    });
     this.rtc = new RealTimeClock({ shared, byteOffset: RTC_OFFSET, clock, setLine: line(platform.Gsi.Rtc) });
     this.pit = new IntervalTimer({ shared, byteOffset: PIT_OFFSET, clock, setLine: line(platform.Gsi.Timer) });
     this.timedDevices = [this.rtc, this.pit];

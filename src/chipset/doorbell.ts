@@ -15,6 +15,11 @@ export class Doorbell {
     if (Atomics.exchange(this.#words, this.#index, 1) === 0) Atomics.notify(this.#words, this.#index);
   }
 
+  /** Whether it was rung; silences it. */
+  take(): boolean {
+    return Atomics.exchange(this.#words, this.#index, 0) !== 0;
+  }
+
   /** Answers as soon as the bell is rung and silences it: look for work after this, not before. */
   async wait(): Promise<void> {
     const waiting = Atomics.waitAsync(this.#words, this.#index, 0);

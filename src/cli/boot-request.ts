@@ -6,6 +6,7 @@ import {
   type MachineDescription, type TraceKind,
 } from '../machine/description.ts';
 import type { Invocation, Option } from './command.ts';
+import { deterministicOf } from './deterministic-option.ts';
 import { gdbOf } from './gdb-option.ts';
 import { nicsOf } from './nic-option.ts';
 
@@ -28,6 +29,9 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'save', value: 'FILE', summary: 'not in this version' },
   { name: 'restore', value: 'FILE', summary: 'not in this version' },
   { name: 'stats', value: 'FILE', summary: 'write figures about the run there at its end, as JSON' },
+  { name: 'deterministic', value: 'SEED', summary: 'a run that the same seed and input give again; one processor' },
+  { name: 'record', value: 'FILE', summary: 'with --deterministic: write down what is typed, and when' },
+  { name: 'replay', value: 'FILE', summary: 'with --deterministic: type what was written down, and nothing else' },
   { name: 'gdb', value: 'PORT[,wait]',
     summary: 'a debugger may connect to this port of localhost; wait: start when it says so' },
   { name: 'trace', value: 'exits|instructions', summary: 'keep the last ones, and print them when the guest crashes' },
@@ -51,6 +55,7 @@ export function bootRequest(invocation: Invocation): BootRequest {
   const trace = traceOf(invocation);
   const timeoutMs = timeoutOf(invocation);
   const statsFile = invocation.value('stats');
+  const deterministic = deterministicOf(invocation);
   const gdb = gdbOf(invocation.value('gdb'));
   return {
     description: {
@@ -60,7 +65,8 @@ export function bootRequest(invocation: Invocation): BootRequest {
       memoryBytes: memoryOf(invocation.value('memory') ?? ''),
       processors: processorsOf(invocation.value('cpus') ?? ''),
       disks: disksOf(invocation.values('disk')),
-      nics: nicsOf(invocation.values('nic')),
+      nics: deterministic === undefined ? nicsOf(invocation.values('nic')) : [],
+      ...(deterministic === undefined ? {} : { deterministic }),
       rebootInPlace: !invocation.has('no-reboot'),
       debugExit: invocation.has('debug-exit'),
       ...(trace === undefined ? {} : { trace }),

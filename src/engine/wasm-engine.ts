@@ -9,8 +9,8 @@ import {
   type ProcessorEngine, type ProcessorIntercepts, type ProcessorState, StopReason,
 } from '../hypervisor/engine-port.ts';
 import {
-  BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, REQUEST_KICK, RFLAGS, SHADOW, STOP,
-  TRACING, WINDOW,
+  BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, REQUEST_KICK, RFLAGS, SHADOW,
+  SLICE_START, STOP, TRACING, WINDOW,
 } from './core/layout.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from './memory-handle.ts';
 import { ProcessorRequests } from './processor-requests.ts';
@@ -54,6 +54,10 @@ export interface WasmEngineOptions {
   readonly handle: EngineMemoryHandle;
   readonly index: number;
   readonly intercepts: ProcessorIntercepts;
+  /** Eight bytes from which RDRAND and RDSEED begin; without them random ones. */
+  readonly randomSeed?: Uint8Array;
+  /** A kick does not begin a new slice, so that slices end where they end whoever kicks. */
+  readonly keepsSlices?: boolean;
 }
 
 export class WasmEngine implements ProcessorEngine {
@@ -65,9 +69,13 @@ export class WasmEngine implements ProcessorEngine {
   readonly #words: Int32Array;
   readonly #view: DataView;
   readonly #at: number;
+  readonly #keepsSlices: boolean;
+  /** Instructions that a kick has left of a slice. */
+  #left = 0;
   #faulted = false;
 
-  constructor({ handle, index, intercepts }: WasmEngineOptions) {
+  constructor({ handle, index, intercepts, randomSeed, keepsSlices }: WasmEngineOptions) {
+    this.#keepsSlices = keepsSlices ?? false;
     this.#handle = handle;
     this.#index = index;
     this.#requests = new ProcessorRequests(handle);
@@ -81,8 +89,7 @@ export class WasmEngine implements ProcessorEngine {
     });
     this.#core = instance.exports as unknown as CoreExports;
     this.#core.initialize(this.#at, configurationAddress(handle, index));
-    const seed = new Uint8Array(8);
-    randomFillSync(seed);
+    const seed = randomSeed?.slice() ?? randomFillSync(new Uint8Array(8));
     seed[0] = (seed[0] as number) | 1; // xorshift must not start at 0
     new Uint8Array(buffer).set(seed, this.#at + RANDOM);
     this.reset();
@@ -91,11 +98,15 @@ export class WasmEngine implements ProcessorEngine {
   run(): StopReason {
     const words = this.#words;
     const budget = (this.#at + BUDGET) >> 2;
-    words[budget] = SLICE_INSTRUCTIONS;
+    const slice = this.#left > 0 ? this.#left : SLICE_INSTRUCTIONS;
+    words[budget] = slice;
+    words[(this.#at + SLICE_START) >> 2] = slice;
     this.#core.enterGuest();
     const reason = this.#runCore();
     this.#core.leaveGuest();
-    this.#count(SLICE_INSTRUCTIONS - (words[budget] as number));
+    this.#count(slice - (words[budget] as number));
+    words[(this.#at + SLICE_START) >> 2] = 0;
+    this.#left = this.#keepsSlices && reason === StopReason.Kick ? words[budget] as number : 0;
     if (reason === StopReason.Kick) Atomics.and(words, (this.#at + EXIT_REQUEST) >> 2, ~REQUEST_KICK);
     return reason;
   }

@@ -19,6 +19,7 @@ import { InterruptRouter } from './interrupt-router.ts';
 import { LocalApic } from './local-apic.ts';
 import { messagingHypercalls } from './messaging-hypercalls.ts';
 import { Msrs } from './msrs.ts';
+import type { Pace } from './pace.ts';
 import { PartitionEventKind, PartitionEvents } from './partition-events.ts';
 import { NEVER_NS, VpActivity, VpControl, VpRegisters, VpSignal } from './partition-layout.ts';
 import { PartitionMsrs } from './partition-msrs.ts';
@@ -55,6 +56,8 @@ export interface VirtualProcessorOptions {
   readonly invariantTsc?: boolean;
   /** Makes another processor's engine return, from this thread; see InterruptRouter. */
   readonly kick?: (index: number) => void;
+  /** Without one, time is the clock's affair and the processor sleeps while it is halted. */
+  readonly pace?: Pace;
 }
 
 export class VirtualProcessor {
@@ -73,8 +76,11 @@ export class VirtualProcessor {
   readonly #events: PartitionEvents;
   readonly #requests: ProcessorRequests;
   readonly #trace: TraceRing;
+  readonly #pace: Pace | undefined;
   #handled: number;
   #paused = true;
+  /** With a pace: a kick has cut a slice short, which is no place to look at the time. */
+  #isMidSlice = false;
 
   constructor(options: VirtualProcessorOptions) {
     const { index, memory, io } = options;
@@ -116,6 +122,7 @@ export class VirtualProcessor {
     this.#timers = timers;
     this.#events = events;
     this.#trace = trace;
+    this.#pace = options.pace;
     this.#requests = new ProcessorRequests({ control, index });
     this.#handled = this.#requests.answered;
   }
@@ -126,8 +133,12 @@ export class VirtualProcessor {
       const seen = Atomics.load(this.#words, this.#controlAt + WAKE);
       if (!this.#attend()) return;
       const now = this.#time.nowNs();
-      this.apic.expireTimer(now);
-      this.#timers.expire(now);
+      if (!this.#isMidSlice) {
+        this.apic.expireTimer(now);
+        this.#timers.expire(now);
+        this.#pace?.expire(now);
+      }
+      this.#isMidSlice = false;
       if (this.#synic.hasPending) this.#synic.deliverPending();
       if (Atomics.load(this.#words, this.#at + SIGNALS) !== 0) this.#takeSignals();
       if (!this.#canRun()) {
@@ -188,6 +199,7 @@ export class VirtualProcessor {
     }
     const reason = this.engine.run();
     Atomics.store(words, this.#controlAt + RUNNING, 0);
+    this.#isMidSlice = this.#pace !== undefined && reason === StopReason.Kick;
     Atomics.add(words, this.#controlAt + PROGRESS, 1);
     const ended = this.#time.nowNs();
     const runtime = (this.#at >> 1) + RUNTIME;
@@ -231,6 +243,8 @@ export class VirtualProcessor {
     const deadline = this.#nextDeadlineNs();
     const now = this.#time.nowNs();
     if (deadline <= now) return;
+    const isOver = this.#words[this.#at + ACTIVITY] === VpActivity.ShutDown;
+    if (!isOver && this.#pace?.skip(now, deadline) === true) return;
     const milliseconds = Math.min((deadline - now) / 1e6, MAX_WAIT_MS);
     Atomics.store(this.#words, this.#controlAt + WAITING, 1);
     Atomics.wait(this.#words, this.#controlAt + WAKE, seen, milliseconds);

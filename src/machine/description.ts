@@ -18,6 +18,16 @@ export const MAXIMUM_PROCESSORS = 64;
 
 export type TraceKind = 'exits' | 'instructions';
 
+/** What a run that can be had twice follows from, beside kernel and initrd. */
+export interface DeterministicDescription {
+  /** Of 64 bits: all randomness follows from it. */
+  readonly seed: bigint;
+  /** Where what is typed on the console goes, with the virtual times. */
+  readonly recordFile?: string;
+  /** Such a record, typed again in place of what is typed now. */
+  readonly replayFile?: string;
+}
+
 export interface GdbDescription {
   /** TCP port of the loopback interface; 0 for any that is free. */
   readonly port: number;
@@ -59,6 +69,8 @@ export interface MachineDescription {
   /** Port 0xf4 ends the run, as QEMU's isa-debug-exit does. */
   readonly debugExit: boolean;
   readonly trace?: TraceKind;
+  /** The run can be had twice. For one processor without disks and network adapters. */
+  readonly deterministic?: DeterministicDescription;
   /** A debugger may connect there; see `GdbServer`. */
   readonly gdb?: GdbDescription;
   /** Network adapters, in the order in which the guest is to find them. */

@@ -4,16 +4,13 @@
  * what the guest asks of the machine as a whole (off, reset, crash).
  */
 
-import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { Worker } from 'node:worker_threads';
-import { writeAcpiTables } from '../chipset/acpi/tables.ts';
+import { setTimeout } from 'node:timers/promises';
 import { Chipset } from '../chipset/chipset.ts';
 import { DeviceTimers } from '../chipset/device-timers.ts';
-import { loadKernel } from '../chipset/loaders/kernel.ts';
 import { type PowerEvent, PowerEventKind } from '../chipset/power/events.ts';
 import { SerialConsole } from '../chipset/serial/console.ts';
-import { createEngineMemory, guestMemoryOf, maximumRamBytes } from '../engine/engine-memory.ts';
+import { guestMemoryOf } from '../engine/engine-memory.ts';
 import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import { instructionTrace } from '../engine/instruction-trace.ts';
 import { ProcessorRequests } from '../engine/processor-requests.ts';
@@ -22,21 +19,22 @@ import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import { Partition } from '../hypervisor/partition.ts';
 import { type PartitionEvent, PartitionEventKind } from '../hypervisor/partition-events.ts';
 import { HostClock } from '../kit/clock.ts';
-import { OperatingError } from '../kit/errors.ts';
+import { HostRandom } from '../kit/random.ts';
 import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
 import type { KeyValueExchange } from '../vsp/kvp/device.ts';
 import type { MachineDescription, MachineEnd, MachinePorts, RunnableMachine } from './description.ts';
-import type { ProcessorReport, ProcessorWorkerData } from './processor-worker.ts';
-import { fileBytes } from './file-bytes.ts';
+import { Determinism } from './deterministic/determinism.ts';
 import { Debugger } from './gdb/debugger.ts';
 import { GdbServer } from './gdb/server.ts';
+import { engineMemoryFor, loadGuest } from './guest-image.ts';
 import { MachineNetwork } from './network.ts';
+import { ProcessorThreads } from './processor-threads.ts';
 import { VmbusHost } from './vmbus-host.ts';
 
-/** Bytes of random seed that the guest gets with its boot data. */
-const ENTROPY_BYTES = 64;
 /** Entries of the trace ring, always there so that a crash can be explained. */
 const TRACE_ENTRIES = 4096;
+/** How long input waits for a guest that takes none. */
+const TYPING_MS = 10;
 /** A processor answers within one slice; this is for one that doesn't. */
 const STOP_DEADLINE_MS = 1000;
 
@@ -53,12 +51,12 @@ export class Machine implements RunnableMachine {
   /** The guest's synthetic devices and what they tell and do. */
   readonly vmbus: VmbusHost;
   readonly network: MachineNetwork;
+  /** Of a run that can be had twice: what takes the place of the host's. */
+  readonly #determinism: Determinism | undefined;
   readonly #debugger: Debugger;
   #gdb: GdbServer | undefined;
-  readonly #workers: (Worker | undefined)[] = [];
+  readonly #threads: ProcessorThreads;
   readonly #started = performance.now();
-  #instructions = 0;
-  #exceptions = 0;
   #reboots = 0;
   #stopping: Promise<void> | undefined;
   #end!: (end: MachineEnd) => void;
@@ -89,26 +87,29 @@ export class Machine implements RunnableMachine {
 
   private constructor(description: MachineDescription, ports: MachinePorts) {
     this.#description = description;
-    const mostBytes = maximumRamBytes(description.processors);
-    if (description.memoryBytes > mostBytes) {
-      throw new OperatingError('host', `with ${description.processors} processors a guest can have at most ` +
-        `${mostBytes / 2 ** 20} MiB of memory: choose less of one of them`);
-    }
-    try {
-      this.#engine = createEngineMemory(description.memoryBytes, description.processors);
-    } catch (error) {
-      throw new OperatingError(
-        'host', `the host cannot give ${description.memoryBytes / 2 ** 20} MiB of memory to a guest: choose less`,
-          { cause: error });
-    }
+    this.#engine = engineMemoryFor(description);
     this.#memory = guestMemoryOf(this.#engine);
-    const clock = new HostClock();
+    const { deterministic } = description;
+    this.#determinism = deterministic && new Determinism(deterministic, this.#engine);
+    const clock = this.#determinism?.clock ?? new HostClock();
     const requests = new ProcessorRequests(this.#engine);
+    this.#threads = new ProcessorThreads({
+      dataOf: (index) => ({
+        index, engine: this.#engine, control: this.#partition.control, chipset: this.#chipsetBuffer,
+        debugExit: description.debugExit, traceInstructions: description.trace === 'instructions',
+        ...(this.#determinism && { determinism: this.#determinism.data }),
+      }),
+      onFailure: (index, error) => {
+        this.#partition.processorFailed(index, error);
+        this.#fail(error);
+      },
+      onInput: (input) => this.#determinism?.record(input),
+    });
     this.#partition = new Partition({
       processorCount: description.processors,
       clock,
       traceEntries: TRACE_ENTRIES,
-      threads: { start: (index) => this.#startThread(index), terminate: (index) => this.#terminateThread(index) },
+      threads: this.#threads,
       onEvent: (event) => this.#onPartitionEvent(event),
       kick: (index) => requests.kick(index),
     });
@@ -120,7 +121,7 @@ export class Machine implements RunnableMachine {
       shared: this.#chipsetBuffer, sink: this.#partition.interrupts, clock, debugExit: description.debugExit,
     });
     this.#chipset.reset();
-    this.#deviceTimers = new DeviceTimers({ devices: this.#chipset.timedDevices });
+    this.#deviceTimers = new DeviceTimers({ devices: deterministic ? [] : this.#chipset.timedDevices });
     this.vmbus = new VmbusHost({
       partition: this.#partition, memory: this.#memory, clock: ports.clock ?? clock,
       onFailure: (error) => this.#fail(error), onHeartbeat: ports.heartbeatChanged,
@@ -148,8 +149,9 @@ export class Machine implements RunnableMachine {
   async input(bytes: Uint8Array): Promise<void> {
     let rest = bytes;
     while (rest.length > 0 && this.#stopping === undefined) {
-      rest = rest.subarray(this.#console.write(rest));
-      if (rest.length > 0) await this.#console.writable();
+      rest = rest.subarray(this.#determinism?.type(rest) ?? this.#console.write(rest));
+      if (this.#determinism !== undefined) this.#partition.interrupts.wake(0);
+      if (rest.length > 0) await (this.#determinism === undefined ? this.#console.writable() : setTimeout(TYPING_MS));
     }
   }
 
@@ -185,9 +187,10 @@ export class Machine implements RunnableMachine {
     return {
       engine: 'wasm',
       wallSeconds: (performance.now() - this.#started) / 1000,
-      guestInstructions: this.#instructions,
-      exceptions: this.#exceptions,
+      guestInstructions: this.#threads.instructions,
+      exceptions: this.#threads.exceptions,
       reboots: this.#reboots,
+      ...(this.#threads.traceHash && { traceHash: this.#threads.traceHash }),
       peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     };
   }
@@ -197,7 +200,7 @@ export class Machine implements RunnableMachine {
       description: this.#description,
       partition: {
         phase: this.#partition.phase,
-        processors: this.#workers.map((_, index) => ({
+        processors: Array.from({ length: this.#threads.count }, (_, index) => ({
           activity: this.#partition.activity(index), progress: this.#partition.progress(index),
         })),
       },
@@ -223,32 +226,6 @@ export class Machine implements RunnableMachine {
     return state;
   }
 
-  #startThread(index: number): void {
-    const data: ProcessorWorkerData = {
-      index, engine: this.#engine, control: this.#partition.control, chipset: this.#chipsetBuffer,
-      debugExit: this.#description.debugExit,
-      traceInstructions: this.#description.trace === 'instructions',
-    };
-    const worker =
-      new Worker(new URL('./processor-worker.js', import.meta.url), { workerData: data, name: `vp${index}` });
-    this.#workers[index] = worker;
-    worker.on('message', (report: ProcessorReport) => {
-      this.#instructions += report.instructions;
-      this.#exceptions += report.exceptions;
-    });
-    worker.on('error', (error) => {
-      this.#partition.processorFailed(index, error as Error);
-      this.#fail(error);
-    });
-    worker.on('exit', () => {
-      this.#workers[index] = undefined;
-    });
-  }
-
-  async #terminateThread(index: number): Promise<void> {
-    await this.#workers[index]?.terminate();
-  }
-
   #fail(error: unknown): void {
     const message = error instanceof Error ? error.stack ?? error.message : String(error);
     this.#end({ kind: 'failed', message });
@@ -256,14 +233,8 @@ export class Machine implements RunnableMachine {
 
   /** Reads the files afresh and puts the kernel into guest memory. The partition is paused. */
   async #load(): Promise<void> {
-    const { kernel: path, initrd: initrdPath, commandLine } = this.#description;
-    const kernel = await fileBytes(path);
-    const initrd = initrdPath === undefined ? undefined : await fileBytes(initrdPath);
-    const entropySeed = randomBytes(ENTROPY_BYTES);
-    const rsdp = writeAcpiTables(this.#memory, { processorCount: this.#description.processors, entropySeed });
-    const result = loadKernel(kernel, this.#memory, { commandLine, rsdp, entropySeed, ...(initrd && { initrd }) });
-    if (result.kind === 'refused') throw new OperatingError('bad-input', `cannot start ${path}: ${result.reason}`);
-    await this.#partition.loadProcessor(0, result.state);
+    const random = this.#determinism?.random ?? new HostRandom();
+    await this.#partition.loadProcessor(0, await loadGuest(this.#description, this.#memory, random));
   }
 
   async #watchPower(): Promise<void> {
@@ -335,10 +306,10 @@ export class Machine implements RunnableMachine {
   }
 
   async #stop(deadlineMs: number): Promise<void> {
-    const threads = this.#workers.map((worker) => worker && new Promise((resolve) => worker.once('exit', resolve)));
+    const threads = this.#threads.ended();
     const closing = this.vmbus.close();
     await this.#partition.stop(deadlineMs);
-    await Promise.all(threads);
+    await threads;
     await closing;
     this.#gdb?.exited();
     await this.#gdb?.close();

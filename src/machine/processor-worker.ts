@@ -13,6 +13,9 @@ import { ControlBuffer } from '../hypervisor/control-buffer.ts';
 import { InterruptRouter } from '../hypervisor/interrupt-router.ts';
 import { VirtualProcessor } from '../hypervisor/virtual-processor.ts';
 import { HostClock } from '../kit/clock.ts';
+import type { DeterminismData } from './deterministic/determinism.ts';
+import { DeterministicThread } from './deterministic/deterministic-thread.ts';
+import type { InputEntry } from './deterministic/input-record.ts';
 
 /** What the machine gives a processor's thread. */
 export interface ProcessorWorkerData {
@@ -22,20 +25,34 @@ export interface ProcessorWorkerData {
   readonly chipset: SharedArrayBuffer;
   readonly debugExit: boolean;
   readonly traceInstructions: boolean;
+  /** Time, randomness and input of a run that can be had twice. */
+  readonly determinism?: DeterminismData;
 }
 
 /** What the thread tells when it ends. */
 export interface ProcessorReport {
   readonly instructions: number;
   readonly exceptions: number;
+  /** Of a run that can be had twice. */
+  readonly traceHash?: string;
+}
+
+/** What was typed, and when: told as soon as the guest has it. */
+export interface InputReport {
+  readonly input: InputEntry;
 }
 
 function runProcessor(data: ProcessorWorkerData): void {
-  const clock = new HostClock();
   const requests = new ProcessorRequests(data.engine);
   const kick = (index: number): void => requests.kick(index);
   const router = new InterruptRouter({ control: new ControlBuffer(data.control), kick });
-  const chipset = new Chipset({ shared: data.chipset, sink: router, clock, debugExit: data.debugExit });
+  const twice = data.determinism === undefined ? undefined : new DeterministicThread(data.engine, data.determinism);
+  const clock = twice?.clock ?? new HostClock();
+  const chipset = new Chipset({
+    shared: data.chipset, sink: router, clock, debugExit: data.debugExit, consoleWaitsForHost: twice !== undefined,
+    onPowerEvent: () => { if (twice !== undefined) processor.park(); },
+  });
+  const pace = twice?.pace(chipset, (input) => parentPort?.postMessage({ input } satisfies InputReport));
   let engine: WasmEngine | undefined;
   const processor = new VirtualProcessor({
     control: data.control,
@@ -44,13 +61,21 @@ function runProcessor(data: ProcessorWorkerData): void {
     io: chipset.io,
     clock,
     kick,
-    engineFactory: (intercepts) => (engine = new WasmEngine({ handle: data.engine, index: data.index, intercepts })),
+    engineFactory: (intercepts) => {
+      const options = { handle: data.engine, index: data.index, intercepts };
+      if (twice === undefined) return (engine = new WasmEngine(options));
+      engine = new WasmEngine({ ...options, ...twice.engineOptions(intercepts) });
+      return twice.hashed(engine);
+    },
+    ...(pace === undefined ? {} : { pace }),
   });
   if (data.traceInstructions) engine?.traceInstructions();
   processor.run();
   const counters = engine?.counters() ?? { instructions: 0, events: 0 };
-  parentPort?.postMessage({ instructions: counters.instructions,
-    exceptions: counters.events } satisfies ProcessorReport);
+  parentPort?.postMessage({
+    instructions: counters.instructions, exceptions: counters.events,
+    ...(twice === undefined ? {} : { traceHash: twice.hash.text }),
+  } satisfies ProcessorReport);
 }
 
 runProcessor(workerData as ProcessorWorkerData);

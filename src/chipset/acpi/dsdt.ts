@@ -6,10 +6,14 @@
 import { Gsi, HIGH_MMIO_BYTES, LOW_MMIO, RTC_PORT, SERIAL_1_PORT, SLEEP_TYPE_S5 } from '../platform.ts';
 import * as aml from './aml.ts';
 
-/** The definition block's terms; `highMmioGpa` is the first address above all RAM for VMBus devices. */
-export function dsdtTerms(highMmioGpa: number): Uint8Array {
+/**
+ * The definition block's terms; `highMmioGpa` is the first address above all RAM for VMBus devices, if there is such a
+ * bus.
+ */
+export function dsdtTerms(highMmioGpa: number, vmbus: boolean): Uint8Array {
+  const devices = [serialPort(), realTimeClock()];
   return Uint8Array.from([
-    ...aml.rootScope('_SB', [vmbusModule(highMmioGpa), serialPort(), realTimeClock()]),
+    ...aml.rootScope('_SB', vmbus ? [vmbusModule(highMmioGpa), ...devices] : devices),
     ...aml.name('_S5', aml.packageOf([aml.integer(SLEEP_TYPE_S5), aml.integer(0), aml.integer(0), aml.integer(0)])),
   ]);
 }

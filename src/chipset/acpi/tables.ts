@@ -21,6 +21,8 @@ export interface AcpiOptions {
   readonly processorCount: number;
   /** Random bytes for the guest's entropy pool, 8 … 4096. Empty: no such table. */
   readonly entropySeed: Uint8Array;
+  /** There is a VMBus; by default there is. */
+  readonly vmbus?: boolean;
 }
 
 /**
@@ -30,7 +32,7 @@ export interface AcpiOptions {
 export function writeAcpiTables(memory: GuestMemory, options: AcpiOptions): number {
   const area = new TableArea();
   const facs = area.place(facsTable());
-  const dsdt = area.place(table('DSDT', 2, dsdtTerms(highMmioGpa(memory))));
+  const dsdt = area.place(table('DSDT', 2, dsdtTerms(highMmioGpa(memory), options.vmbus ?? true)));
   const roots = [area.place(fadtTable(facs, dsdt)), area.place(madtTable(options.processorCount))];
   if (options.entropySeed.length > 0) roots.push(area.place(entropyTable(options.entropySeed)));
   const rsdt = area.place(table('RSDT', 1, new Uint8Array(Uint32Array.from(roots).buffer)));

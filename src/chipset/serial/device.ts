@@ -21,6 +21,8 @@ export interface SerialOptions {
   readonly shared: SharedArrayBuffer;
   readonly byteOffset: number;
   readonly setLine: (level: boolean) => void;
+  /** The guest's thread waits for the host to take its bytes, and the guest never finds THRE clear. */
+  readonly waitsForHost?: boolean;
 }
 
 export class SerialPort implements PortDevice {
@@ -33,6 +35,7 @@ export class SerialPort implements PortDevice {
   readonly #transmit: ByteRing;
   readonly #receive: ByteRing;
   readonly #setLine: (level: boolean) => void;
+  readonly #waitsForHost: boolean;
 
   constructor(options: SerialOptions) {
     const { shared, byteOffset } = options;
@@ -42,6 +45,7 @@ export class SerialPort implements PortDevice {
     this.#transmit = new ByteRing(shared, byteOffset + TRANSMIT_RING_OFFSET, TRANSMIT_RING_BYTES);
     this.#receive = new ByteRing(shared, byteOffset + RECEIVE_RING_OFFSET, RECEIVE_RING_BYTES);
     this.#setLine = options.setLine;
+    this.#waitsForHost = options.waitsForHost ?? false;
   }
 
   /** The state after power-on. What is on the line stays there. */
@@ -277,6 +281,10 @@ export class SerialPort implements PortDevice {
   /** A driver that finds THRE set writes a whole FIFO without looking again, so there must be room for one. */
   #canTransmit(): boolean {
     if (this.#isLoopback() || this.#transmit.free >= uart.FIFO_BYTES) return true;
+    if (this.#waitsForHost) {
+      this.#transmit.waitForRoom(uart.FIFO_BYTES);
+      return true;
+    }
     // The host looks at this word after it has taken bytes: mark first, then look again, or both could miss it.
     Atomics.store(this.#words, Word.TransmitBlocked, 1);
     return this.#transmit.free >= uart.FIFO_BYTES;

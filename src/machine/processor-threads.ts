@@ -1,0 +1,61 @@
+/** The threads of a machine's virtual processors, as the partition's owner starts and ends them. */
+
+import { Worker } from 'node:worker_threads';
+import type { ProcessorThread } from '../hypervisor/partition.ts';
+import type { InputEntry } from './deterministic/input-record.ts';
+import type { InputReport, ProcessorReport, ProcessorWorkerData } from './processor-worker.ts';
+
+export interface ProcessorThreadsOptions {
+  /** What a processor's thread is given. */
+  readonly dataOf: (index: number) => ProcessorWorkerData;
+  readonly onFailure: (index: number, error: Error) => void;
+  /** Of a run that can be had twice: the guest has what was typed. */
+  readonly onInput?: (input: InputEntry) => void;
+}
+
+export class ProcessorThreads implements ProcessorThread {
+  readonly #options: ProcessorThreadsOptions;
+  readonly #workers: (Worker | undefined)[] = [];
+  /** Of the threads that have ended. */
+  instructions = 0;
+  exceptions = 0;
+  /** Of a run that can be had twice. */
+  traceHash: string | undefined;
+
+  constructor(options: ProcessorThreadsOptions) {
+    this.#options = options;
+  }
+
+  /** Started so far. */
+  get count(): number {
+    return this.#workers.length;
+  }
+
+  start(index: number): void {
+    const workerData = this.#options.dataOf(index);
+    const worker = new Worker(new URL('./processor-worker.js', import.meta.url), { workerData, name: `vp${index}` });
+    this.#workers[index] = worker;
+    worker.on('message', (report: ProcessorReport | InputReport) => {
+      if ('input' in report) {
+        this.#options.onInput?.(report.input);
+        return;
+      }
+      this.traceHash = report.traceHash;
+      this.instructions += report.instructions;
+      this.exceptions += report.exceptions;
+    });
+    worker.on('error', (error) => this.#options.onFailure(index, error as Error));
+    worker.on('exit', () => {
+      this.#workers[index] = undefined;
+    });
+  }
+
+  async terminate(index: number): Promise<void> {
+    await this.#workers[index]?.terminate();
+  }
+
+  /** Resolves when every thread that runs now has ended. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker && new Promise((resolve) => worker.once('exit', resolve))));
+  }
+}
