@@ -34,7 +34,8 @@ export function guestImage(recipe: 'tiny' | 'debian', suite?: string, packages: 
 }
 
 export interface GuestOptions {
-  readonly kernel: string;
+  /** Unless it goes on from a saved state. */
+  readonly kernel?: string;
   readonly initrd?: string;
   readonly append?: string;
   /** More words for `partout boot`. */
@@ -57,8 +58,14 @@ export class Guest implements AsyncDisposable {
   #read = 0;
   #changed: () => void = () => {};
 
+  /** Goes on from a saved state. */
+  static restored(file: string, words: readonly string[] = []): Guest {
+    return new Guest({ words: ['--restore', file, ...words] });
+  }
+
   constructor(options: GuestOptions) {
-    const words = ['boot', '--kernel', options.kernel];
+    const words = ['boot'];
+    if (options.kernel !== undefined) words.push('--kernel', options.kernel);
     if (options.initrd !== undefined) words.push('--initrd', options.initrd);
     if (options.append !== undefined) words.push('--append', options.append);
     words.push(...options.words ?? []);

@@ -4,7 +4,7 @@
  */
 
 import { Machine } from '../src/machine/machine.ts';
-import type { MachineDescription, MachineEnd, MachinePorts } from '../src/machine/description.ts';
+import type { MachineDescription, MachineEnd, MachinePorts, RestoreRequest } from '../src/machine/description.ts';
 
 const MEMORY_BYTES = 512 * 2 ** 20;
 const STOP_MS = 5000;
@@ -37,6 +37,13 @@ export class MachineGuest implements AsyncDisposable {
   /** Everything that the guest has written to its console. */
   get console(): string {
     return this.#console.all;
+  }
+
+  /** Goes on from a saved state. */
+  static async restore(request: RestoreRequest, ports: Omit<MachinePorts, 'console'> = {}): Promise<MachineGuest> {
+    const text = new ConsoleText();
+    const machine = await Machine.restore(request, { ...ports, console: { output: (bytes) => text.add(bytes) } });
+    return new MachineGuest(machine, text);
   }
 
   type(text: string): void {

@@ -3,7 +3,7 @@
 import { OperatingError, type ErrorCode } from '../kit/errors.ts';
 import {
   type DiskDescription, MAXIMUM_DISKS, MAXIMUM_MEMORY_BYTES, MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES,
-  type MachineDescription, type TraceKind,
+  type MachineDescription, type RestoreRequest, type TraceKind,
 } from '../machine/description.ts';
 import type { Invocation, Option } from './command.ts';
 import { deterministicOf } from './deterministic-option.ts';
@@ -26,8 +26,8 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'no-reboot', summary: 'a reset ends the run instead of starting the guest again' },
   { name: 'timeout', value: 'SECONDS', summary: 'stop the guest then, with status 124' },
   { name: 'debug-exit', summary: 'a byte written to port 0xf4 ends the run with status (byte << 1) | 1' },
-  { name: 'save', value: 'FILE', summary: 'not in this version' },
-  { name: 'restore', value: 'FILE', summary: 'not in this version' },
+  { name: 'save', value: 'FILE', summary: "SIGUSR2 writes the guest's state there and ends the run with status 0" },
+  { name: 'restore', value: 'FILE', summary: 'go on from such a state, in place of a kernel' },
   { name: 'stats', value: 'FILE', summary: 'write figures about the run there at its end, as JSON' },
   { name: 'deterministic', value: 'SEED', summary: 'a run that the same seed and input give again; one processor' },
   { name: 'record', value: 'FILE', summary: 'with --deterministic: write down what is typed, and when' },
@@ -37,11 +37,21 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'trace', value: 'exits|instructions', summary: 'keep the last ones, and print them when the guest crashes' },
 ];
 
-export interface BootRequest {
-  readonly description: MachineDescription;
+interface RunOptions {
   readonly timeoutMs?: number;
   readonly statsFile?: string;
+  /** Where SIGUSR2 writes the guest's state. */
+  readonly saveFile?: string;
 }
+
+/** A machine to make, or one to go on with. */
+export type BootRequest = RunOptions & (
+  | { readonly description: MachineDescription; readonly restore?: undefined }
+  | { readonly restore: RestoreRequest; readonly description?: undefined }
+);
+
+/** What a state brings along. */
+const OF_THE_STATE = ['kernel', 'initrd', 'append', 'memory', 'cpus', 'nic', 'deterministic', 'record', 'replay'];
 
 /** Timers of Node count milliseconds in 31 bits. */
 const MAXIMUM_TIMEOUT_SECONDS = 2_000_000;
@@ -49,15 +59,17 @@ const MIB = 2 ** 20;
 
 export function bootRequest(invocation: Invocation): BootRequest {
   refuseWhatIsNotThere(invocation);
+  const options = runOptions(invocation);
+  const file = invocation.value('restore');
+  if (file !== undefined) return { ...options, restore: restoreRequest(file, invocation) };
   const kernel = invocation.value('kernel');
   if (kernel === undefined) throw refused('usage', 'partout boot needs a kernel: --kernel FILE');
   const initrd = invocation.value('initrd');
   const trace = traceOf(invocation);
-  const timeoutMs = timeoutOf(invocation);
-  const statsFile = invocation.value('stats');
   const deterministic = deterministicOf(invocation);
   const gdb = gdbOf(invocation.value('gdb'));
   return {
+    ...options,
     description: {
       kernel,
       ...(initrd === undefined ? {} : { initrd }),
@@ -72,15 +84,39 @@ export function bootRequest(invocation: Invocation): BootRequest {
       ...(trace === undefined ? {} : { trace }),
       ...(gdb === undefined ? {} : { gdb }),
     },
+  };
+}
+
+function runOptions(invocation: Invocation): RunOptions {
+  const timeoutMs = timeoutOf(invocation);
+  const statsFile = invocation.value('stats');
+  const saveFile = invocation.value('save');
+  return {
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(statsFile === undefined ? {} : { statsFile }),
+    ...(saveFile === undefined ? {} : { saveFile }),
+  };
+}
+
+function restoreRequest(file: string, invocation: Invocation): RestoreRequest {
+  const given = OF_THE_STATE.find((name) => invocation.isGiven(name));
+  if (given !== undefined) {
+    throw refused('usage', `--restore brings along what the guest was made of: leave --${given} out`);
+  }
+  const disks = disksOf(invocation.values('disk'));
+  const trace = traceOf(invocation);
+  const gdb = gdbOf(invocation.value('gdb'));
+  return {
+    file,
+    ...(gdb === undefined ? {} : { gdb }),
+    ...(disks.length === 0 ? {} : { disks }),
+    ...(invocation.has('no-reboot') ? { rebootInPlace: false } : {}),
+    ...(invocation.has('debug-exit') ? { debugExit: true } : {}),
+    ...(trace === undefined ? {} : { trace }),
   };
 }
 
 function refuseWhatIsNotThere(invocation: Invocation): void {
-  for (const name of ['save', 'restore']) {
-    if (invocation.has(name)) throw refused('unsupported', `--${name} is not there yet: start the guest anew`);
-  }
   const engine = invocation.value('engine') ?? '';
   if (engine === 'kvm') throw refused('unsupported', '--engine kvm is not there yet: use wasm, which runs everywhere');
   if (engine !== 'auto' && engine !== 'wasm') throw refused('usage', `--engine is auto, wasm or kvm, not ${engine}`);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import type { MachineDescription, MachineEnd, MachinePorts, RunnableMachine } from '../machine/description.ts';
+import { OperatingError } from '../kit/errors.ts';
 import type { BootRequest } from './boot-request.ts';
 import { boot } from './boot.ts';
 
@@ -22,6 +23,8 @@ class FakeMachine implements RunnableMachine {
   readonly ports: MachinePorts;
   room: Promise<void> | undefined;
   stops = 0;
+  readonly saves: string[] = [];
+  refusal: Error | undefined;
   end: (end: MachineEnd) => void = () => {};
   #start: () => void = () => {};
 
@@ -40,6 +43,12 @@ class FakeMachine implements RunnableMachine {
     return this.room;
   }
 
+  async save(file: string): Promise<void> {
+    this.saves.push(file);
+    if (this.refusal !== undefined) throw this.refusal;
+    this.end({ kind: 'off' });
+  }
+
   async stop(): Promise<void> { this.stops++; }
   statistics(): object { return { engine: 'fake' }; }
   inspect(): object { return { processors: [] }; }
@@ -56,7 +65,7 @@ interface Run {
 }
 
 /** Boots a fake machine and waits until it runs. */
-async function started(request: Partial<BootRequest> = {}, terminal = false): Promise<Run> {
+async function started(request: Omit<BootRequest, 'description' | 'restore'> = {}, terminal = false): Promise<Run> {
   const input: Run['input'] = new PassThrough();
   const raw: boolean[] = [];
   if (terminal) Object.assign(input, { isTTY: true, setRawMode: (on: boolean) => raw.push(on) });
@@ -71,6 +80,7 @@ async function started(request: Partial<BootRequest> = {}, terminal = false): Pr
         resolve(created);
         return created;
       },
+      restoreMachine: async () => assert.fail('nothing is restored'),
       streams: { input, output }, signals, say: (line) => said.push(line),
     });
   });
@@ -198,10 +208,38 @@ test('SIGUSR1 prints live state and lets the guest run', async () => {
   assert.equal(await status, 0);
 });
 
+test('SIGUSR2 saves the machine, which ends the run', async () => {
+  const { machine, signals, status } = await started({ saveFile: join(tmpdir(), 'state') });
+  signals.emit('SIGUSR2');
+  assert.equal(await status, 0);
+  assert.deepEqual(machine.saves, [join(tmpdir(), 'state')]);
+  assert.equal(signals.listenerCount('SIGUSR2'), 0);
+});
+
+test('a state that cannot be written is said, and the run goes on; the next signal tries again', async () => {
+  const { machine, signals, said, status } = await started({ saveFile: join(tmpdir(), 'state') });
+  machine.refusal = new OperatingError('host', 'cannot write the state: no room');
+  signals.emit('SIGUSR2');
+  await new Promise((resolve) => { setImmediate(resolve); });
+  assert.deepEqual(said, ['cannot write the state: no room']);
+  machine.refusal = undefined;
+  signals.emit('SIGUSR2');
+  assert.equal(await status, 0);
+  assert.equal(machine.saves.length, 2);
+});
+
+test('without --save nobody listens to SIGUSR2', async () => {
+  const { machine, signals, status } = await started();
+  assert.equal(signals.listenerCount('SIGUSR2'), 0);
+  machine.end({ kind: 'off' });
+  assert.equal(await status, 0);
+});
+
 test('a machine that cannot be made leaves no listener behind', async () => {
   const signals = new EventEmitter();
   const booting = boot({ description: DESCRIPTION }, {
     createMachine: async () => { throw new Error('not a kernel'); },
+    restoreMachine: async () => assert.fail('nothing is restored'),
     streams: { input: new PassThrough(), output: new PassThrough() }, signals, say: () => {},
   });
   await assert.rejects(booting, /not a kernel/);

@@ -5,8 +5,8 @@
 
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { systemError } from '../kit/errors.ts';
-import type { CreateMachine, RunnableMachine } from '../machine/description.ts';
+import { OperatingError, systemError } from '../kit/errors.ts';
+import type { CreateMachine, RestoreMachine, RunnableMachine } from '../machine/description.ts';
 import type { BootRequest } from './boot-request.ts';
 import { STATUS, endingOf, type Ending } from './endings.ts';
 import { SerialConsole, type ConsoleStreams } from './serial-console.ts';
@@ -21,6 +21,8 @@ const ENDING_SIGNALS: readonly (readonly [signal: NodeJS.Signals, status: number
 ];
 /** Prints the tree of live state. */
 const INSPECT_SIGNAL = 'SIGUSR1';
+/** Writes the guest's state to the file of `--save`. */
+const SAVE_SIGNAL = 'SIGUSR2';
 
 /** Where signals come from: `process`, or a test's own emitter. */
 export interface SignalSource {
@@ -30,6 +32,7 @@ export interface SignalSource {
 
 export interface BootHost {
   readonly createMachine: CreateMachine;
+  readonly restoreMachine: RestoreMachine;
   readonly streams: ConsoleStreams;
   readonly signals: SignalSource;
   /** One line for the person, on standard error. */
@@ -38,20 +41,25 @@ export interface BootHost {
 
 /** Runs the machine and returns the exit status. */
 export async function boot(request: BootRequest, host: BootHost): Promise<number> {
-  if (request.statsFile !== undefined) checkWritable(request.statsFile);
+  if (request.statsFile !== undefined) checkWritable(request.statsFile, 'the figures');
+  if (request.saveFile !== undefined) checkWritable(request.saveFile, 'the state');
   const startedMs = performance.now();
   const serial = new SerialConsole(host.streams);
   const interruption = new Interruption(request, serial, host.signals);
   try {
     const ports = { console: { output: (bytes: Uint8Array) => serial.output(bytes) } };
-    const machine = await host.createMachine(request.description, ports);
+    const machine = request.restore === undefined
+      ? await host.createMachine(request.description, ports) : await host.restoreMachine(request.restore, ports);
     const inspect = (): void => host.say(JSON.stringify(machine.inspect(), undefined, 2));
     host.signals.on(INSPECT_SIGNAL, inspect);
+    const save = saving(machine, request.saveFile, host);
+    if (save !== undefined) host.signals.on(SAVE_SIGNAL, save);
     let ending: Ending;
     try {
       ending = await run(machine, serial, interruption, host);
     } finally {
       host.signals.off(INSPECT_SIGNAL, inspect);
+      if (save !== undefined) host.signals.off(SAVE_SIGNAL, save);
       await machine.stop(STOP_DEADLINE_MS);
       await serial.close();
     }
@@ -62,6 +70,21 @@ export async function boot(request: BootRequest, host: BootHost): Promise<number
   } finally {
     interruption.dispose();
   }
+}
+
+/** What SIGUSR2 does: the machine ends the run itself once it is saved; until then one signal counts. */
+function saving(machine: RunnableMachine, file: string | undefined, host: BootHost): (() => void) | undefined {
+  if (file === undefined) return undefined;
+  let isSaving = false;
+  return () => {
+    if (isSaving) return;
+    isSaving = true;
+    machine.save(file).catch((error: unknown) => {
+      isSaving = false;
+      if (error instanceof OperatingError) host.say(error.message);
+      else throw error;
+    });
+  };
 }
 
 async function run(
@@ -104,11 +127,11 @@ class Interruption {
 }
 
 /** A figure that cannot be written is known before the guest runs for an hour. */
-function checkWritable(file: string): void {
+function checkWritable(file: string, what: string): void {
   try {
     accessSync(dirname(file), constants.W_OK);
   } catch (error) {
-    throw systemError(`write the figures to ${file}`, error);
+    throw systemError(`write ${what} to ${file}`, error);
   }
 }
 

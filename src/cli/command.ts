@@ -38,15 +38,25 @@ export interface Command {
 export class Invocation {
   readonly operands: readonly string[];
   readonly #values: ReadonlyMap<string, readonly string[]>;
+  readonly #given: ReadonlySet<string>;
 
-  constructor(operands: readonly string[], values: ReadonlyMap<string, readonly string[]>) {
+  /** @param given the options that were typed; the others have their fallback */
+  constructor(
+    operands: readonly string[], values: ReadonlyMap<string, readonly string[]>, given: ReadonlySet<string>,
+  ) {
     this.operands = operands;
     this.#values = values;
+    this.#given = given;
   }
 
   /** A switch was given. */
   has(name: string): boolean {
     return this.#values.has(name);
+  }
+
+  /** An option was typed, whether or not it has a fallback. */
+  isGiven(name: string): boolean {
+    return this.#given.has(name);
   }
 
   /** The value of an option, or its fallback. */

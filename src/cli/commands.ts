@@ -17,6 +17,11 @@ const bootCommand: Command = {
     'Otherwise SIGINT and SIGTERM end the run.',
     'SIGUSR1 prints a tree of live state.',
     '',
+    'With --save FILE, SIGUSR2 writes the guest there, memory and all, and ends the run; --restore FILE goes on from',
+    'it. Its disks must be as they were: they are refused when they have changed, unless --disk names them. The',
+    "guest's clock jumps to the present, its connections through NAT and AF_VSOCK are reset. Two guests restored from",
+    'one state begin with the same random numbers: have each gather new entropy before it makes keys.',
+    '',
     'Exit status: 0 the guest powered off, 8 the guest crashed, 1 we failed, 2 the command line or a file is wrong,',
     '124 timeout, 130 or 143 interrupted.',
   ].join('\n'),
@@ -25,6 +30,7 @@ const bootCommand: Command = {
     const [{ boot }, { Machine }] = await Promise.all([import('./boot.ts'), import('../machine/machine.ts')]);
     return boot(request, {
       createMachine: (description, ports) => Machine.create(description, ports),
+      restoreMachine: (state, ports) => Machine.restore(state, ports),
       streams: { input: process.stdin, output: process.stdout },
       signals: process,
       say,

@@ -54,10 +54,11 @@ function parseRest(command: Command, words: readonly string[]): Invocation {
     else at += takeOption(command, word, words[at + 1], values);
   }
   checkOperands(command, operands);
+  const given = new Set(values.keys());
   for (const { name, fallback } of command.options) {
     if (fallback !== undefined && !values.has(name)) values.set(name, [fallback]);
   }
-  return new Invocation(operands, values);
+  return new Invocation(operands, values, given);
 }
 
 /** Records one option; returns how many words after it were its value. */

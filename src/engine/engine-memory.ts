@@ -5,7 +5,8 @@
  *   0x01f000  locks between processors                                         then, of each processor: the hash table
  *   0x020000  decoder tables                                                   of its blocks, its page map (16 bytes a
  *                                                                              page of RAM) and the arena of its blocks
- *   then who holds code of which page (8 bytes a page), and the RAM, 64 KiB aligned
+ *   then who holds code of which page (8 bytes a page), which 64 KiB of RAM are absent (4 bytes each), and the RAM,
+ *   64 KiB aligned
  *
  * A WebAssembly memory has at most 4 GiB, so a guest has at most `MAXIMUM_RAM_BYTES`.
  */
@@ -13,10 +14,11 @@
 import { readFileSync } from 'node:fs';
 import { GuestMemory, type MemorySlot } from '../hypervisor/guest-memory.ts';
 import {
-  ARENA_END, ARENA_NEXT, ARENA_START, CODE_HOLDERS, CONFIGURATION_SIZE, CONFIGURATIONS, DECODER_TABLES, HASH_BUCKETS,
-  HASH_TABLE, PAGE_ENTRY, PAGE_MAP, PROCESSOR_COUNT, PROCESSOR_INDEX, PROCESSORS,
+  ABSENT, ABSENT_SHIFT, ARENA_END, ARENA_NEXT, ARENA_START, CODE_HOLDERS, CONFIGURATION_SIZE, CONFIGURATIONS,
+  DECODER_TABLES, HASH_BUCKETS, HASH_TABLE, PAGE_ENTRY, PAGE_MAP, PROCESSOR_COUNT, PROCESSOR_INDEX, PROCESSORS,
   RAM_START, SHARED, SLOT_COUNT, SLOTS,
 } from './core/layout.ts';
+import type { AbsentMemory } from './absent-memory.ts';
 import { type EngineMemoryHandle, processorAddress, PROCESSORS_START } from './memory-handle.ts';
 import { ProcessorRequests } from './processor-requests.ts';
 
@@ -54,8 +56,10 @@ function planOf(ramBytes: number, processors: number) {
   const tablesStart = processorAddress(processors);
   const tablesBytes = align(HASH_BUCKETS * 4 + mapBytes + arenaBytes, GUEST_PAGE);
   const holders = tablesStart + processors * tablesBytes;
-  const ram = align(holders + (ramBytes / GUEST_PAGE) * 8, PAGE);
-  return { arenaBytes, mapBytes, tablesStart, tablesBytes, holders, ram, totalBytes: align(ram + ramBytes, PAGE) };
+  const absent = holders + (ramBytes / GUEST_PAGE) * 8;
+  const ram = align(absent + Math.ceil(ramBytes / (1 << ABSENT_SHIFT)) * 4, PAGE);
+  const totalBytes = align(ram + ramBytes, PAGE);
+  return { arenaBytes, mapBytes, tablesStart, tablesBytes, holders, absent, ram, totalBytes };
 }
 
 /** The most RAM that a guest with so many processors can have, in bytes. */
@@ -92,6 +96,7 @@ export function createEngineMemory(ramBytes: number, processors: number): Engine
     put(ARENA_NEXT, arena);
     put(ARENA_END, arena + plan.arenaBytes);
     put(CODE_HOLDERS, plan.holders);
+    put(ABSENT, plan.absent);
     put(RAM_START, plan.ram);
     put(PROCESSOR_COUNT, processors);
     put(PROCESSOR_INDEX, index);
@@ -108,9 +113,9 @@ export function createEngineMemory(ramBytes: number, processors: number): Engine
   return { memory, configuration: CONFIGURATION, slots };
 }
 
-/** Guest memory that tells the processors of what is written through it. */
-export function guestMemoryOf(handle: EngineMemoryHandle): GuestMemory {
+/** Guest memory that tells the processors of what is written through it, and waits for what has not arrived yet. */
+export function guestMemoryOf(handle: EngineMemoryHandle, absent?: AbsentMemory): GuestMemory {
   const requests = new ProcessorRequests(handle);
   const written = (offset: number, length: number): void => requests.memoryWritten(offset, length);
-  return new GuestMemory(handle.memory.buffer, handle.slots, written);
+  return new GuestMemory(handle.memory.buffer, handle.slots, written, absent?.ensure);
 }

@@ -3,9 +3,9 @@
 import { ENGINE_MSRS, type ProcessorState, type SegmentState } from '../hypervisor/engine-port.ts';
 import {
   ATTRIBUTES, BASE, CPL, CR0, CR2, CR3, CR4, CSTAR, DR0, DR6, DR7, EFER, FMASK, FS_BASE, GDTR_BASE, GDTR_LIMIT, GPR,
-  GS_BASE, HALTED, DESTINATION, IDTR_BASE, IDTR_LIMIT, INSTRUCTION, KERNEL_GS_BASE, LIMIT, LSTAR, MODE, MODE_64,
-  MXCSR, NMI_BLOCKED, RANDOM, RIP, SEGMENT_SIZE, SEGMENTS, SELECTOR, SHADOW, SOURCE, STAR, SYSENTER_CS, SYSENTER_EIP,
-  SYSENTER_ESP, TSC_AUX, XCR0, XMM,
+  GS_BASE, HALTED, DESTINATION, IDTR_BASE, IDTR_LIMIT, INSTRUCTION, KERNEL_GS_BASE, LIMIT, LSTAR, MODE, MODE_64, MXCSR,
+  NMI_BLOCKED, NMI_PENDING, PENDING_DEBUG, RANDOM, RIP, SEGMENT_SIZE, SEGMENTS, SELECTOR, SHADOW, SOURCE, STAR,
+  SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX, XCR0, XMM,
 } from './core/layout.ts';
 import type { CoreExports } from './wasm-engine.ts';
 
@@ -48,6 +48,8 @@ export function saveProcessorState(view: DataView, at: number, core: CoreExports
     halted: u32(HALTED) !== 0,
     interruptShadow: u32(SHADOW) !== 0,
     nmiBlocked: u32(NMI_BLOCKED) !== 0,
+    nmiPending: u32(NMI_PENDING) !== 0,
+    pendingDebug: u32(PENDING_DEBUG),
   };
 }
 
@@ -94,6 +96,8 @@ export function loadProcessorState(view: DataView, at: number, core: CoreExports
   put32(HALTED, state.halted ? 1 : 0);
   put32(SHADOW, state.interruptShadow ? 1 : 0);
   put32(NMI_BLOCKED, state.nmiBlocked ? 1 : 0);
+  put32(NMI_PENDING, state.nmiPending === true ? 1 : 0);
+  put32(PENDING_DEBUG, state.pendingDebug ?? 0);
   put32(INSTRUCTION, 0);
   core.initializeX87();
   put64(XCR0, state.xcr0);

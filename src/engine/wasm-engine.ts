@@ -12,6 +12,7 @@ import {
   BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, REQUEST_KICK, RFLAGS, SHADOW,
   SLICE_START, STOP, TRACING, WINDOW,
 } from './core/layout.ts';
+import type { AbsentMemory } from './absent-memory.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from './memory-handle.ts';
 import { ProcessorRequests } from './processor-requests.ts';
 import { loadProcessorState, resetProcessorState, saveProcessorState } from './processor-state.ts';
@@ -58,6 +59,8 @@ export interface WasmEngineOptions {
   readonly randomSeed?: Uint8Array;
   /** A kick does not begin a new slice, so that slices end where they end whoever kicks. */
   readonly keepsSlices?: boolean;
+  /** Memory that arrives as it is needed; without it, all is there. */
+  readonly absent?: AbsentMemory | undefined;
 }
 
 export class WasmEngine implements ProcessorEngine {
@@ -74,7 +77,7 @@ export class WasmEngine implements ProcessorEngine {
   #left = 0;
   #faulted = false;
 
-  constructor({ handle, index, intercepts, randomSeed, keepsSlices }: WasmEngineOptions) {
+  constructor({ handle, index, intercepts, randomSeed, keepsSlices, absent }: WasmEngineOptions) {
     this.#keepsSlices = keepsSlices ?? false;
     this.#handle = handle;
     this.#index = index;
@@ -85,7 +88,7 @@ export class WasmEngine implements ProcessorEngine {
     this.#view = new DataView(buffer);
     this.data = new Int32Array(buffer, this.#at + DATA, 8);
     const instance = new WebAssembly.Instance(coreModule(), {
-      env: { memory: handle.memory, ...importsOf(intercepts) },
+      env: { memory: handle.memory, ...importsOf(intercepts, absent) },
     });
     this.#core = instance.exports as unknown as CoreExports;
     this.#core.initialize(this.#at, configurationAddress(handle, index));
@@ -222,6 +225,10 @@ export class WasmEngine implements ProcessorEngine {
   }
 
   saveState(): ProcessorState {
+    // A fault that an interrupt's delivery has raised is no part of the architectural state: its own delivery is.
+    this.#core.enterGuest();
+    while (this.#faulted) this.#deliverFault();
+    this.#core.leaveGuest();
     return saveProcessorState(this.#view, this.#at, this.#core);
   }
 
@@ -261,7 +268,7 @@ export class WasmEngine implements ProcessorEngine {
 }
 
 /** The core's imports. 64-bit values cross in DATA, so that nothing here allocates. */
-function importsOf(intercepts: ProcessorIntercepts): Record<string, WebAssembly.ImportValue> {
+function importsOf(intercepts: ProcessorIntercepts, absent?: AbsentMemory): Record<string, WebAssembly.ImportValue> {
   return {
     unwind: () => {
       throw UNWIND;
@@ -277,5 +284,6 @@ function importsOf(intercepts: ProcessorIntercepts): Record<string, WebAssembly.
     readCr8: () => intercepts.readCr8(),
     writeCr8: (value: number) => intercepts.writeCr8(value),
     timeStampCounter: () => intercepts.timeStampCounter(),
+    fetchMemory: (host: number) => absent?.ensure(host >>> 0, 1),
   };
 }

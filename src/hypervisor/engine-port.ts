@@ -113,6 +113,10 @@ export interface ProcessorState {
   interruptShadow: boolean;
   /** NMIs are blocked until IRET. */
   nmiBlocked: boolean;
+  /** One came while they were. */
+  nmiPending?: boolean;
+  /** Bits of DR6 that are reported by a #DB before the next instruction. */
+  pendingDebug?: number;
 }
 
 /** MSRs that live in the engine because instructions use them; every other index reaches the microkernel. */

@@ -19,17 +19,23 @@ export class GuestMemory {
   readonly written: (offset: number, length: number) => void;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #ensure: ((offset: number, length: number) => void) | undefined;
 
-  /** @param written hears of every write through `write` and `fill`, and of those that `written` is told of. */
+  /**
+   * @param written hears of every write through `write` and `fill`, and of those that `written` is told of.
+   * @param ensure makes sure that bytes of the buffer are there, for memory that arrives as it is needed.
+   */
   constructor(
     buffer: SharedArrayBuffer, slots: readonly MemorySlot[],
     written: (offset: number, length: number) => void = () => {},
+    ensure?: (offset: number, length: number) => void,
   ) {
     this.buffer = buffer;
     this.slots = slots;
     this.#bytes = new Uint8Array(buffer);
     this.#view = new DataView(buffer);
     this.written = written;
+    this.#ensure = ensure;
   }
 
   get sizeBytes(): number {
@@ -41,11 +47,13 @@ export class GuestMemory {
     return this.#view;
   }
 
-  /** Buffer offset of `length` bytes at `gpa`, or -1 when they are not all RAM of one slot. */
+  /** Buffer offset of `length` bytes at `gpa`, or -1 when they are not all RAM of one slot. They are there then. */
   offsetOf(gpa: number, length: number): number {
     for (const slot of this.slots) {
       const at = gpa - slot.gpa;
-      if (at >= 0 && at + length <= slot.sizeBytes) return slot.offset + at;
+      if (at < 0 || at + length > slot.sizeBytes) continue;
+      this.#ensure?.(slot.offset + at, length);
+      return slot.offset + at;
     }
     return -1;
   }

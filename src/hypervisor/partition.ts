@@ -192,17 +192,31 @@ export class Partition {
   }
 
   /** The state of a paused partition, but for guest memory. */
-  saveState(): Promise<PartitionState> {
+  async saveState(): Promise<PartitionState> {
+    return this.stateWith(await this.captureProcessors());
+  }
+
+  /** Architectural state of every processor of a paused partition. */
+  captureProcessors(): Promise<ProcessorState[]> {
     return this.#exclusive(async () => {
       this.#expect('save', 'paused');
-      const { partition, processors, messages } = readControlState(this.#control);
-      const saved: PartitionState['processors'][number][] = [];
-      for (let i = 0; i < processors.length; i++) {
-        saved.push({ registers: processors[i] as (typeof processors)[number], engine: await this.#capture(i) });
-      }
-      const timeNs = this.time.nowNs();
-      return { version: PARTITION_STATE_VERSION, timeNs, partition, processors: saved, messages };
+      const states: ProcessorState[] = [];
+      for (let i = 0; i < this.#requests.length; i++) states.push(await this.#capture(i));
+      return states;
     });
+  }
+
+  /**
+   * The state of a partition that is still paused since its processors were captured. At once: messages and interrupts
+   * may come for a paused guest, and nothing gets between this and what its caller reads next.
+   */
+  stateWith(engines: readonly ProcessorState[]): PartitionState {
+    this.#expect('save', 'paused');
+    const { partition, processors, messages } = readControlState(this.#control);
+    return {
+      version: PARTITION_STATE_VERSION, timeNs: this.time.nowNs(), partition, messages,
+      processors: engines.map((engine, i) => ({ registers: processors[i] as (typeof processors)[number], engine })),
+    };
   }
 
   /** Puts a saved state into a paused partition. */

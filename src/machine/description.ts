@@ -77,6 +77,17 @@ export interface MachineDescription {
   readonly nics?: readonly NicDescription[];
 }
 
+/** What to make of a saved state beyond what it says itself. */
+export interface RestoreRequest {
+  readonly file: string;
+  /** In place of the disks that it names, as many and in their order. */
+  readonly disks?: readonly DiskDescription[];
+  readonly rebootInPlace?: boolean;
+  readonly debugExit?: boolean;
+  readonly trace?: TraceKind;
+  readonly gdb?: GdbDescription;
+}
+
 /** How a run ended by itself. */
 export type MachineEnd =
   | { readonly kind: 'off' }
@@ -117,6 +128,11 @@ export interface RunnableMachine {
   input(bytes: Uint8Array): Promise<void> | void;
   /** Stops the guest whatever it does, and gives back every thread and buffer, within the deadline. */
   stop(deadlineMs: number): Promise<void>;
+  /**
+   * Writes the guest's state to a file and switches the machine off: then the run has ended with 'off'.
+   * @throws OperatingError when it cannot be written; the guest goes on.
+   */
+  save(file: string): Promise<void>;
   /** What `--stats` writes. */
   statistics(): object;
   /** A tree of live state, for people. */
@@ -128,3 +144,10 @@ export interface RunnableMachine {
  * @throws OperatingError for a file that cannot be read, is no kernel, or does not fit.
  */
 export type CreateMachine = (description: MachineDescription, ports: MachinePorts) => Promise<RunnableMachine>;
+
+/**
+ * Makes the machine of a saved state, whose guest goes on at `start`. The file may be replaced or removed then, but
+ * must not be written to.
+ * @throws OperatingError for a file that is no state, is damaged, or does not go with its disks.
+ */
+export type RestoreMachine = (request: RestoreRequest, ports: MachinePorts) => Promise<RunnableMachine>;

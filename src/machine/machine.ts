@@ -8,27 +8,33 @@ import type { Duplex } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { Chipset } from '../chipset/chipset.ts';
 import { DeviceTimers } from '../chipset/device-timers.ts';
-import { type PowerEvent, PowerEventKind } from '../chipset/power/events.ts';
 import { SerialConsole } from '../chipset/serial/console.ts';
-import { guestMemoryOf } from '../engine/engine-memory.ts';
 import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import { instructionTrace } from '../engine/instruction-trace.ts';
 import { ProcessorRequests } from '../engine/processor-requests.ts';
 import type { ProcessorState } from '../hypervisor/engine-port.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import { Partition } from '../hypervisor/partition.ts';
-import { type PartitionEvent, PartitionEventKind } from '../hypervisor/partition-events.ts';
 import { HostClock } from '../kit/clock.ts';
+import { OperatingError } from '../kit/errors.ts';
 import { HostRandom } from '../kit/random.ts';
 import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
 import type { KeyValueExchange } from '../vsp/kvp/device.ts';
-import type { MachineDescription, MachineEnd, MachinePorts, RunnableMachine } from './description.ts';
+import type {
+  MachineDescription, MachineEnd, MachinePorts, RestoreRequest, RunnableMachine,
+} from './description.ts';
 import { Determinism } from './deterministic/determinism.ts';
 import { Debugger } from './gdb/debugger.ts';
 import { GdbServer } from './gdb/server.ts';
+import { GuestEvents } from './guest-events.ts';
 import { engineMemoryFor, loadGuest } from './guest-image.ts';
-import { MachineNetwork } from './network.ts';
 import { ProcessorThreads } from './processor-threads.ts';
+import { MachineNetwork } from './network.ts';
+import { type AttachedMemory, attachMemory } from './saved-state/attach-memory.ts';
+import { type MachineParts, restoredDescription } from './saved-state/parts.ts';
+import { StateFile } from './saved-state/read.ts';
+import { readRest, restoreMachine } from './saved-state/restore-machine.ts';
+import { saveMachine } from './saved-state/save-machine.ts';
 import { VmbusHost } from './vmbus-host.ts';
 
 /** Entries of the trace ring, always there so that a crash can be explained. */
@@ -42,6 +48,9 @@ export class Machine implements RunnableMachine {
   readonly #description: MachineDescription;
   readonly #engine: EngineMemoryHandle;
   readonly #memory: GuestMemory;
+  readonly #attached: AttachedMemory;
+  /** While its memory is still being read. */
+  #saved: StateFile | undefined;
   readonly #chipsetBuffer = new SharedArrayBuffer(Chipset.sharedBytes);
   readonly #partition: Partition;
   readonly #chipset: Chipset;
@@ -56,9 +65,12 @@ export class Machine implements RunnableMachine {
   readonly #debugger: Debugger;
   #gdb: GdbServer | undefined;
   readonly #threads: ProcessorThreads;
+  readonly #events: GuestEvents;
   readonly #started = performance.now();
   #reboots = 0;
   #stopping: Promise<void> | undefined;
+  #filling: Promise<void> | undefined;
+  #changes: Promise<unknown> = Promise.resolve();
   #end!: (end: MachineEnd) => void;
   readonly #ended = new Promise<MachineEnd>((resolve) => {
     this.#end = resolve;
@@ -69,15 +81,10 @@ export class Machine implements RunnableMachine {
     const machine = new Machine(description, ports);
     try {
       await machine.#partition.create();
-      if (description.disks !== undefined && description.disks.length > 0) {
-        await machine.vmbus.addDisks(description.disks, machine.#engine);
-      }
+      const { disks = [] } = description;
+      if (disks.length > 0) await machine.vmbus.addDisks(disks, machine.#engine);
       await machine.#load();
-      if (description.gdb !== undefined) {
-        machine.#gdb = await GdbServer.listen(description.gdb.port, {
-          debugger: machine.#debugger, kill: () => machine.#end({ kind: 'off' }),
-        });
-      }
+      await machine.#listen();
     } catch (error) {
       await machine.stop(STOP_DEADLINE_MS);
       throw error;
@@ -85,10 +92,31 @@ export class Machine implements RunnableMachine {
     return machine;
   }
 
-  private constructor(description: MachineDescription, ports: MachinePorts) {
+  /** As `RestoreMachine` says. */
+  static async restore(request: RestoreRequest, ports: MachinePorts): Promise<Machine> {
+    const file = new StateFile(request.file);
+    let machine: Machine | undefined;
+    try {
+      machine = new Machine(restoredDescription(file, request), ports, file);
+      await restoreMachine(file, machine.#parts, machine.#engine);
+      await machine.#listen();
+      return machine;
+    } catch (error) {
+      await machine?.stop(STOP_DEADLINE_MS);
+      file[Symbol.dispose]();
+      if (error instanceof OperatingError) throw error;
+      throw new OperatingError('bad-input', `cannot go on from ${file.path}: ${(error as Error).message}`,
+        { cause: error });
+    }
+  }
+
+  private constructor(description: MachineDescription, ports: MachinePorts, saved?: StateFile) {
     this.#description = description;
     this.#engine = engineMemoryFor(description);
-    this.#memory = guestMemoryOf(this.#engine);
+    this.#saved = saved;
+    this.#attached = attachMemory(this.#engine, saved?.memory);
+    this.#memory = this.#attached.memory;
+    for (const { chunk } of this.#attached.source?.chunks ?? []) this.#attached.absent?.markAbsent(chunk);
     const { deterministic } = description;
     this.#determinism = deterministic && new Determinism(deterministic, this.#engine);
     const clock = this.#determinism?.clock ?? new HostClock();
@@ -97,6 +125,7 @@ export class Machine implements RunnableMachine {
       dataOf: (index) => ({
         index, engine: this.#engine, control: this.#partition.control, chipset: this.#chipsetBuffer,
         debugExit: description.debugExit, traceInstructions: description.trace === 'instructions',
+        memory: saved?.memory,
         ...(this.#determinism && { determinism: this.#determinism.data }),
       }),
       onFailure: (index, error) => {
@@ -110,7 +139,7 @@ export class Machine implements RunnableMachine {
       clock,
       traceEntries: TRACE_ENTRIES,
       threads: this.#threads,
-      onEvent: (event) => this.#onPartitionEvent(event),
+      onEvent: (event) => this.#events.onPartition(event),
       kick: (index) => requests.kick(index),
     });
     this.#partition.setTracing(description.trace === 'exits');
@@ -121,6 +150,11 @@ export class Machine implements RunnableMachine {
       shared: this.#chipsetBuffer, sink: this.#partition.interrupts, clock, debugExit: description.debugExit,
     });
     this.#chipset.reset();
+    this.#events = new GuestEvents({
+      powerEvents: this.#chipset.powerEvents, traceOf: (processor) => this.traceLines(processor),
+      end: this.#end, reset: (end) => this.#reboot(end), fail: (error) => this.#fail(error),
+      stopped: (processor) => this.#debugger.stoppedByItself(processor),
+    });
     this.#deviceTimers = new DeviceTimers({ devices: deterministic ? [] : this.#chipset.timedDevices });
     this.vmbus = new VmbusHost({
       partition: this.#partition, memory: this.#memory, clock: ports.clock ?? clock,
@@ -129,16 +163,31 @@ export class Machine implements RunnableMachine {
     this.#restarted = ports.restarted ?? ((): void => {});
     this.network = new MachineNetwork({
       bus: this.vmbus.bus, memory: this.#memory, nics: description.nics ?? [],
-      connect: ports.connectNetwork,
+      connect: ports.connectNetwork, natSubnet: saved?.state.configuration.natSubnet,
     });
     this.#console = new SerialConsole({ port: this.#chipset.serial, onData: (bytes) => ports.console.output(bytes) });
   }
 
   start(): Promise<MachineEnd> {
-    void this.#watchPower();
+    void this.#events.watchPower();
     const started = this.#description.gdb?.wait === true ? this.#debugger.stop() : this.#partition.start();
     void started.catch((error: unknown) => this.#fail(error));
+    this.#filling = readRest(this.#saved, this.#attached, () => this.#stopping === undefined)
+      .catch((error: unknown) => this.#fail(error));
     return this.#ended;
+  }
+
+  save(path: string): Promise<void> {
+    return this.#exclusive(async () => {
+      try {
+        const release = (): Promise<void> => this.#release(STOP_DEADLINE_MS);
+        await saveMachine(path, { parts: this.#parts, engine: this.#engine, absent: this.#attached.absent, release });
+      } catch (error) {
+        if (this.#stopping !== undefined) this.#end({ kind: 'failed', message: (error as Error).message });
+        throw error;
+      }
+      this.#end({ kind: 'off' });
+    });
   }
 
   /** The port where a debugger may connect. */
@@ -178,9 +227,9 @@ export class Machine implements RunnableMachine {
     return this.vmbus.sockets.connect(port);
   }
 
-  stop(deadlineMs: number): Promise<void> {
-    this.#stopping ??= this.#stop(deadlineMs);
-    return this.#stopping;
+  async stop(deadlineMs: number): Promise<void> {
+    await this.#release(deadlineMs);
+    this.#end({ kind: 'off' });
   }
 
   statistics(): object {
@@ -237,64 +286,37 @@ export class Machine implements RunnableMachine {
     await this.#partition.loadProcessor(0, await loadGuest(this.#description, this.#memory, random));
   }
 
-  async #watchPower(): Promise<void> {
-    for (;;) {
-      const event = await this.#chipset.powerEvents.wait();
-      if (this.#stopping !== undefined) return;
-      try {
-        await this.#onPowerEvent(event);
-      } catch (error) {
-        this.#fail(error);
-        return;
-      }
-      if (event.kind !== PowerEventKind.Reset) return;
-    }
+  /** For a debugger, if the description wants one. */
+  async #listen(): Promise<void> {
+    const { gdb } = this.#description;
+    if (gdb === undefined) return;
+    const kill = (): void => this.#end({ kind: 'off' });
+    this.#gdb = await GdbServer.listen(gdb.port, { debugger: this.#debugger, kill });
   }
 
-  async #onPowerEvent(event: PowerEvent): Promise<void> {
-    switch (event.kind) {
-      case PowerEventKind.Off:
-        this.#end({ kind: 'off' });
-        return;
-      case PowerEventKind.DebugExit:
-        this.#end({ kind: 'debug-exit', status: event.status });
-        return;
-      case PowerEventKind.Reset:
-        await this.#reboot({ kind: 'reset' });
-        return;
-      default:
-        event.kind satisfies never;
-    }
+  get #parts(): MachineParts {
+    const [description, partition, chipset] = [this.#description, this.#partition, this.#chipset];
+    return { description, partition, chipset, vmbus: this.vmbus, network: this.network };
   }
 
-  #onPartitionEvent(event: PartitionEvent): void {
-    if (event.kind === PartitionEventKind.Debug) {
-      void this.#debugger.stoppedByItself(event.processor).catch((error: unknown) => this.#fail(error));
-      return;
-    }
-    const trace = this.traceLines(event.processor);
-    switch (event.kind) {
-      case PartitionEventKind.Crash:
-        this.#end({ kind: 'crash', parameters: event.crashParameters.map((value) => `0x${value.toString(16)}`),
-          trace });
-        return;
-      case PartitionEventKind.Reset:
-        void this.#reboot({ kind: 'reset' }).catch((error: unknown) => this.#fail(error));
-        return;
-      case PartitionEventKind.TripleFault:
-        void this.#reboot({ kind: 'triple-fault', trace }).catch((error: unknown) => this.#fail(error));
-        return;
-      default:
-        event.kind satisfies never;
-    }
+  /** One change of what runs at a time: a restart of the guest, or a save. */
+  #exclusive<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#changes.then(change);
+    this.#changes = result.catch(() => undefined);
+    return result;
   }
 
   /** Starts the guest again in place, or ends the run with `end` when that is not wanted. */
-  async #reboot(end: MachineEnd): Promise<void> {
-    if (!this.#description.rebootInPlace) {
-      this.#end(end);
-      return;
-    }
+  #reboot(end: MachineEnd): Promise<boolean> {
+    return this.#exclusive(async () => {
+      if (!this.#description.rebootInPlace) this.#end(end);
+      if (!this.#description.rebootInPlace || this.#stopping !== undefined) return false;
+      await this.#startAgain();
+      return true;
+    });
+  }
+
+  async #startAgain(): Promise<void> {
     await this.#partition.reset();
     this.#chipset.reset();
     this.vmbus.reset();
@@ -305,7 +327,13 @@ export class Machine implements RunnableMachine {
     await this.#partition.start();
   }
 
-  async #stop(deadlineMs: number): Promise<void> {
+  /** Gives back every thread and buffer. */
+  #release(deadlineMs: number): Promise<void> {
+    this.#stopping ??= this.#close(deadlineMs);
+    return this.#stopping;
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
     const threads = this.#threads.ended();
     const closing = this.vmbus.close();
     await this.#partition.stop(deadlineMs);
@@ -315,6 +343,7 @@ export class Machine implements RunnableMachine {
     await this.#gdb?.close();
     await this.#deviceTimers.close();
     await this.#console.close();
-    this.#end({ kind: 'off' });
+    await this.#filling;
+    this.network.close();
   }
 }

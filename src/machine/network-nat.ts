@@ -4,6 +4,12 @@ import { NatNetwork } from '../vswitch/nat/nat-network.ts';
 
 export class MachineNat {
   #network: NatNetwork | undefined;
+  readonly #subnet: string | undefined;
+
+  /** @param subnet that guests know already; by default one that is free on the host. */
+  constructor(subnet?: string) {
+    this.#subnet = subnet;
+  }
 
   /** Undefined while no NIC is attached. */
   get network(): NatNetwork | undefined {
@@ -12,7 +18,7 @@ export class MachineNat {
 
   /** The end for a NIC of that name. */
   attach(name: string): NetworkEndpoint {
-    this.#network ??= new NatNetwork();
+    this.#network ??= new NatNetwork(this.#subnet === undefined ? {} : { subnet: this.#subnet });
     return this.#network.attach(name);
   }
 

@@ -25,13 +25,16 @@ export function nicInstance(index: number): string {
 export class MachineNetwork {
   readonly adapters: readonly NetworkAdapter[];
   /** Where NICs of the NAT network get their addresses. */
-  readonly nat = new MachineNat();
+  readonly nat: MachineNat;
   readonly #endpoints: readonly NetworkEndpoint[];
 
   constructor(options: {
     bus: VmBus; memory: GuestMemory; nics: readonly NicDescription[]; connect?: ConnectNetwork | undefined;
+    /** Of the NAT network, when guests know it already. */
+    natSubnet?: string | undefined;
   }) {
     const { bus, memory, nics } = options;
+    this.nat = new MachineNat(options.natSubnet);
     const connect = options.connect ?? ((nic, index): NetworkEndpoint => this.#connect(nic, index));
     this.#endpoints = nics.map((nic, index) => connect(nic, index));
     this.adapters = this.#endpoints.map((endpoint, index) => {

@@ -5,7 +5,6 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { Chipset } from '../chipset/chipset.ts';
-import { guestMemoryOf } from '../engine/engine-memory.ts';
 import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import { ProcessorRequests } from '../engine/processor-requests.ts';
 import { WasmEngine } from '../engine/wasm-engine.ts';
@@ -16,6 +15,8 @@ import { HostClock } from '../kit/clock.ts';
 import type { DeterminismData } from './deterministic/determinism.ts';
 import { DeterministicThread } from './deterministic/deterministic-thread.ts';
 import type { InputEntry } from './deterministic/input-record.ts';
+import { attachMemory } from './saved-state/attach-memory.ts';
+import type { SavedMemory } from './saved-state/memory-source.ts';
 
 /** What the machine gives a processor's thread. */
 export interface ProcessorWorkerData {
@@ -27,6 +28,8 @@ export interface ProcessorWorkerData {
   readonly traceInstructions: boolean;
   /** Time, randomness and input of a run that can be had twice. */
   readonly determinism?: DeterminismData;
+  /** Guest memory that arrives as it is needed, of a guest that is being restored. */
+  readonly memory: SavedMemory | undefined;
 }
 
 /** What the thread tells when it ends. */
@@ -53,16 +56,17 @@ function runProcessor(data: ProcessorWorkerData): void {
     onPowerEvent: () => { if (twice !== undefined) processor.park(); },
   });
   const pace = twice?.pace(chipset, (input) => parentPort?.postMessage({ input } satisfies InputReport));
+  const { memory, absent } = attachMemory(data.engine, data.memory);
   let engine: WasmEngine | undefined;
   const processor = new VirtualProcessor({
     control: data.control,
     index: data.index,
-    memory: guestMemoryOf(data.engine),
+    memory,
     io: chipset.io,
     clock,
     kick,
     engineFactory: (intercepts) => {
-      const options = { handle: data.engine, index: data.index, intercepts };
+      const options = { handle: data.engine, index: data.index, intercepts, absent };
       if (twice === undefined) return (engine = new WasmEngine(options));
       engine = new WasmEngine({ ...options, ...twice.engineOptions(intercepts) });
       return twice.hashed(engine);

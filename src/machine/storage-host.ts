@@ -16,6 +16,7 @@ import { MAX_REQUEST_BYTES, REQUEST_TABLE_BYTES, RequestTable } from '../vsp/sto
 import { STORAGE_STATE_VERSION, type StorageState } from '../vsp/storage/state.ts';
 import { expectStateVersion } from '../vsp/service.ts';
 import type { DiskDescription } from './description.ts';
+import type { SavedMemory } from './saved-state/memory-source.ts';
 import {
   CONTROLLER_INSTANCE, STORAGE_DOORBELL, type StorageCommand, type StorageReport, StorageWord, type StorageWorkerData,
 } from './storage-protocol.ts';
@@ -31,6 +32,8 @@ type Unnumbered<C> = C extends StorageCommand ? Omit<C, 'number'> : never;
 export interface StorageHostOptions {
   readonly disks: readonly DiskDescription[];
   readonly engine: EngineMemoryHandle;
+  /** Of a guest that is being restored. */
+  readonly memory?: SavedMemory | undefined;
   readonly control: SharedArrayBuffer;
   readonly bus: VmBus;
   readonly connections: Connections;
@@ -105,10 +108,15 @@ export class StorageHost implements ChannelService {
     await this.#worker?.terminate();
   }
 
-  /** Only while the guest is paused. */
+  /** Only while the guest is paused; the thread takes no more requests then until it is told to go on. */
   saveState(): StorageState {
-    this.#call({ kind: 'flush' });
+    this.#call({ kind: 'hold' });
     return { version: STORAGE_STATE_VERSION, requests: new RequestTable(this.#requests).save() };
+  }
+
+  /** After a state was saved, when the guest goes on nonetheless. */
+  goOn(): void {
+    this.#call({ kind: 'go-on' });
   }
 
   /** Before the channel is opened again. */
@@ -123,11 +131,11 @@ export class StorageHost implements ChannelService {
   }
 
   async #startThread(): Promise<void> {
-    const { engine, control, bus, disks } = this.#options;
+    const { engine, control, bus, disks, memory } = this.#options;
     const { port1, port2 } = new MessageChannel();
     const data: StorageWorkerData & { readonly commands: MessagePort } = {
       engine, control, ledger: bus.channels.ledger, requests: this.#requests,
-      words: this.#words.buffer as SharedArrayBuffer, disks, commands: port2,
+      words: this.#words.buffer as SharedArrayBuffer, disks, memory, commands: port2,
     };
     const worker = new Worker(new URL('./storage-worker.js', import.meta.url), {
       workerData: data, transferList: [port2], name: 'storage',
@@ -190,7 +198,7 @@ export class StorageHost implements ChannelService {
   }
 
   /** Sends a command and blocks until it was carried out. The thread that is gone has done all that it will. */
-  #call(command: { readonly kind: 'close' | 'flush' }): void {
+  #call(command: { readonly kind: 'close' | 'hold' | 'go-on' }): void {
     if (this.#worker === undefined) return;
     const number = this.#send(command);
     const deadline = performance.now() + ANSWER_MS;

@@ -3,6 +3,7 @@
 import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import type { ChannelHandle } from '../vmbus/channel.ts';
 import type { DiskDescription } from './description.ts';
+import type { SavedMemory } from './saved-state/memory-source.ts';
 
 /** The synthetic controller that has the disks; the same in every VM, as nothing outside sees it. */
 export const CONTROLLER_INSTANCE = '7d1c8a4e-52b0-4a53-9a3e-6d0f3b9c2e11';
@@ -21,14 +22,17 @@ export interface StorageWorkerData {
   /** StorageWord. */
   readonly words: SharedArrayBuffer;
   readonly disks: readonly DiskDescription[];
+  /** Guest memory that arrives as it is needed, of a guest that is being restored. */
+  readonly memory: SavedMemory | undefined;
 }
 
 /** From the main thread, with the bell. Each is acknowledged by its number. */
 export type StorageCommand = { readonly number: number } & (
   | { readonly kind: 'open'; readonly channel: ChannelHandle }
   | { readonly kind: 'close' }
-  /** Finish what was begun, and put it on the medium. */
-  | { readonly kind: 'flush' }
+  /** Finish what was begun, put it on the medium, and take no more until told to go on. */
+  | { readonly kind: 'hold' }
+  | { readonly kind: 'go-on' }
   | { readonly kind: 'stop' }
 );
 

@@ -7,7 +7,6 @@
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { guestMemoryOf } from '../engine/engine-memory.ts';
 import { ProcessorRequests } from '../engine/processor-requests.ts';
 import { Connections } from '../hypervisor/connections.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';
@@ -25,6 +24,7 @@ import { StorageController } from '../vsp/storage/device.ts';
 import { IDENTITY_SIZE, LogicalUnit } from '../vsp/storage/logical-unit.ts';
 import { RequestTable } from '../vsp/storage/request-table.ts';
 import type { DiskDescription } from './description.ts';
+import { attachMemory } from './saved-state/attach-memory.ts';
 import {
   CONTROLLER_INSTANCE, STORAGE_DOORBELL, type StorageCommand, type StorageReport, StorageWord, type StorageWorkerData,
 } from './storage-protocol.ts';
@@ -45,12 +45,13 @@ class StorageThread {
   readonly #controller: StorageController;
   #channel: Channel | undefined;
   #wantsTurn = false;
+  #isHeld = false;
 
   constructor(data: StorageWorkerData, port: MessagePort) {
     this.#data = data;
     this.#port = port;
     const control = new ControlBuffer(data.control);
-    this.#memory = guestMemoryOf(data.engine);
+    this.#memory = attachMemory(data.engine, data.memory).memory;
     const requests = new ProcessorRequests(data.engine);
     const router = new InterruptRouter({ control, kick: (index) => requests.kick(index) });
     this.#synic = new SynicPort({ control, router });
@@ -81,7 +82,7 @@ class StorageThread {
 
   #turn(): void {
     this.#wantsTurn = false;
-    if (this.#channel === undefined) return;
+    if (this.#channel === undefined || this.#isHeld) return;
     this.#channel.beginTurn();
     this.#controller.signalled();
     this.#channel?.endTurn();
@@ -108,9 +109,14 @@ class StorageThread {
       case 'close':
         this.#close();
         return;
-      case 'flush':
+      case 'hold':
         this.#turn();
         for (const disk of this.#disks) disk.flushSync();
+        this.#isHeld = true;
+        return;
+      case 'go-on':
+        this.#isHeld = false;
+        this.#wantsTurn = true;
         return;
       case 'stop':
         this.#close();

@@ -30,6 +30,7 @@ import { VolumeSnapshots } from '../vsp/vss/device.ts';
 import type { VssState } from '../vsp/vss/state.ts';
 import type { StorageState } from '../vsp/storage/state.ts';
 import type { DiskDescription } from './description.ts';
+import type { SavedMemory } from './saved-state/memory-source.ts';
 import { StorageHost } from './storage-host.ts';
 
 /** The doorbell of this thread; services with threads of their own get the next ones. */
@@ -109,9 +110,11 @@ export class VmbusHost {
    * Gives the guest a SCSI controller with disks, on a thread of its own.
    * @throws OperatingError when a disk cannot be opened.
    */
-  async addDisks(disks: readonly DiskDescription[], engine: EngineMemoryHandle): Promise<void> {
+  async addDisks(
+    disks: readonly DiskDescription[], engine: EngineMemoryHandle, memory?: SavedMemory,
+  ): Promise<void> {
     this.storage = new StorageHost({
-      disks, engine, control: this.#control, bus: this.bus, connections: this.#connections,
+      disks, engine, memory, control: this.#control, bus: this.bus, connections: this.#connections,
       connectionId: (relid) => this.#port.connectionId(relid), onFailure: this.#onFailure,
     });
     await this.storage.start();
@@ -130,7 +133,7 @@ export class VmbusHost {
     await this.storage?.stop();
   }
 
-  /** Only while the guest is paused. */
+  /** Only while the guest is paused. The storage thread takes no more requests then. */
   saveState(): VmbusHostState {
     return {
       bus: this.bus.saveState(),
@@ -156,6 +159,13 @@ export class VmbusHost {
     this.sockets.restoreState(state.sockets);
     if (state.storage !== undefined) this.storage?.restoreState(state.storage);
     this.bus.restoreState(state.bus);
+    // Messages may have been on their way in either direction.
+    this.#connections.doorbell(MAIN_DOORBELL).ring();
+  }
+
+  /** After a state was saved, when the guest goes on nonetheless. */
+  goOn(): void {
+    this.storage?.goOn();
   }
 
   inspect(): object {

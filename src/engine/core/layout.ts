@@ -263,6 +263,9 @@ export const CONFIGURATIONS = 0xec; // u32, address of processor 0's configurati
 // u32, of the page at the lowest host address of RAM: who holds decoded code of it, u64 a page, atomic
 export const CODE_HOLDERS = 0xf0;
 export const SHARED = 0xf4; // u32, address of the words below
+// u32, of the first 64 KiB of RAM: a word each, atomic; not 0 while its bytes have not arrived (absent-memory.ts)
+export const ABSENT = 0xf8;
+export const ABSENT_SHIFT = 16;
 export const CONFIGURATION_SIZE = 0x100;
 // Locks between the processors, i32, atomic.
 export const EXCLUSIVE = 0x00; // held by who runs alone

@@ -5,9 +5,9 @@
 // hold decoded code, are not RAM, or lack the dirty bit have no write tag and take the slow path.
 
 import {
-  ADDEND, ADDRESS, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, MODE, MODE_64, OFFSET, PAGE_NUMBER, RBP, RSP,
-  SEGMENT, SLOTS, SLOT_COUNT, SS,
-  TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_ENTRIES, TLB_KINDS, TLB_SIZE, WATCHING,
+  ABSENT, ABSENT_SHIFT, ADDEND, ADDRESS, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, MODE, MODE_64, OFFSET,
+  PAGE_NUMBER, RBP, RSP, RAM_START, SEGMENT, SLOTS, SLOT_COUNT, SS, TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE,
+  TLB_ENTRIES, TLB_KINDS, TLB_SIZE, WATCHING,
 } from "./layout";
 import { ALIGNMENT, cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
 import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, ALIGNED_USER, fill, isCanonical } from "./paging";
@@ -22,6 +22,9 @@ declare function mmioRead(gpa: f64, size: i32): void;
 // @ts-ignore: decorator
 @external("env", "mmioWrite")
 declare function mmioWrite(gpa: f64, size: i32): void;
+// @ts-ignore: decorator
+@external("env", "fetchMemory")
+declare function fetchMemory(host: u32): void;
 
 /** Address of the configuration block. */
 export let configuration: usize = 0;
@@ -30,13 +33,21 @@ export function setConfiguration(address: usize): void {
   configuration = address;
 }
 
-/** Host address of a guest-physical address, 0 when it is not RAM. */
+/**
+ * Host address of a guest-physical address, 0 when it is not RAM. Every way to guest memory leads through here before
+ * a TLB knows it, so the bytes are there from then on, also when they are still being read from a saved state.
+ */
 export function hostOf(physical: u64): usize {
   const count = load<u32>(configuration, SLOT_COUNT);
   let slot = configuration + SLOTS;
   for (let i: u32 = 0; i < count; i++) {
     const at = physical - load<u64>(slot);
-    if (at < load<u64>(slot, 8)) return load<u32>(slot, 16) + <usize>at;
+    if (at < load<u64>(slot, 8)) {
+      const host = load<u32>(slot, 16) + <usize>at;
+      const chunk = (host - load<u32>(configuration, RAM_START)) >> ABSENT_SHIFT;
+      if (atomic.load<u32>(load<u32>(configuration, ABSENT) + (chunk << 2)) != 0) fetchMemory(<u32>host);
+      return host;
+    }
     slot += 24;
   }
   return 0;

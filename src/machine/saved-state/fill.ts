@@ -1,0 +1,35 @@
+/**
+ * Brings what is absent while the guest runs, in the order of addresses, so that it meets less and less that is not
+ * there. Inflating goes on beside this thread; a chunk that somebody else brought meanwhile is left as it is.
+ */
+
+import { inflateRaw } from 'node:zlib';
+import { type AbsentMemory, CHUNK_BYTES } from '../../engine/absent-memory.ts';
+import { contentsOf, type SavedMemorySource, type StoredChunk } from './memory-source.ts';
+
+/** At a time: enough to keep two processors of the host busy, and little to wait for at the end. */
+const AT_A_TIME = 4;
+
+/** Resolves when everything is there, or `wanted` says no. */
+export async function fillMemory(
+  absent: AbsentMemory, source: SavedMemorySource, wanted: () => boolean,
+): Promise<void> {
+  const rest = source.chunks[Symbol.iterator]();
+  const lane = async (): Promise<void> => {
+    for (const stored of rest) {
+      if (!wanted()) return;
+      if (!absent.isPresent(stored.chunk)) absent.arrive(stored.chunk, await inflated(source, stored));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, lane));
+}
+
+function inflated(source: SavedMemorySource, stored: StoredChunk): Promise<ReturnType<typeof contentsOf>> {
+  const bytes = source.readStored(stored);
+  return new Promise((resolve, reject) => {
+    inflateRaw(bytes, { maxOutputLength: CHUNK_BYTES }, (error, result) => {
+      if (error !== null) reject(error);
+      else resolve(contentsOf(stored, result));
+    });
+  });
+}

@@ -1,0 +1,88 @@
+/**
+ * A whole virtual machine but for its memory, as one value: what it is made of, and the value of each part. Parts have
+ * versions of their own and refuse newer ones; this is the version of the whole.
+ */
+
+import type { ChipsetState } from '../../chipset/chipset.ts';
+import type { PartitionState } from '../../hypervisor/partition-state.ts';
+import type { NetworkState } from '../../vsp/network/state.ts';
+import type { DiskDescription, NicDescription } from '../description.ts';
+import type { VmbusHostState } from '../vmbus-host.ts';
+import { MACHINE_SHAPE } from './machine-shape.ts';
+import { BadShape } from './shape.ts';
+
+export const MACHINE_STATE_VERSION = 1;
+
+/**
+ * What a guest can notice of its machine: processor identification and registers, protocol versions, identities of
+ * devices, tables. Frozen when a machine is created, and raised when any of it changes; a machine of an older
+ * version is built as it was.
+ */
+export const CONFIGURATION_VERSION = 1;
+
+/** What a machine is made of. Paths are absolute. */
+export interface SavedConfiguration {
+  readonly version: number;
+  readonly memoryBytes: number;
+  readonly processors: number;
+  readonly kernel: string;
+  readonly initrd?: string | undefined;
+  readonly commandLine: string;
+  readonly rebootInPlace: boolean;
+  readonly debugExit: boolean;
+  readonly disks: readonly DiskDescription[];
+  readonly nics: readonly NicDescription[];
+  /** The range of the machine's own NAT network, if it has one: the guest keeps its address. */
+  readonly natSubnet?: string | undefined;
+}
+
+export interface MachineState {
+  readonly version: number;
+  /** ISO 8601. */
+  readonly savedAt: string;
+  readonly configuration: SavedConfiguration;
+  readonly partition: PartitionState;
+  readonly chipset: ChipsetState;
+  readonly vmbus: VmbusHostState;
+  readonly network: readonly NetworkState[];
+}
+
+/** From a value of one version to the next: pure, and kept for ever. Step n - 1 makes version n + 1 of version n. */
+export type Migration = (value: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
+
+const MIGRATIONS: readonly Migration[] = [];
+
+/**
+ * A value of any version that ever was, as one of this version.
+ * @throws BadShape when it is newer, or no such value.
+ */
+export function machineStateOf(value: unknown): MachineState {
+  const migrated = migrate(value, MACHINE_STATE_VERSION, MIGRATIONS);
+  const { configuration } = migrated as { readonly configuration?: { readonly version?: unknown } };
+  const version = configuration?.version;
+  if (typeof version === 'number' && version > CONFIGURATION_VERSION) {
+    throw new NewerState(`configuration version ${version}`, `${CONFIGURATION_VERSION}`);
+  }
+  MACHINE_SHAPE(migrated, '');
+  return migrated as MachineState;
+}
+
+export function migrate(value: unknown, target: number, steps: readonly Migration[]): unknown {
+  let migrated = value as Readonly<Record<string, unknown>>;
+  const version = typeof value === 'object' && value !== null ? migrated['version'] : undefined;
+  if (!Number.isInteger(version) || (version as number) < 1) throw new BadShape('version', 'a version');
+  if ((version as number) > target) throw new NewerState(`version ${version as number}`, `${target}`);
+  for (let from = version as number; from < target; from++) {
+    migrated = (steps[from - 1] as Migration)(migrated);
+  }
+  return migrated;
+}
+
+/** The state is of a program that is newer than this one. */
+export class NewerState extends Error {
+  constructor(what: string, readable: string) {
+    super(`it has ${what}, and this program reads up to ${readable}: restore it with the program that saved it or a ` +
+      'newer one');
+    this.name = 'NewerState';
+  }
+}

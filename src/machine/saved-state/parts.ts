@@ -1,0 +1,100 @@
+/** From the parts of a machine to its value, and back. The order of restoring is the point of this file. */
+
+import { resolve } from 'node:path';
+import type { Chipset } from '../../chipset/chipset.ts';
+import type { ProcessorState } from '../../hypervisor/engine-port.ts';
+import type { Partition } from '../../hypervisor/partition.ts';
+import { OperatingError, systemError } from '../../kit/errors.ts';
+import type { MachineDescription, RestoreRequest } from '../description.ts';
+import type { MachineNetwork } from '../network.ts';
+import type { VmbusHost } from '../vmbus-host.ts';
+import {
+  CONFIGURATION_VERSION, MACHINE_STATE_VERSION, type MachineState, type SavedConfiguration,
+} from './machine-state.ts';
+import type { StateFile } from './read.ts';
+import { stampOf } from './write.ts';
+
+export interface MachineParts {
+  readonly description: MachineDescription;
+  readonly partition: Partition;
+  readonly chipset: Chipset;
+  readonly vmbus: VmbusHost;
+  readonly network: MachineNetwork;
+}
+
+/**
+ * The value of a machine whose processors were captured and are paused since. At once: between two parts nothing of
+ * this thread runs, and disks are on hold when it returns.
+ */
+export function captureState(parts: MachineParts, engines: readonly ProcessorState[]): MachineState {
+  const { partition, chipset, vmbus, network } = parts;
+  // First the storage thread, which may still raise interrupts.
+  const services = vmbus.saveState();
+  return {
+    version: MACHINE_STATE_VERSION,
+    savedAt: new Date().toISOString(),
+    configuration: configurationOf(parts),
+    partition: partition.stateWith(engines),
+    chipset: chipset.saveState(),
+    vmbus: services,
+    network: network.saveState(),
+  };
+}
+
+function configurationOf({ description, network }: MachineParts): SavedConfiguration {
+  const { kernel, initrd, commandLine, memoryBytes, processors, rebootInPlace, debugExit } = description;
+  return {
+    version: CONFIGURATION_VERSION, memoryBytes, processors, commandLine, rebootInPlace, debugExit,
+    kernel: resolve(kernel), initrd: initrd === undefined ? undefined : resolve(initrd),
+    disks: (description.disks ?? []).map(({ path, readOnly }) => ({ path: resolve(path), readOnly })),
+    nics: (description.nics ?? []).map((nic) => ({ ...nic })),
+    natSubnet: network.nat.network?.subnet,
+  };
+}
+
+/** Into a new machine, paused, whose guest memory is there or arrives. */
+export async function restoreParts(parts: MachineParts, state: MachineState): Promise<void> {
+  await parts.partition.restoreState(state.partition);
+  parts.chipset.restoreState(state.chipset);
+  // The bus opens the channels again, at which a service goes on from what it was given before.
+  parts.network.restoreState(state.network);
+  parts.vmbus.restoreState(state.vmbus);
+}
+
+/** What the machine of a state is made of, with what the user wants otherwise. */
+export function restoredDescription(file: StateFile, request: RestoreRequest): MachineDescription {
+  const { configuration } = file.state;
+  const { initrd, kernel, commandLine, memoryBytes, processors, nics } = configuration;
+  return {
+    kernel, commandLine, memoryBytes, processors, nics,
+    ...(initrd === undefined ? {} : { initrd }),
+    disks: disksOf(file, request),
+    rebootInPlace: request.rebootInPlace ?? configuration.rebootInPlace,
+    debugExit: request.debugExit ?? configuration.debugExit,
+    ...(request.trace === undefined ? {} : { trace: request.trace }),
+    ...(request.gdb === undefined ? {} : { gdb: request.gdb }),
+  };
+}
+
+/** The disks as they were; another image in place of one only when the user names it. */
+function disksOf({ path, state, stamps }: StateFile, { disks }: RestoreRequest): SavedConfiguration['disks'] {
+  const saved = state.configuration.disks;
+  if (disks !== undefined) {
+    if (disks.length === saved.length) return disks;
+    throw new OperatingError('usage', `the guest of ${path} has ${saved.length} disks, and ${disks.length} were ` +
+      'given: name all of them in their order, or none');
+  }
+  saved.forEach((disk, index) => {
+    let now;
+    try {
+      now = stampOf(disk.path);
+    } catch (error) {
+      throw systemError(`find the disk ${disk.path} of the state ${path}`, error);
+    }
+    const then = stamps[index];
+    if (then?.sizeBytes === now.sizeBytes && then.modifiedMicroseconds === now.modifiedMicroseconds) return;
+    throw new OperatingError('bad-input', `the disk ${disk.path} has changed since ${path} was saved: the guest ` +
+      'would damage it; name the disks with --disk if they are the right ones');
+  });
+  return saved;
+}
