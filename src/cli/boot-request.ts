@@ -19,8 +19,8 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'disk', value: 'FILE[,ro]', summary: 'a disk: raw, vhd or vhdx; ,ro for one that is not written to',
     repeatable: true },
   {
-    name: 'nic', value: 'nat|none[,mac=ADDRESS]', summary: 'a network adapter behind NAT; without the option one',
-    repeatable: true,
+    name: 'nic', value: 'nat|none|SWITCH[,mac=…]', repeatable: true,
+    summary: 'a network adapter behind NAT, or on a switch (also name=NAME, vlan=NUMBER); without the option one',
   },
   { name: 'engine', value: 'auto|wasm|kvm', summary: 'what runs the processors: here wasm', fallback: 'auto' },
   { name: 'no-reboot', summary: 'a reset ends the run instead of starting the guest again' },

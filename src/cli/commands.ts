@@ -3,7 +3,9 @@
 import type { Command } from './command.ts';
 import { BOOT_OPTIONS, bootRequest } from './boot-request.ts';
 import { imageCommands } from './image.ts';
+import { nicCommands } from './nic.ts';
 import { say } from './output.ts';
+import { switchCommands } from './switch.ts';
 import { vhdCommands } from './vhd.ts';
 import { versionCommand } from './version.ts';
 
@@ -38,4 +40,5 @@ const bootCommand: Command = {
   },
 };
 
-export const COMMANDS: readonly Command[] = [bootCommand, ...imageCommands, ...vhdCommands, versionCommand];
+export const COMMANDS: readonly Command[] =
+  [bootCommand, ...imageCommands, ...vhdCommands, ...switchCommands, ...nicCommands, versionCommand];

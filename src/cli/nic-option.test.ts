@@ -8,3 +8,9 @@ test('a guest has one NIC behind NAT unless it is told otherwise', () => {
   assert.deepEqual(
     nicsOf(['nat', 'nat,mac=00:15:5D:00:00:01']), [{ network: 'nat' }, { network: 'nat', mac: '00-15-5d-00-00-01' }]);
 });
+
+test('a NIC on a switch has a name and a VLAN if it is given them', () => {
+  assert.deepEqual(nicsOf(['lab,vlan=10,name=web']), [
+    { network: 'lab', name: 'web', settings: { vlan: { kind: 'access', id: 10 } } },
+  ]);
+});

@@ -1,4 +1,4 @@
-/** `--nic NETWORK[,mac=ADDRESS]` of `partout boot`: what a guest's network adapters are plugged into. */
+/** `--nic NETWORK[,mac=ADDRESS][,name=NAME][,vlan=N]` of `partout boot`: what a guest's network adapters are on. */
 
 import { OperatingError } from '../kit/errors.ts';
 import { parseMacAddress } from '../kit/mac-address.ts';
@@ -21,21 +21,39 @@ export function nicsOf(values: readonly string[]): NicDescription[] {
   return nics;
 }
 
+const FORM = '--nic is NETWORK or NETWORK,mac=ADDRESS,name=NAME,vlan=NUMBER';
+
 function nicOf(value: string): NicDescription {
   const [network = '', ...options] = value.split(',');
-  if (network !== NAT) {
-    throw new OperatingError('unsupported', `--nic ${network} is not there yet: say --nic nat or --nic none`);
-  }
-  let mac: string | undefined;
+  const given: { mac?: string; name?: string; vlan?: string } = {};
   for (const option of options) {
-    const [, text] = /^mac=(.*)$/.exec(option) ?? [];
-    if (text === undefined || mac !== undefined) {
-      throw new OperatingError('usage', `--nic is NETWORK or NETWORK,mac=ADDRESS, not ${value}`);
-    }
-    if (parseMacAddress(text) === undefined) {
-      throw new OperatingError('usage', `mac= is the address of one station such as 00-15-5d-00-00-01, not ${text}`);
-    }
-    mac = text.toLowerCase().replaceAll(':', '-');
+    const [, key, text = ''] = /^(mac|name|vlan)=(.+)$/.exec(option) ?? [];
+    if (key === undefined || Object.hasOwn(given, key)) throw usage(`${FORM}, not ${value}`);
+    given[key as 'mac' | 'name' | 'vlan'] = text;
   }
-  return { network, ...(mac === undefined ? {} : { mac }) };
+  const { mac, name, vlan } = given;
+  if (network === '') throw usage(`${FORM}, not ${JSON.stringify(value)}`);
+  if (network === NAT && (name ?? vlan) !== undefined) throw usage(`a NIC behind NAT has no name or VLAN: ${value}`);
+  if (mac !== undefined && parseMacAddress(mac) === undefined) {
+    throw usage(`mac= is the address of one station such as 00-15-5d-00-00-01, not ${mac}`);
+  }
+  if (name !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(name)) {
+    throw usage(`name= is letters, digits, dots and dashes, not ${name}`);
+  }
+  return {
+    network,
+    ...(mac === undefined ? {} : { mac: mac.toLowerCase().replaceAll(':', '-') }),
+    ...(name === undefined ? {} : { name }),
+    ...(vlan === undefined ? {} : { settings: { vlan: { kind: 'access' as const, id: vlanOf(vlan) } } }),
+  };
+}
+
+function vlanOf(text: string): number {
+  const id = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (id >= 1 && id <= 4094) return id;
+  throw usage(`vlan= is a number from 1 to 4094, not ${text}`);
+}
+
+function usage(message: string): OperatingError {
+  return new OperatingError('usage', message);
 }

@@ -18,7 +18,8 @@ after(() => rmSync(CACHE, { recursive: true }));
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
 function partout(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [MAIN, ...words], { encoding: 'utf8', env: { PARTOUT_CACHE: CACHE } });
+  const env = { PARTOUT_CACHE: CACHE, PARTOUT_CONFIG: CACHE, PARTOUT_RUNTIME: CACHE };
+  return spawnSync(process.execPath, [MAIN, ...words], { encoding: 'utf8', env });
 }
 
 const BOOT = ['boot', '--kernel', '/nowhere/kernel'];
@@ -48,10 +49,20 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--timeout', '0'], /--timeout is a number of seconds between 0 and/],
   [[...BOOT, '--timeout', 'soon'], /--timeout is a number of seconds/],
   [[...BOOT, '--nic', 'nat,mac=01-00-5e-00-00-01'], /mac= is the address of one station/],
-  [[...BOOT, '--nic', 'nat,ro'], /--nic is NETWORK or NETWORK,mac=ADDRESS, not nat,ro/],
+  [[...BOOT, '--nic', 'nat,ro'], /--nic is NETWORK or NETWORK,mac=ADDRESS,name=NAME,vlan=NUMBER, not nat,ro/],
+  [[...BOOT, '--nic', 'nat,vlan=5'], /behind NAT has no name or VLAN/],
+  [[...BOOT, '--nic', 'lab,vlan=5000'], /vlan= is a number from 1 to 4094, not 5000/],
   [[...BOOT, '--nic', 'nat,mac=00:15:5d:00:00:01', '--nic', 'nat,mac=00-15-5D-00-00-01'], /two NICs have the address/],
   [[...BOOT, ...Array.from({ length: 9 }, () => ['--nic', 'nat']).flat()], /at most 8 NICs, and 9/],
-  [[...BOOT, '--nic', 'none', '--nic', 'lab,mac=00:15:5d:00:00:01'], /--nic lab is not there yet/],
+  [[...BOOT, '--nic', 'none', '--nic', 'lab,mac=00:15:5d:00:00:01'], /there is no switch "lab": 'partout/],
+  [['switch'], /partout switch takes one of the words new, list, show, set, remove, trace, capture, stats/],
+  [['switch', 'new', 'nat'], /nat is the name of a network that is always there/],
+  [['switch', 'new', '../x'], /a switch's name is letters/],
+  [['switch', 'new', 'x', '--type', 'public'], /a switch is private, internal, external, not "public"/],
+  [['switch', 'new', 'x', '--type', 'external'], /an external switch needs an adapter/],
+  [['switch', 'show', 'absent'], /there is no switch "absent"/],
+  [['switch', 'trace', 'absent', 'a', '--to', '1'], /an address is as 00-15-5d-00-00-01, not 1/],
+  [['nic', 'set', 'absent', 'a', '--vlan', 'trunk'], /--vlan is untagged, access:N/],
   [[...BOOT, '--engine', 'kvm'], /--engine kvm is not there yet/],
   [[...BOOT, '--engine', 'tcg'], /--engine is auto, wasm or kvm, not tcg/],
   [[...BOOT, '--deterministic', 'x'], /--deterministic is a whole number of up to 64 bits such as 1, not x/],

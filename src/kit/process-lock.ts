@@ -8,12 +8,21 @@ import { systemError } from './errors.ts';
 
 /** Waits for the lock; disposing what it returns releases it. */
 export async function acquireProcessLock(name: string): Promise<AsyncDisposable> {
-  const address = `\0partout-${process.getuid?.() ?? 0}-${name}`;
+  const address = addressOf(name);
   for (;;) {
     const held = await tryHold(address, name);
     if (held !== undefined) return held;
     await holderToEnd(address);
   }
+}
+
+/** The lock, if nobody holds it. */
+export function tryProcessLock(name: string): Promise<AsyncDisposable | undefined> {
+  return tryHold(addressOf(name), name);
+}
+
+function addressOf(name: string): string {
+  return `\0partout-${process.getuid?.() ?? 0}-${name}`;
 }
 
 async function tryHold(address: string, name: string): Promise<AsyncDisposable | undefined> {

@@ -6,6 +6,7 @@
 import type { Clock } from '../kit/clock.ts';
 import type { NetworkEndpoint } from '../kit/network-endpoint.ts';
 import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
+import type { NicSettings } from '../vswitch/service/configuration.ts';
 
 export type { HeartbeatHealth };
 
@@ -47,9 +48,14 @@ export const MAXIMUM_NICS = 8;
 
 /** A network adapter and what it is plugged into. */
 export interface NicDescription {
+  /** `nat`, or the name of a switch. */
   readonly network: string;
   /** Six bytes in hexadecimal, separated by dashes or colons; by default one of Hyper-V's pool. */
   readonly mac?: string;
+  /** What it is called on its switch, which nobody else there is; by default made from the process and its place. */
+  readonly name?: string;
+  /** What its port on the switch is set to; the switch's own configuration for that name goes before. */
+  readonly settings?: Partial<NicSettings>;
 }
 
 /** Makes a NIC's end of the network that it is plugged into. */

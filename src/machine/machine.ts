@@ -78,6 +78,7 @@ export class Machine implements RunnableMachine {
 
   /** As `CreateMachine` says. */
   static async create(description: MachineDescription, ports: MachinePorts): Promise<Machine> {
+    if (ports.connectNetwork === undefined) MachineNetwork.check(description.nics ?? []);
     const machine = new Machine(description, ports);
     try {
       await machine.#partition.create();
@@ -338,7 +339,7 @@ export class Machine implements RunnableMachine {
     const closing = this.vmbus.close();
     await this.#partition.stop(deadlineMs);
     await threads;
-    await closing;
+    await closing.then(() => this.network.close());
     this.#gdb?.exited();
     await this.#gdb?.close();
     await this.#deviceTimers.close();

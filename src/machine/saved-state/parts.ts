@@ -47,7 +47,7 @@ function configurationOf({ description, network }: MachineParts): SavedConfigura
     version: CONFIGURATION_VERSION, memoryBytes, processors, commandLine, rebootInPlace, debugExit,
     kernel: resolve(kernel), initrd: initrd === undefined ? undefined : resolve(initrd),
     disks: (description.disks ?? []).map(({ path, readOnly }) => ({ path: resolve(path), readOnly })),
-    nics: (description.nics ?? []).map((nic) => ({ ...nic })),
+    nics: network.nics.map((nic) => ({ ...nic })),
     natSubnet: network.nat.network?.subnet,
   };
 }

@@ -1,0 +1,78 @@
+/** Frames on their way out, gathered into one message of the stream [protocols/switch-link.ts]. */
+import {
+  FRAME_ALIGNMENT, FrameRecord, LinkMessage, LinkMessageKind, MAX_LINK_BODY_BYTES,
+} from '../../protocols/switch-link.ts';
+
+/** A message is sent when it has grown to this, or at the end of a turn. */
+const BATCH_BYTES = 0x1_0000;
+const HEADER = LinkMessage.$size;
+const RECORD = FrameRecord.$size;
+/** The longest frame: a TCP segment of 64 KiB with its headers. */
+export const MAX_FRAME_BYTES = 65_600;
+
+export class FrameBatch {
+  readonly #write: (message: Uint8Array) => void;
+  #bytes = new Uint8Array(0);
+  #view = new DataView(this.#bytes.buffer);
+  #at = HEADER;
+  #count = 0;
+
+  /** @param write takes a message, which is its own from then on */
+  constructor(write: (message: Uint8Array) => void) {
+    this.#write = write;
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  // Hot path: one a frame. One buffer is allocated for each batch, which the stream keeps until it is written.
+  add(buffer: Uint8Array, offset: number, length: number, offload: number, segmentBytes: number): void {
+    const padded = (length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
+    if (this.#at + RECORD + padded > this.#bytes.length) this.#grow(RECORD + padded);
+    const view = this.#view;
+    const at = this.#at;
+    view.setUint32(at + FrameRecord.frameBytes.offset, length, true);
+    view.setUint32(at + FrameRecord.segmentBytes.offset, segmentBytes | (offload << 16), true);
+    copyBytes(buffer, offset, this.#bytes, at + RECORD, length);
+    this.#at = at + RECORD + padded;
+    this.#count++;
+    if (this.#at >= BATCH_BYTES) this.flush();
+  }
+
+  flush(): void {
+    if (this.#count === 0) return;
+    LinkMessage.encode(this.#view, 0, {
+      bodyBytes: this.#at - HEADER, kind: LinkMessageKind.Frames, reserved: 0, count: this.#count,
+    });
+    const message = this.#bytes.subarray(0, this.#at);
+    // A batch with much room left goes on in the rest of its buffer.
+    const rest = this.#bytes.subarray((this.#at + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT);
+    this.#take(rest.length >= BATCH_BYTES / 2 ? rest : new Uint8Array(0));
+    this.#write(message);
+  }
+
+  #grow(wanted: number): void {
+    this.flush();
+    if (HEADER + wanted <= this.#bytes.length) return;
+    this.#take(new Uint8Array(Math.min(Math.max(2 * BATCH_BYTES, HEADER + wanted), HEADER + MAX_LINK_BODY_BYTES)));
+  }
+
+  #take(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#at = HEADER;
+    this.#count = 0;
+  }
+}
+
+/** Short frames are copied faster by hand than by a call into the engine's own copy. */
+const SHORT_BYTES = 96;
+
+export function copyBytes(from: Uint8Array, offset: number, to: Uint8Array, at: number, length: number): void {
+  if (length > SHORT_BYTES) {
+    to.set(from.subarray(offset, offset + length), at);
+    return;
+  }
+  for (let i = 0; i < length; i++) to[at + i] = from[offset + i] as number;
+}

@@ -1,0 +1,147 @@
+/** A switch of the switch process: the data path with its configuration, who is on it, and what it learned before. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { Clock } from '../../kit/clock.ts';
+import { macText } from '../packet/addresses.ts';
+import type { CaptureExtension } from '../switch/extension.ts';
+import { AGE_SECONDS } from '../switch/mac-table.ts';
+import { Switch } from '../switch/switch.ts';
+import type { SwitchPort } from '../switch/switch-port.ts';
+import { vlanText } from '../switch/vlan.ts';
+import { DEFAULT_NIC_SETTINGS, type NicSettings, type SwitchConfiguration } from './configuration.ts';
+import type { SwitchDirectory } from './switch-directory.ts';
+
+const TABLES_VERSION = 1;
+
+/** What one NIC leaves behind for the next process. */
+interface SavedNic {
+  readonly counters: ReturnType<SwitchPort['counters']['snapshot']>;
+  readonly addresses: readonly { readonly vlan: number; readonly mac: number; readonly ageSeconds: number }[];
+}
+
+export class HostedSwitch {
+  readonly data: Switch;
+  readonly #directory: SwitchDirectory;
+  readonly #clock: Clock;
+  readonly #wanted = new Map<SwitchPort, Partial<NicSettings>>();
+  readonly #captures = new Set<CaptureExtension>();
+  readonly #saved: Map<string, SavedNic>;
+  #configuration: SwitchConfiguration;
+  #lastTables = '';
+
+  constructor(configuration: SwitchConfiguration, directory: SwitchDirectory, clock: Clock) {
+    this.#configuration = configuration;
+    this.#directory = directory;
+    this.#clock = clock;
+    this.data = new Switch({ clock });
+    this.#saved = this.#readTables();
+  }
+
+  get configuration(): SwitchConfiguration {
+    return this.#configuration;
+  }
+
+  get portCount(): number {
+    return this.data.ports.size;
+  }
+
+  /** @param wanted what the NIC's owner wants; the configuration goes before */
+  attach(name: string, mac: number | undefined, wanted: Partial<NicSettings>): SwitchPort {
+    const { vlan, mirror, ...policy } = this.#settingsOf(name, wanted);
+    const port = this.data.attach({ name, ...(mac === undefined ? {} : { mac }), vlan, mirror, policy });
+    this.#wanted.set(port, wanted);
+    const saved = this.#saved.get(name);
+    this.#saved.delete(name);
+    if (saved !== undefined) {
+      port.counters.restore(saved.counters);
+      for (const each of saved.addresses) this.data.restoreAddress(each.vlan, each.mac, port, each.ageSeconds);
+    }
+    return port;
+  }
+
+  detach(port: SwitchPort): void {
+    this.#wanted.delete(port);
+    port.close();
+  }
+
+  portNamed(name: string): SwitchPort | undefined {
+    return [...this.data.ports].find((port) => port.name === name);
+  }
+
+  /** Every setting holds for the next frame. */
+  configure(configuration: SwitchConfiguration): void {
+    this.#configuration = configuration;
+    for (const [port, wanted] of this.#wanted) {
+      const { vlan, mirror, ...policy } = this.#settingsOf(port.name, wanted);
+      port.configure({ vlan, mirror, policy });
+    }
+  }
+
+  addCapture(capture: CaptureExtension): () => void {
+    this.#captures.add(capture);
+    this.data.setExtensions([...this.#captures]);
+    return () => {
+      this.#captures.delete(capture);
+      this.data.setExtensions([...this.#captures]);
+    };
+  }
+
+  status(): object {
+    const now = this.data.nowSeconds;
+    const ports = [...this.data.ports];
+    return {
+      ...this.#configuration,
+      ports: ports.map((port) => ({
+        nic: port.name, state: port.state, mac: port.mac === undefined ? undefined : macText(port.mac),
+        vlan: vlanText(port.vlan), mirror: port.mirror, ...port.policy, counters: port.counters.snapshot(),
+      })),
+      addresses: this.data.addresses().map(({ vlan, mac, port, heardSeconds }) => ({
+        mac: macText(mac), vlan, nic: ports.find(({ index }) => index === port)?.name,
+        ...(heardSeconds === undefined ? {} : { ageSeconds: Math.round(now - heardSeconds) }),
+      })),
+      cache: this.data.cacheFigures,
+    };
+  }
+
+  /** Writes down what the next process should know, if it is not what was written last. */
+  saveTables(): void {
+    const now = this.data.nowSeconds;
+    const addresses = this.data.addresses();
+    const nics = Object.fromEntries([...this.data.ports].map((port): [string, SavedNic] => [port.name, {
+      counters: port.counters.snapshot(),
+      addresses: addresses.filter((each) => each.port === port.index && each.heardSeconds !== undefined)
+        .map(({ vlan, mac, heardSeconds = now }) => ({ vlan, mac, ageSeconds: Math.round(now - heardSeconds) })),
+    }]));
+    const text = JSON.stringify({ version: TABLES_VERSION, nics });
+    if (text === this.#lastTables) return;
+    this.#lastTables = text;
+    const path = this.#directory.tablesPath(this.#configuration.name);
+    try {
+      writeFileSync(`${path}.new`, JSON.stringify({ savedMs: this.#clock.wallMs(), ...JSON.parse(text) }));
+      renameSync(`${path}.new`, path);
+    } catch {
+      // What is not kept is learned again.
+    }
+  }
+
+  #settingsOf(name: string, wanted: Partial<NicSettings>): NicSettings {
+    return { ...DEFAULT_NIC_SETTINGS, ...wanted, ...this.#configuration.nics[name] };
+  }
+
+  /** Addresses grow older while nobody is there; a file that cannot be read is none. */
+  #readTables(): Map<string, SavedNic> {
+    try {
+      const file = this.#directory.tablesPath(this.#configuration.name);
+      const { version, savedMs, nics } = JSON.parse(readFileSync(file, 'utf8')) as
+        { version: number; savedMs: number; nics: Record<string, SavedNic> };
+      if (version !== TABLES_VERSION) return new Map();
+      const passed = Math.max(0, (this.#clock.wallMs() - savedMs) / 1000);
+      return new Map(Object.entries(nics).map(([name, nic]) => [name, {
+        counters: nic.counters,
+        addresses: nic.addresses.map((each) => ({ ...each, ageSeconds: each.ageSeconds + passed }))
+          .filter(({ ageSeconds }) => ageSeconds < AGE_SECONDS),
+      }]));
+    } catch {
+      return new Map();
+    }
+  }
+}
