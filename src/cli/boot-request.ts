@@ -11,9 +11,11 @@ import { gdbOf } from './gdb-option.ts';
 import { nicsOf } from './nic-option.ts';
 
 export const BOOT_OPTIONS: readonly Option[] = [
-  { name: 'kernel', value: 'FILE', summary: 'bzImage, ELF with a PVH note, or multiboot 1' },
+  { name: 'kernel', value: 'FILE',
+    summary: 'bzImage, ELF with a PVH note, or multiboot 1; without it the first disk is booted' },
   { name: 'initrd', value: 'FILE', summary: 'initial RAM file system' },
-  { name: 'append', value: 'TEXT', summary: 'command line of the kernel', fallback: 'console=ttyS0' },
+  { name: 'append', value: 'TEXT', summary: 'command line of the kernel; of one on a disk, what is put behind it',
+    fallback: 'console=ttyS0' },
   { name: 'memory', value: 'SIZE', summary: 'memory of the guest', fallback: '512M' },
   { name: 'cpus', value: 'N', summary: 'virtual processors', fallback: '1' },
   { name: 'disk', value: 'FILE[,ro]', summary: 'a disk: raw, vhd or vhdx; ,ro for one that is not written to',
@@ -63,15 +65,20 @@ export function bootRequest(invocation: Invocation): BootRequest {
   const file = invocation.value('restore');
   if (file !== undefined) return { ...options, restore: restoreRequest(file, invocation) };
   const kernel = invocation.value('kernel');
-  if (kernel === undefined) throw refused('usage', 'partout boot needs a kernel: --kernel FILE');
   const initrd = invocation.value('initrd');
+  if (kernel === undefined && !invocation.has('disk')) {
+    throw refused('usage', 'partout boot needs a kernel or a disk to boot from: --kernel FILE, or --disk FILE');
+  }
+  if (kernel === undefined && initrd !== undefined) {
+    throw refused('usage', '--initrd needs --kernel: what is booted from a disk has its own');
+  }
   const trace = traceOf(invocation);
   const deterministic = deterministicOf(invocation);
   const gdb = gdbOf(invocation.value('gdb'));
   return {
     ...options,
     description: {
-      kernel,
+      ...(kernel === undefined ? {} : { kernel }),
       ...(initrd === undefined ? {} : { initrd }),
       commandLine: invocation.value('append') ?? '',
       memoryBytes: memoryOf(invocation.value('memory') ?? ''),

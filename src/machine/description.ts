@@ -62,9 +62,14 @@ export interface NicDescription {
 export type ConnectNetwork = (nic: NicDescription, index: number) => NetworkEndpoint;
 
 export interface MachineDescription {
-  /** Path of a bzImage, an ELF file with a PVH note, or a multiboot 1 kernel. */
-  readonly kernel: string;
+  /**
+   * Path of a bzImage, an ELF file with a PVH note, or a multiboot 1 kernel. Without one the first disk says what is
+   * booted, anew at each start: what its own boot loader would take.
+   */
+  readonly kernel?: string;
+  /** Only with a kernel. */
   readonly initrd?: string;
+  /** Of the kernel; of a system on a disk what its own command line lacks of these words is put behind that. */
   readonly commandLine: string;
   /** A whole number of MiB between the two bounds above. */
   readonly memoryBytes: number;

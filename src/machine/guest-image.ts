@@ -8,8 +8,8 @@ import type { ProcessorState } from '../hypervisor/engine-port.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import { OperatingError } from '../kit/errors.ts';
 import type { RandomSource } from '../kit/random.ts';
+import { readBootSource } from './boot-source.ts';
 import type { MachineDescription } from './description.ts';
-import { fileBytes } from './file-bytes.ts';
 
 /** Bytes of random seed that the guest gets with its boot data. */
 const ENTROPY_BYTES = 64;
@@ -37,13 +37,11 @@ export function engineMemoryFor({ memoryBytes, processors }: MachineDescription)
 export async function loadGuest(
   description: MachineDescription, memory: GuestMemory, random: RandomSource,
 ): Promise<ProcessorState> {
-  const { kernel: path, initrd: initrdPath, commandLine, processors } = description;
-  const kernel = await fileBytes(path);
-  const initrd = initrdPath === undefined ? undefined : await fileBytes(initrdPath);
+  const { name, kernel, initrd, commandLine } = await readBootSource(description);
   const entropySeed = random.bytes(ENTROPY_BYTES);
   const vmbus = description.deterministic === undefined;
-  const rsdp = writeAcpiTables(memory, { processorCount: processors, entropySeed, vmbus });
+  const rsdp = writeAcpiTables(memory, { processorCount: description.processors, entropySeed, vmbus });
   const result = loadKernel(kernel, memory, { commandLine, rsdp, entropySeed, ...(initrd && { initrd }) });
-  if (result.kind === 'refused') throw new OperatingError('bad-input', `cannot start ${path}: ${result.reason}`);
+  if (result.kind === 'refused') throw new OperatingError('bad-input', `cannot start ${name}: ${result.reason}`);
   return result.state;
 }
