@@ -18,12 +18,16 @@ const CONTROL = new RegExp(`\\r|${ESCAPE}\\[[?0-9;]*[A-Za-z]`, 'g');
 export interface GuestImage {
   readonly kernel: string;
   readonly initrd: string;
+  /** Of the recipe debian: what children and copies are made of. */
+  readonly disk?: string;
   readonly commandLine: string;
   readonly minimumMemoryMiB: number;
 }
 
 /** An image of partout's own, built if it is not there. */
-export function guestImage(recipe: 'tiny' | 'debian', suite?: string, packages: readonly string[] = []): GuestImage {
+export function guestImage(
+  recipe: 'tiny' | 'debian' | 'debian-initramfs', suite?: string, packages: readonly string[] = [],
+): GuestImage {
   const words = [
     'image', 'build', recipe, '--json', ...(suite === undefined ? [] : ['--suite', suite]),
     ...packages.flatMap((name) => ['--package', name]),

@@ -1,20 +1,29 @@
 /** `partout image …`: guest images, built from Debian's packages and kept for the next time. */
 
+import { constants, existsSync } from 'node:fs';
+import { chmod, copyFile } from 'node:fs/promises';
 import type { Image, ImageStore } from '../images/image-store.ts';
+import { OperatingError, systemError } from '../kit/errors.ts';
 import type { Command, Invocation } from './command.ts';
 import { STATUS } from './endings.ts';
 import { JSON_OPTION, say, table, writeData } from './output.ts';
 import { ProgressLine } from './progress-line.ts';
+import { parseSize } from './size.ts';
 
 const NAME = { name: 'NAME', summary: 'an image of the list, or tiny or debian for the newest of its kind' };
 
 const build: Command = {
   words: ['image', 'build'],
   summary: 'Build a guest image from Debian packages, as an ordinary user; one that is there is given at once',
-  operands: [{ name: 'RECIPE', summary: 'tiny: a busybox; debian: a Debian user space', choices: ['tiny', 'debian'] }],
+  operands: [{
+    name: 'RECIPE', choices: ['tiny', 'debian', 'debian-initramfs'],
+    summary: 'tiny: a busybox in memory; debian: Debian, installed on a disk; debian-initramfs: a Debian in memory',
+  }],
   options: [
     { name: 'suite', value: 'NAME', summary: "Debian suite such as bookworm or trixie; the host's own when absent" },
-    { name: 'package', value: 'NAME', summary: 'one more package, for debian', repeatable: true },
+    { name: 'package', value: 'NAME', summary: 'one more package, for debian and debian-initramfs', repeatable: true },
+    { name: 'size', value: 'SIZE', summary: 'of the disk, for debian; 8G when absent' },
+    { name: 'output', value: 'FILE', summary: 'copy the disk there, as VHDX, to be written to' },
     JSON_OPTION,
   ],
   run: runBuild,
@@ -79,10 +88,17 @@ async function runBuild(invocation: Invocation): Promise<number> {
   process.once('SIGINT', interrupt(STATUS.interrupted)).once('SIGTERM', interrupt(STATUS.terminated));
   const line = new ProgressLine(process.stderr);
   try {
-    const image = await buildImage(invocation.operands[0] ?? '', {
+    const recipe = invocation.operands[0] ?? '';
+    const output = invocation.value('output');
+    if (output !== undefined) checkOutput(recipe, output);
+    const size = invocation.value('size');
+    const image = await buildImage(recipe, {
       suite: invocation.value('suite'), packages: invocation.values('package'), signal: abort.signal,
+      sizeBytes: size === undefined ? undefined : parseSize('--size', size),
+      runGuest: async (guest, onLine, signal) => await (await import('./build-guest.ts')).run(guest, onLine, signal),
     }, (step, fraction) => line.show(step, fraction));
     line.close();
+    if (output !== undefined && image.disk !== undefined) await copyDisk(image.disk, output);
     await writeImage(invocation, image);
     return STATUS.done;
   } catch (error) {
@@ -93,11 +109,30 @@ async function runBuild(invocation: Invocation): Promise<number> {
   }
 }
 
+function checkOutput(recipe: string, output: string): void {
+  if (recipe !== 'debian') {
+    throw new OperatingError('usage', `--output is for a disk, and the ${recipe} image has none`);
+  }
+  if (!existsSync(output)) return;
+  throw new OperatingError('bad-input', `${output} is there already: give another name, or remove it`);
+}
+
+/** Sharing what is the same, where the file system can do so. */
+async function copyDisk(disk: string, output: string): Promise<void> {
+  try {
+    await copyFile(disk, output, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await chmod(output, 0o644);
+  } catch (error) {
+    throw systemError(`copy the disk to ${output}`, error);
+  }
+}
+
 async function writeImage(invocation: Invocation, image: Image): Promise<void> {
   await writeData(invocation, image, () => [
     `name          ${image.name}`,
     `kernel        ${image.kernel} (${image.kernelVersion})`,
     `initrd        ${image.initrd}`,
+    ...image.disk === undefined ? [] : [`disk          ${image.disk} (for a child or a copy: it is not written to)`],
     `size          ${mebibytes(image)}`,
     `memory        at least ${image.minimumMemoryMiB}M`,
     `command line  ${image.commandLine}`,

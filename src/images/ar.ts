@@ -1,6 +1,6 @@
 /**
  * The `ar` archive that a .deb is (deb(5), ar(5)): an 8-byte magic, then members of a 60-byte text header and data
- * padded to even. GNU long names do not occur in packages and are not read.
+ * padded to even. GNU long names do not occur in packages; they are neither read nor written.
  */
 
 import { badArchive } from './bad-archive.ts';
@@ -34,4 +34,15 @@ export function readAr(archive: Uint8Array): ArMember[] {
     offset = end + (end & 1);
   }
   return members;
+}
+
+/** An archive of members whose names are short (ar(5)); readable by whoever reads packages. */
+export function writeAr(members: readonly ArMember[]): Uint8Array {
+  const pieces: Uint8Array[] = [Buffer.from(MAGIC, 'latin1')];
+  for (const { name, data } of members) {
+    const fields = [name.padEnd(16), '0'.padEnd(12), '0'.padEnd(6), '0'.padEnd(6), '100644'.padEnd(8)];
+    pieces.push(Buffer.from(`${fields.join('')}${String(data.length).padEnd(10)}${HEADER_END}`, 'latin1'), data);
+    if (data.length % 2 !== 0) pieces.push(Buffer.from('\n'));
+  }
+  return Buffer.concat(pieces);
 }

@@ -1,43 +1,36 @@
 /**
- * Builds a guest image: packages from the host's Debian archive, their files put together by a recipe, the result an
- * uncompressed cpio (a guest without hardware virtualisation copies faster than it decompresses) in the image store.
- * An image that is there already, of the same package versions, is given at once.
+ * Builds a guest image: packages from the host's Debian archive, put together by a recipe, the result in the image
+ * store. An image that is there already, of the same package versions, is given at once.
  */
 
 import { createHash } from 'node:crypto';
-import { open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirectory } from '../kit/cache-directory.ts';
 import { Disposables } from '../kit/disposables.ts';
-import { OperatingError, systemError } from '../kit/errors.ts';
+import { OperatingError } from '../kit/errors.ts';
 import { acquireProcessLock } from '../kit/process-lock.ts';
-import { Apt, type PackageVersion, type Progress } from './apt.ts';
-import { badArchive } from './bad-archive.ts';
-import { writeCpio } from './cpio.ts';
-import { type DebianPackage, readDeb } from './deb.ts';
-import { debianRecipe } from './debian.ts';
-import { FileTree } from './file-tree.ts';
+import { Apt, type Progress } from './apt.ts';
+import { DEFAULT_DISK_BYTES, MINIMUM_DISK_BYTES, buildDebianDisk } from './debian-disk.ts';
+import { debianInitramfsRecipe } from './debian-initramfs.ts';
+import type { RunGuest } from './guest-run.ts';
 import { type Image, ImageStore } from './image-store.ts';
-import { KernelModules } from './kernel-modules.ts';
-import { type Recipe, readGuestFile } from './recipe.ts';
+import { buildInitramfs } from './initramfs-image.ts';
+import type { Recipe } from './recipe.ts';
 import { tinyRecipe } from './tiny.ts';
 
-export const RECIPES: readonly Recipe[] = [tinyRecipe, debianRecipe];
-
-const KERNEL_META_PACKAGE = 'linux-image-cloud-amd64';
-const KERNEL_PACKAGE = /\blinux-image-\d[a-z0-9.+-]*-cloud-amd64\b/;
-const WRITE_BYTES = 8 * 2 ** 20;
-/** What the kernel and a few processes need beside the files. */
-const GUEST_OVERHEAD_MIB = 112;
-const GUEST_PAGE_BYTES = 4096;
-/** The kernel's own memory for a file: inode, directory entry, page cache node. */
-const GUEST_INODE_BYTES = 1536;
+const INITRAMFS_RECIPES: readonly Recipe[] = [tinyRecipe, debianInitramfsRecipe];
+/** What is installed on a disk, by a guest of ours. */
+const DISK_RECIPE = 'debian';
 
 export interface BuildImageOptions {
   /** A Debian suite by its codename, such as trixie; the host's own when it is not given. */
   readonly suite?: string | undefined;
   /** More packages, for the recipes that take them. */
   readonly packages?: readonly string[] | undefined;
+  /** Of the disk, for the recipe that makes one. */
+  readonly sizeBytes?: number | undefined;
+  /** What runs the guest that installs a disk; needed for that recipe. */
+  readonly runGuest?: RunGuest | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Where images and package lists are kept; `cacheDirectory()` when it is not given. */
   readonly directory?: string | undefined;
@@ -50,110 +43,37 @@ export interface BuildImageOptions {
 export async function buildImage(
   recipeName: string, options: BuildImageOptions = {}, progress: Progress = () => {},
 ): Promise<Image> {
-  const recipe = RECIPES.find(({ name }) => name === recipeName);
-  if (recipe === undefined) {
-    const names = RECIPES.map(({ name }) => name).join(' and ');
-    throw new OperatingError('usage', `there is no recipe for an image "${recipeName}": there are ${names}`);
-  }
-  if (!recipe.takesPackages && (options.packages ?? []).length > 0) {
-    throw new OperatingError('usage', `the ${recipe.name} image takes no more packages: the debian image does`);
-  }
+  const recipe = INITRAMFS_RECIPES.find(({ name }) => name === recipeName);
+  checkOptions(recipeName, recipe, options);
   const directory = options.directory ?? cacheDirectory();
   const lockName = `apt-${createHash('sha256').update(directory).digest('hex').slice(0, 16)}`;
   await using owned = new Disposables();
-  owned.use(await acquireProcessLock(lockName));
+  const lock = owned.use(await acquireProcessLock(lockName));
   const { suite, signal } = options;
   const apt = await Apt.open({ directory: join(directory, 'apt'), suite, progress, signal });
   await apt.update();
-  const packages = [...await recipe.choose(apt, options), await chooseKernel(apt)];
   const store = new ImageStore(directory);
-  const name = imageName(recipe, packages);
-  const present = await store.find(name);
-  if (present !== undefined) return present;
-  const opened = await openPackages(await apt.download(packages), progress, signal);
-  const { kernel, modules } = openKernel(opened.pop()!);
-  progress(`putting the ${recipe.name} image together`);
-  const tree = await recipe.assemble(opened, modules);
-  const initrd = [...writeCpio(tree)];
-  const description = {
-    recipe: recipe.name,
-    suite: apt.suite,
-    kernelVersion: modules.kernelVersion,
-    commandLine: recipe.commandLine,
-    minimumMemoryMiB: minimumMemoryMiB(tree, initrd),
-    packages: packages.map(({ name: packageName, version }) => `${packageName}=${version}`),
-  };
-  try {
-    return await store.add(name, description, async (kernelFile, initrdFile) => {
-      await writeFile(kernelFile, kernel);
-      await writePieces(initrdFile, initrd);
-    });
-  } catch (error) {
-    throw systemError(`write the image ${name}`, error);
+  const site = { apt, store, progress, signal, releaseApt: () => lock[Symbol.asyncDispose]() };
+  if (recipe !== undefined) return await buildInitramfs(recipe, site, options);
+  if (options.runGuest === undefined) {
+    throw new OperatingError('unsupported', 'a disk is installed by a guest, and nothing was given that runs one');
   }
+  const { runGuest, packages = [], sizeBytes = DEFAULT_DISK_BYTES } = options;
+  return await buildDebianDisk(site, { runGuest, packages, sizeBytes });
 }
 
-/** The newest cloud kernel of the suite: what the meta-package depends on. */
-async function chooseKernel(apt: Apt): Promise<PackageVersion> {
-  const [meta] = await apt.show([KERNEL_META_PACKAGE]);
-  const name = KERNEL_PACKAGE.exec(meta!.get('depends') ?? '')?.[0];
-  if (name === undefined) throw badArchive(`the package ${KERNEL_META_PACKAGE} of ${apt.suite} names no kernel`);
-  const [kernel] = await apt.show([name]);
-  return { name, version: kernel!.get('version')! };
-}
-
-/** Recipe, kernel and a digest of everything that decides what is in the image. */
-function imageName(recipe: Recipe, packages: readonly PackageVersion[]): string {
-  const kernel = packages.at(-1)!.name.replace(/^linux-image-/, '');
-  const inputs = [recipe.revision, packages, recipe.commandLine, recipe.guestFiles.map(readGuestFile)];
-  const digest = createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
-  return `${recipe.name}-${kernel}-${digest.slice(0, 10)}`;
-}
-
-async function openPackages(
-  files: readonly string[], progress: Progress, signal: AbortSignal | undefined,
-): Promise<DebianPackage[]> {
-  const packages: DebianPackage[] = [];
-  for (const [index, file] of files.entries()) {
-    if (signal?.aborted === true) throw new OperatingError('host', 'the build was interrupted');
-    progress('unpacking', index / files.length);
-    packages.push(await readDeb(await readFile(file), file.slice(file.lastIndexOf('/') + 1)));
+function checkOptions(recipeName: string, recipe: Recipe | undefined, options: BuildImageOptions): void {
+  if (recipe === undefined && recipeName !== DISK_RECIPE) {
+    const names = [...INITRAMFS_RECIPES.map(({ name }) => name), DISK_RECIPE].join(', ');
+    throw new OperatingError('usage', `there is no recipe for an image "${recipeName}": there are ${names}`);
   }
-  return packages;
-}
-
-function openKernel(kernelPackage: DebianPackage): { kernel: Uint8Array; modules: KernelModules } {
-  const tree = new FileTree();
-  tree.unpack(kernelPackage.files(), (path) => /(^|\/)(boot|lib\/modules)\//.test(path));
-  const [, kernel] = tree.entries().find(([path]) => path.startsWith('boot/vmlinuz-')) ?? [];
-  if (kernel?.kind !== 'file') throw badArchive('the kernel package holds no /boot/vmlinuz');
-  return { kernel: kernel.data, modules: new KernelModules(tree) };
-}
-
-/** The guest holds the initramfs as it is loaded and, until that is freed, the files unpacked from it. */
-function minimumMemoryMiB(tree: FileTree, initrd: readonly Uint8Array[]): number {
-  let bytes = initrd.reduce((sum, piece) => sum + piece.length, 0);
-  for (const [, node] of tree.entries()) {
-    const pages = node.kind === 'file' ? Math.ceil(node.data.length / GUEST_PAGE_BYTES) : 0;
-    bytes += GUEST_INODE_BYTES + pages * GUEST_PAGE_BYTES;
+  if (recipe?.takesPackages === false && (options.packages ?? []).length > 0) {
+    throw new OperatingError('usage', `the ${recipe.name} image takes no more packages: the debian image does`);
   }
-  return Math.ceil((bytes / 2 ** 20) * 1.02) + GUEST_OVERHEAD_MIB;
-}
-
-/** Small pieces are gathered first: an archive has tens of thousands of them. */
-async function writePieces(path: string, pieces: readonly Uint8Array[]): Promise<void> {
-  await using file = await open(path, 'wx');
-  let gathered: Uint8Array[] = [];
-  let gatheredBytes = 0;
-  const flush = async (): Promise<void> => {
-    if (gatheredBytes > 0) await file.writeFile(Buffer.concat(gathered, gatheredBytes));
-    gathered = [];
-    gatheredBytes = 0;
-  };
-  for (const piece of pieces) {
-    gathered.push(piece);
-    gatheredBytes += piece.length;
-    if (gatheredBytes >= WRITE_BYTES) await flush();
+  if (recipe !== undefined && options.sizeBytes !== undefined) {
+    throw new OperatingError('usage', `the ${recipe.name} image is no disk, and has no size: the debian image has`);
   }
-  await flush();
+  if (options.sizeBytes !== undefined && options.sizeBytes < MINIMUM_DISK_BYTES) {
+    throw new OperatingError('usage', `Debian needs a disk of ${MINIMUM_DISK_BYTES / 2 ** 30} GiB and more`);
+  }
 }

@@ -55,9 +55,9 @@ export function addDebianSkeleton(tree: FileTree): void {
 export function configureDebian(tree: FileTree): void {
   tree.addDevice('dev/console', 'character', 5, 1);
   tree.addDevice('dev/null', 'character', 1, 3, { mode: 0o666 });
-  tree.addFile('init', readGuestFile('debian/init'), { mode: 0o755 });
-  tree.addFile('etc/inittab', readGuestFile('debian/inittab'));
-  tree.addFile('etc/partout/stop', readGuestFile('debian/stop'), { mode: 0o755 });
+  tree.addFile('init', readGuestFile('debian-initramfs/init'), { mode: 0o755 });
+  tree.addFile('etc/inittab', readGuestFile('debian-initramfs/inittab'));
+  tree.addFile('etc/partout/stop', readGuestFile('debian-initramfs/stop'), { mode: 0o755 });
   addUsers(tree);
   for (const [name, text] of Object.entries(PAM)) tree.addFile(`etc/pam.d/${name}`, text);
   for (const [path, source] of Object.entries(COPIES)) {

@@ -1,6 +1,6 @@
 /**
- * The Debian guest: a small Debian system, whole in the initramfs, at a login on the serial console. Packages are
- * unpacked as dpkg would, without manuals and translations; see `debian-configuration.ts` for what is configured.
+ * The Debian guest in memory: a small Debian system, whole in the initramfs, at a login on the serial console. Packages
+ * are unpacked as dpkg would, without manuals and translations; see `debian-configuration.ts` for what is configured.
  */
 
 import type { Apt, PackageVersion } from './apt.ts';
@@ -11,20 +11,23 @@ import type { KernelModules } from './kernel-modules.ts';
 import { type Recipe, type RecipeOptions, addHyperVModules, readGuestList } from './recipe.ts';
 
 /** What a guest in memory does without. */
-const UNWANTED = /^usr\/share\/(doc|doc-base|man|info|locale|lintian|bug|menu)\//;
+export const UNWANTED = /^usr\/share\/(doc|doc-base|man|info|locale|lintian|bug|menu)\//;
 /** Control files that only tools for building packages read. */
 const UNWANTED_CONTROL = /^(md5sums|shlibs|symbols)$/;
 
-export const debianRecipe: Recipe = {
-  name: 'debian',
+export const debianInitramfsRecipe: Recipe = {
+  name: 'debian-initramfs',
   revision: 1,
-  guestFiles: ['debian/init', 'debian/inittab', 'debian/stop', 'debian/packages', 'hyperv-modules'],
+  guestFiles: [
+    'debian-initramfs/init', 'debian-initramfs/inittab', 'debian-initramfs/stop', 'debian-initramfs/packages',
+    'hyperv-modules',
+  ],
   takesPackages: true,
   // With this the root file system takes all the memory it needs; without, it is limited to half of it.
   commandLine: 'console=ttyS0 rootfstype=ramfs',
 
   async choose(apt: Apt, options: RecipeOptions): Promise<PackageVersion[]> {
-    return await apt.resolve(['?essential', ...readGuestList('debian/packages'), ...options.packages ?? []]);
+    return await apt.resolve(['?essential', ...readGuestList('debian-initramfs/packages'), ...options.packages ?? []]);
   },
 
   async assemble(packages: readonly DebianPackage[], modules: KernelModules): Promise<FileTree> {

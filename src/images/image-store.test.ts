@@ -24,9 +24,9 @@ function emptyStore(): { store: ImageStore; images: string } {
   return { store: new ImageStore(directory), images: join(directory, 'images') };
 }
 
-async function fill(kernel: string, initrd: string): Promise<void> {
-  await writeFile(kernel, 'kernel');
-  await writeFile(initrd, 'initrd!');
+async function fill(place: string): Promise<void> {
+  await writeFile(join(place, 'vmlinuz'), 'kernel');
+  await writeFile(join(place, 'initrd'), 'initrd!');
 }
 
 function refusal(message: RegExp): (error: unknown) => boolean {
@@ -54,8 +54,8 @@ test('of a recipe, the newest image is found', async () => {
 
 test('a build that fails leaves nothing', async () => {
   const { store, images } = emptyStore();
-  await assert.rejects(store.add('tiny-1', DESCRIPTION, async (kernel) => {
-    await writeFile(kernel, 'half');
+  await assert.rejects(store.add('tiny-1', DESCRIPTION, async (place) => {
+    await writeFile(join(place, 'vmlinuz'), 'half');
     throw new Error('interrupted');
   }), /interrupted/);
   assert.deepEqual(readdirSync(images), []);

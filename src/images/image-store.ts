@@ -1,6 +1,7 @@
 /**
- * The images that have been built, one folder each: `image.json`, `vmlinuz`, `initrd`. A folder is made beside its
- * place and renamed when it is whole, so a reader never sees half an image, and of two builds the first wins.
+ * The images that have been built, one folder each: `image.json`, `vmlinuz`, `initrd`, and `disk.vhdx` where the system
+ * is on a disk. A folder is made beside its place and renamed when it is whole, so a reader never sees half an image,
+ * and of two builds the first wins.
  *
  *     <cache directory>/images/tiny-6.1.0-44-cloud-amd64-3f2a9c01d4/{image.json,vmlinuz,initrd}
  */
@@ -35,6 +36,8 @@ export interface Image extends ImageDescription {
   /** Paths of the kernel and of the initramfs. */
   readonly kernel: string;
   readonly initrd: string;
+  /** A disk that is never written to: a guest gets a copy or a child of it. */
+  readonly disk?: string;
   readonly sizeBytes: number;
   readonly builtAt: Date;
 }
@@ -79,9 +82,9 @@ export class ImageStore {
     await rm(image.directory, { recursive: true, force: true });
   }
 
-  /** Adds an image whose kernel and initramfs `fill` writes into a folder; gives the one that is there if it is. */
+  /** Adds an image whose files `fill` writes into a folder; gives the one that is there if it is. */
   async add(
-    name: string, description: ImageDescription, fill: (kernel: string, initrd: string) => Promise<void>,
+    name: string, description: ImageDescription, fill: (folder: string) => Promise<void>,
   ): Promise<Image> {
     const present = await this.#read(name);
     if (present !== undefined) return present;
@@ -90,7 +93,7 @@ export class ImageStore {
     const building = join(this.#directory, `${BUILDING_PREFIX}${randomBytes(8).toString('hex')}`);
     try {
       await mkdir(building);
-      await fill(join(building, 'vmlinuz'), join(building, 'initrd'));
+      await fill(building);
       await writeFile(join(building, 'image.json'), `${JSON.stringify({ format: FORMAT, ...description }, null, 2)}\n`);
       await this.#publish(building, name);
     } finally {
@@ -133,8 +136,13 @@ export class ImageStore {
         JSON.parse(await readFile(join(directory, 'image.json'), 'utf8')) as ImageDescription & { format: number };
       if (format !== FORMAT) return undefined;
       const [kernelStatus, initrdStatus] = await Promise.all([stat(kernel), stat(initrd)]);
-      const sizeBytes = kernelStatus.size + initrdStatus.size;
-      return { ...description, name, directory, kernel, initrd, sizeBytes, builtAt: initrdStatus.mtime };
+      const disk = join(directory, 'disk.vhdx');
+      const diskStatus = await stat(disk).catch(() => undefined);
+      const sizeBytes = kernelStatus.size + initrdStatus.size + (diskStatus?.size ?? 0);
+      return {
+        ...description, name, directory, kernel, initrd, ...(diskStatus && { disk }), sizeBytes,
+        builtAt: initrdStatus.mtime,
+      };
     } catch {
       return undefined;
     }

@@ -4,6 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Apt, PackageVersion } from './apt.ts';
 import type { DebianPackage } from './deb.ts';
 import type { FileTree } from './file-tree.ts';
@@ -28,9 +29,13 @@ export interface Recipe {
   assemble(packages: readonly DebianPackage[], modules: KernelModules): Promise<FileTree>;
 }
 
-/** A file of `guests/`, which lies beside `dist/` in the package. */
+/** Where a file or folder of `guests/` is, which lies beside `dist/` in the package. */
+export function guestFilesPath(path: string): string {
+  return fileURLToPath(new URL(`../../../guests/${path}`, import.meta.url));
+}
+
 export function readGuestFile(path: string): string {
-  return readFileSync(new URL(`../../../guests/${path}`, import.meta.url), 'utf8');
+  return readFileSync(guestFilesPath(path), 'utf8');
 }
 
 /** The lines of such a file that say something. */

@@ -16,7 +16,7 @@ echo "loaded: $?"
 kexec --exec
 `;
 
-const debian = guestImage('debian', undefined, ['kexec-tools']);
+const debian = guestImage('debian-initramfs', undefined, ['kexec-tools']);
 const tiny = guestImage('tiny');
 const folder = mkdtempSync(join(tmpdir(), 'partout-proof-'));
 try {

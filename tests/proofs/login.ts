@@ -5,7 +5,7 @@ import { Guest, guestImage } from '../guest.ts';
 const BOOT_MS = 30 * 60_000;
 const COMMAND_MS = 5 * 60_000;
 
-const image = guestImage('debian');
+const image = guestImage('debian-initramfs');
 const start = performance.now();
 await using guest = new Guest({ ...image, append: image.commandLine, words: ['--memory', '2G'] });
 await guest.expect(/login: /, BOOT_MS);

@@ -23,7 +23,7 @@ echo o > /proc/sysrq-trigger; sleep 60
 `;
 
 const workload = readFileSync(new URL('../../../tests/proofs/workload.sh', import.meta.url), 'utf8');
-const image = guestImage('debian');
+const image = guestImage('debian-initramfs');
 const folder = mkdtempSync(join(tmpdir(), 'partout-proof-'));
 
 function native(): string {

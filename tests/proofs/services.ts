@@ -19,7 +19,7 @@ const TIMES = 1000;
 const SINK_PORT = 5001;
 const SOURCE_PORT = 5002;
 
-const words = ['image', 'build', 'debian', '--json', '--package', 'hyperv-daemons', '--package', 'socat'];
+const words = ['image', 'build', 'debian-initramfs', '--json', '--package', 'hyperv-daemons', '--package', 'socat'];
 const { status, stdout, stderr } = spawnSync(PARTOUT, words, { encoding: 'utf8' });
 if (status !== 0) throw new Error(`partout ${words.join(' ')} ended with ${status}:\n${stderr}`);
 const image = JSON.parse(stdout) as GuestImage;
