@@ -136,7 +136,7 @@ test('a guest that resets is started again in place', async () => {
 
 const REFUSED: readonly (readonly [what: string, options: Parameters<Host['createVM']>[0], why: RegExp])[] = [
   ['no name', { name: '', kernel: 'x' }, /name is letters/],
-  ['nothing to run', { name: 'a' }, /nothing to run: give an image or a kernel/],
+  ['nothing to run', { name: 'a' }, /nothing to run: give an image, a kernel or a disk/],
   ['an image and a kernel', { name: 'a', image: 'tiny', kernel: 'x' }, /one or the other/],
   ['an image that is not there', { name: 'a', image: 'none' }, /there is no image "none"/],
   ['little memory', { name: 'a', kernel: 'x', memory: '1M' }, /between 16M and/],

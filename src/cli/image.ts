@@ -8,7 +8,7 @@ import type { Command, Invocation } from './command.ts';
 import { STATUS } from './endings.ts';
 import { JSON_OPTION, say, table, writeData } from './output.ts';
 import { ProgressLine } from './progress-line.ts';
-import { parseSize } from './size.ts';
+import { parseSize } from '../kit/size.ts';
 
 const NAME = { name: 'NAME', summary: 'an image of the list, or tiny or debian for the newest of its kind' };
 

@@ -51,18 +51,23 @@ export async function machineDescription(options: VMOptions): Promise<MachineDes
 }
 
 async function softwareOf(
-  { name, image, kernel, initrd, commandLine = '' }: VMOptions,
+  { name, image, kernel, initrd, commandLine = '', disks = [] }: VMOptions,
 ): Promise<Pick<MachineDescription, 'kernel' | 'initrd' | 'commandLine'>> {
   if (image === undefined) {
-    if (kernel === undefined) throw refused(`the VM ${name} has nothing to run: give an image or a kernel`);
+    // A system on a disk is found there.
+    if (kernel === undefined && initrd === undefined && disks.length > 0) return { commandLine };
+    if (kernel === undefined) throw refused(`the VM ${name} has nothing to run: give an image, a kernel or a disk`);
     return { kernel, ...(initrd === undefined ? {} : { initrd }), commandLine };
   }
   if (kernel !== undefined || initrd !== undefined) {
     throw refused(`the VM ${name} has an image and a kernel or initrd: give one or the other`);
   }
   const store = new ImageStore(cacheDirectory());
-  const isKind = image === 'tiny' || image === 'debian';
+  const isKind = image === 'tiny' || image === 'debian-initramfs';
   const built = isKind ? await store.find(image) ?? await buildImage(image) : await store.get(image);
+  if (built.disk !== undefined) {
+    throw refused(`the image ${image} is a disk: give the VM ${name} a child or a copy of ${built.disk} as a disk`);
+  }
   return {
     kernel: built.kernel, initrd: built.initrd,
     commandLine: [built.commandLine, commandLine].filter((part) => part !== '').join(' '),

@@ -12,9 +12,9 @@ export const Ext4Superblock = struct('ext4_super_block', 372, {
   inodeCount: u32, blockCountLow: u32, unused1: bytes(12), firstDataBlock: u32, logBlockSize: u32, unused2: u32,
   blocksPerGroup: u32, unused3: u32, inodesPerGroup: u32, unused4: bytes(12), magic: u16, state: u16,
   unused5: bytes(16), revision: u32, unused6: u32, firstInode: u32, inodeSize: u16, unused7: u16,
-  compatible: u32, incompatible: u32, readOnlyCompatible: u32, uuid: bytes(16), label: bytes(16), unused8: bytes(88),
-  journalInode: u32, journalDevice: u32, unused9: bytes(22), descriptorSize: u16, unused10: u32, firstMetaGroup: u32, unused11: bytes(72),
-  blockCountHigh: u32, unused12: bytes(32),
+  compatible: u32, incompatible: u32, readOnlyCompatible: u32, uuid: bytes(16), label: bytes(16),
+  unused8: bytes(88), journalInode: u32, journalDevice: u32, unused9: bytes(22), descriptorSize: u16,
+  unused10: u32, firstMetaGroup: u32, unused11: bytes(72), blockCountHigh: u32, unused12: bytes(32),
 });
 
 export const Ext4Incompatible = {

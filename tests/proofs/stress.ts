@@ -32,7 +32,7 @@ echo ">>>"; dmesg -r; echo "<<<"
 echo o > /proc/sysrq-trigger; sleep 60
 `;
 
-const image = guestImage('debian', undefined, ['stress-ng']);
+const image = guestImage('debian-initramfs', undefined, ['stress-ng']);
 const folder = mkdtempSync(join(tmpdir(), 'partout-proof-'));
 try {
   const initrd = join(folder, 'initrd');

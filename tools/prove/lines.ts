@@ -21,6 +21,16 @@ function boots(suite: string, version: string, form: 'bzimage' | 'pvh', processo
   };
 }
 
+function initrd(suite: string, version: string): ProofLine {
+  return {
+    name: `initrd-${version}`,
+    what: `Debian's own initrd, made in a guest of ours, boots its kernel ${version} to systemd's login, nothing failed`,
+    folders: [...GUEST, 'tests/installed-disk.ts', 'tests/proofs/initrd.ts'],
+    command: ['dist/tests/proofs/initrd.js', suite],
+    deadlineMinutes: 180,
+  };
+}
+
 export const LINES: readonly ProofLine[] = [
   boots('bookworm', '6.1', 'bzimage'),
   boots('bookworm', '6.1', 'pvh'),
@@ -37,6 +47,8 @@ export const LINES: readonly ProofLine[] = [
     command: ['dist/tests/proofs/login.js'],
     deadlineMinutes: 60,
   },
+  initrd('bookworm', '6.1'),
+  initrd('trixie', '6.12'),
   {
     name: 'programs',
     what: 'python3, perl, openssl, gzip, awk, sort and gcc give the same output natively and in the guest',

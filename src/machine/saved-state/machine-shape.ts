@@ -47,7 +47,7 @@ const configuration = record({
     if ((value as number) % MIB !== 0) throw new BadShape(at, 'a whole number of mebibytes');
   }),
   processors: integer(1, Math.min(MAX_PROCESSORS, MAXIMUM_PROCESSORS)),
-  kernel: path, initrd: optional(path), commandLine: text(COMMAND_LINE_LETTERS),
+  kernel: optional(path), initrd: optional(path), commandLine: text(COMMAND_LINE_LETTERS),
   rebootInPlace: flag, debugExit: flag,
   disks: list(record({ path, readOnly: flag }), 0, MAXIMUM_DISKS),
   nics: list(record({ network: text(64), mac: optional(text(17)), name: optional(text(63)) }), 0, MAXIMUM_NICS),

@@ -25,7 +25,8 @@ export interface SavedConfiguration {
   readonly version: number;
   readonly memoryBytes: number;
   readonly processors: number;
-  readonly kernel: string;
+  /** Without one it is on the first disk. */
+  readonly kernel?: string | undefined;
   readonly initrd?: string | undefined;
   readonly commandLine: string;
   readonly rebootInPlace: boolean;

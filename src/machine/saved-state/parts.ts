@@ -45,7 +45,8 @@ function configurationOf({ description, network }: MachineParts): SavedConfigura
   const { kernel, initrd, commandLine, memoryBytes, processors, rebootInPlace, debugExit } = description;
   return {
     version: CONFIGURATION_VERSION, memoryBytes, processors, commandLine, rebootInPlace, debugExit,
-    kernel: resolve(kernel), initrd: initrd === undefined ? undefined : resolve(initrd),
+    kernel: kernel === undefined ? undefined : resolve(kernel),
+    initrd: initrd === undefined ? undefined : resolve(initrd),
     disks: (description.disks ?? []).map(({ path, readOnly }) => ({ path: resolve(path), readOnly })),
     nics: network.nics.map((nic) => ({ ...nic })),
     natSubnet: network.nat.network?.subnet,
@@ -66,7 +67,8 @@ export function restoredDescription(file: StateFile, request: RestoreRequest): M
   const { configuration } = file.state;
   const { initrd, kernel, commandLine, memoryBytes, processors, nics } = configuration;
   return {
-    kernel, commandLine, memoryBytes, processors, nics,
+    commandLine, memoryBytes, processors, nics,
+    ...(kernel === undefined ? {} : { kernel }),
     ...(initrd === undefined ? {} : { initrd }),
     disks: disksOf(file, request),
     rebootInPlace: request.rebootInPlace ?? configuration.rebootInPlace,
