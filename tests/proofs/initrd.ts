@@ -30,7 +30,8 @@ try {
     seconds = (performance.now() - start) / 1000;
     guest.type('root\n');
     await guest.prompt(COMMAND_MS);
-    const { output } = await guest.run('systemctl is-system-running --wait; systemctl --failed --no-legend', COMMAND_MS);
+    const look = 'systemctl is-system-running --wait; systemctl --failed --no-legend';
+    const { output } = await guest.run(look, COMMAND_MS);
     assert.equal(output.trim(), 'running');
     guest.type('poweroff\n');
     assert.equal(await guest.exited, 0, guest.errors);
