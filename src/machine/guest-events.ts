@@ -32,6 +32,11 @@ export class GuestEvents {
     }
   }
 
+  /** Ends `watchPower`, which would keep the machine in memory for ever. */
+  close(): void {
+    this.#options.powerEvents.raise(PowerEventKind.Off);
+  }
+
   onPartition(event: PartitionEvent): void {
     const { end, reset, stopped, fail, traceOf } = this.#options;
     switch (event.kind) {

@@ -345,6 +345,6 @@ export class Machine implements RunnableMachine {
     await this.#deviceTimers.close();
     await this.#console.close();
     await this.#filling;
-    this.network.close();
+    this.#events.close();
   }
 }

@@ -1,7 +1,7 @@
 /**
  * A kernel that carries out lists of operations, one for each of two processors, for ever. What the operations are is
- * decided where the kernel is made (program.ts); here is the machine code that knows how: it enters long mode with all of
- * the first 4 GiB mapped to itself, takes every interrupt, and goes on with the next operation after every exception.
+ * decided where the kernel is made (program.ts); here is the machine code that knows how: it enters long mode with the
+ * first 4 GiB mapped to themselves, takes every interrupt, and goes on with the next operation after every exception.
  *
  *     0x100020  entry, handlers of 64 bytes each        0x104000  page tables
  *     0x102000  GDT, GDTR, IDTR, start of processor 1   0x106000  operations of both processors, then their data
@@ -78,7 +78,8 @@ const CODE: Readonly<Record<number, readonly number[]>> = {
   [Op.Load]: [0x8b, 0x01],
   [Op.Copy]: [0x89, 0xce, 0x89, 0xd7, 0x89, 0xd9, 0xf3, 0xa4], // mov esi, ecx; mov edi, edx; mov ecx, ebx; rep movsb
   [Op.Scribble]: scribble(),
-  [Op.StoreRandom]: [...NEXT_RANDOM, 0x44, 0x89, 0xf0, 0x21, 0xd0, 0x89, 0x01], // …; mov eax, r14d; and …; mov [rcx], eax
+  // …; mov eax, r14d; and eax, edx; mov [rcx], eax
+  [Op.StoreRandom]: [...NEXT_RANDOM, 0x44, 0x89, 0xf0, 0x21, 0xd0, 0x89, 0x01],
   [Op.Wait]: [0xf3, 0x90, 0xff, 0xc9, 0x75, 0xfa], // pause; dec ecx; jnz
   [Op.Acknowledge]: [0xc7, 0x01, 0, 0, 0, 0, 0xb9, ...word(EOM), ...WRITE_ZERO], // mov dword [rcx], 0; …
   [Op.Enable]: [0xfb],
@@ -95,8 +96,11 @@ const jumpTo = (from: number, target: number): number[] => [0xe9, ...word(target
 
 /** Takes the next operation: its kind in EAX, its operands in ECX, EDX and EBX. */
 const NEXT_CODE = [
-  0x41, 0x8b, 0x45, 0, 0x41, 0x8b, 0x4d, 4, 0x41, 0x8b, 0x55, 8, 0x41, 0x8b, 0x5d, 12, 0x49, 0x83, 0xc5, OPERATION_BYTES,
-  0x83, 0xe0, KINDS - 1, 0xc1, 0xe0, 6, 0x48, 0x05, ...word(HANDLERS), 0xff, 0xe0, // and eax, 31; shl eax, 6; add; jmp rax
+  // mov eax, [r13]; mov ecx, [r13 + 4]; mov edx, [r13 + 8]; mov ebx, [r13 + 12]; add r13, 16
+  0x41, 0x8b, 0x45, 0, 0x41, 0x8b, 0x4d, 4, 0x41, 0x8b, 0x55, 8, 0x41, 0x8b, 0x5d, 12,
+  0x49, 0x83, 0xc5, OPERATION_BYTES,
+  // and eax, 31; shl eax, 6; add rax, HANDLERS; jmp rax
+  0x83, 0xe0, KINDS - 1, 0xc1, 0xe0, 6, 0x48, 0x05, ...word(HANDLERS), 0xff, 0xe0,
 ];
 const INTERRUPT_CODE = [
   0x50, 0x51, 0x52, 0xb9, ...word(EOI), ...WRITE_ZERO, 0x5a, 0x59, 0x58, 0x48, 0xcf, // push …; wrmsr; pop …; iretq

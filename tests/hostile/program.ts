@@ -28,16 +28,18 @@ const SCRATCH = 0x41_0000;
 const SCRATCH_MASK = 0xffff;
 const SLOT = SIMP + VMBUS_SINT * 256;
 const APIC = 0xfee0_0000;
+const IO_APIC = 0xfec0_0000;
 const EVENT_CONNECTIONS = 2048;
 /** Messages go here. */
 const MESSAGE_CONNECTION = 1;
+const CONTACT_CONNECTION = 4;
 const FIRST_GPADL = 0x1000;
 const PORTS = [0x20, 0x40, 0x43, 0x61, 0x64, 0x70, 0x71, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x600, 0x608, 0xcfc];
 /** Registers that end the run, or this processor's part in it. */
 const NOT_WRITTEN: readonly number[] = [HvMsr.HV_X64_MSR_RESET, HvMsr.HV_X64_MSR_CRASH_CTL];
 const MSRS: readonly number[] = [
-  ...Object.values(HvMsr), 0x10, 0x1b, 0x174, 0x1a0, 0x277, 0x2ff, 0x6e0, 0x808, 0x80b, 0x80d, 0x80f, 0x828, 0x830, 0x832,
-  0x838, 0x83e, 0x83f, 0xc000_0080, 0xc000_0082, 0xc000_0102, 0x1234_5678,
+  ...Object.values(HvMsr), 0x10, 0x1b, 0x174, 0x1a0, 0x277, 0x2ff, 0x6e0, 0x808, 0x80b, 0x80d, 0x80f, 0x828, 0x830,
+  0x832, 0x838, 0x83e, 0x83f, 0xc000_0080, 0xc000_0082, 0xc000_0102, 0x1234_5678,
 ].filter((msr) => !NOT_WRITTEN.includes(msr));
 /** Messages that leave the connection as it is. */
 const ORDINARY = Object.values(CHANNEL_MESSAGES).filter(({ name }) => !['UNLOAD', 'INITIATE_CONTACT'].includes(name));
@@ -84,7 +86,8 @@ class Program {
   connect(): void {
     this.post(channelMessage(CHANNEL_MESSAGES.Unload, {}));
     this.add([Op.Wait, 10_000], [Op.Acknowledge, SLOT]);
-    this.post(channelMessage(CHANNEL_MESSAGES.InitiateContact, { version: VmbusVersion.Server2022, sint: VMBUS_SINT }), 4);
+    const version = VmbusVersion.Server2022;
+    this.post(channelMessage(CHANNEL_MESSAGES.InitiateContact, { version, sint: VMBUS_SINT }), CONTACT_CONNECTION);
     this.post(channelMessage(CHANNEL_MESSAGES.RequestOffers, {}));
     for (let n = 0; n < CHANNELS + 3; n++) this.add([Op.Wait, 300], [Op.Acknowledge, SLOT]);
     for (let relid = 1; relid <= CHANNELS; relid++) this.open(relid);
@@ -147,23 +150,27 @@ class Program {
     const random = this.#random;
     const relid = 1 + random.below(CHANNELS);
     const ring = RINGS + (relid * 2 + random.below(2)) * RING_PAGES * PAGE;
-    switch (random.below(13)) {
-      case 0: this.add([Op.WriteMsr, random.of(this.#msrs), random.number(), random.below(3) === 0 ? random.number() : 0]); break;
-      case 1: this.add([Op.ReadMsr, random.of(MSRS.filter((msr) => msr !== HvMsr.HV_X64_MSR_GUEST_IDLE))]); break;
-      case 2: this.add([Op.Hypercall, random.of(Object.values(HvCall)) | random.of([0, 0, 1 << 16, random.number() << 16]),
-        random.of([0, 0, 1, random.number()]), random.of([SCRATCH, SCRATCH + 0xff8, random.number()])]); break;
-      case 3: this.add([Op.StoreRandom, ring + random.of([8, 12, 12, 64, random.below(20)]), random.of([1, 0x3ff8])]); break;
-      case 4: this.add([Op.Scribble, ring + PAGE, random.of([0xff, 0xfff, 0x3fff]), 1 + random.below(4)]); break;
-      case 5: this.add([Op.Scribble, random.of([SIMP, SIEFP, SCRATCH]), 0xfff, 1 + random.below(30)]); break;
-      case 6: this.add([Op.Store, APIC + 16 * random.of(this.#apicRegisters), random.number()]); break;
-      case 7: this.add([Op.Load, APIC + 16 * random.below(64)], [Op.Load, random.of([0xfec0_0000, 0xfec0_0010, 0xfed0_0000])]);
-        break;
-      case 8: this.add([Op.Store, 0xfec0_0000, random.below(64)], [Op.Store, 0xfec0_0010, random.number()]); break;
-      case 9: this.add([random.of([Op.Out8, Op.Out32]), random.of(PORTS), random.number() & 0xff]); break;
-      case 10: this.add([random.of([Op.In8, Op.In32]), random.of(PORTS)]); break;
-      case 11: this.add([Op.Cpuid, 0x4000_0000 + random.below(16), random.below(8)], [Op.Enable]); break;
-      default: for (let n = 0; n < 8; n++) this.signal(relid + random.below(3)); break;
-    }
+    const [number, value] = [random.number(), random.number()];
+    const code = random.of(Object.values(HvCall)) | random.of([0, 0, 1 << 16, number << 16]);
+    const input = random.of([SCRATCH, SCRATCH + 0xff8, value]);
+    const kinds: readonly (readonly Operation[])[] = [
+      [[Op.WriteMsr, random.of(this.#msrs), number, random.below(3) === 0 ? value : 0]],
+      [[Op.ReadMsr, random.of(MSRS.filter((msr) => msr !== HvMsr.HV_X64_MSR_GUEST_IDLE))]],
+      [[Op.Hypercall, code, random.of([0, 0, 1, number]), input]],
+      [[Op.StoreRandom, ring + random.of([8, 12, 12, 64, random.below(20)]), random.of([1, 0x3ff8])]],
+      [[Op.Scribble, ring + PAGE, random.of([0xff, 0xfff, 0x3fff]), 1 + random.below(4)]],
+      [[Op.Scribble, random.of([SIMP, SIEFP, SCRATCH]), 0xfff, 1 + random.below(30)]],
+      [[Op.Store, APIC + 16 * random.of(this.#apicRegisters), number]],
+      [[Op.Load, APIC + 16 * random.below(64)], [Op.Load, random.of([IO_APIC, IO_APIC + 16, 0xfed0_0000])]],
+      [[Op.Store, IO_APIC, random.below(64)], [Op.Store, IO_APIC + 16, number]],
+      [[random.of([Op.Out8, Op.Out32]), random.of(PORTS), number & 0xff]],
+      [[random.of([Op.In8, Op.In32]), random.of(PORTS)]],
+      [[Op.Cpuid, 0x4000_0000 + random.below(16), random.below(8)], [Op.Enable]],
+    ];
+    const chosen = random.below(kinds.length + 1);
+    // A flood of events is the last kind.
+    for (let n = 0; n < 8 && chosen === kinds.length; n++) this.signal(relid + random.below(3));
+    this.add(...kinds[chosen] ?? []);
   }
 
   /** A channel message with wrong numbers, or noise. */
@@ -187,8 +194,8 @@ class Program {
     for (let n = 0; n < 300; n++) {
       const pages = new Uint8Array(new BigUint64Array([BigInt(this.#random.number()), 5n]).buffer);
       const header = channelMessage(CHANNEL_MESSAGES.GpadlHeader, {
-        relid: 1 + n % CHANNELS, gpadl: 0x10_0000 + n, rangeBufferLength: this.#random.of([24, 24, 2000]), rangeCount: 1,
-        byteCount: 2 * PAGE, byteOffset: 0,
+        relid: 1 + n % CHANNELS, gpadl: 0x10_0000 + n, rangeBufferLength: this.#random.of([24, 24, 2000]),
+        rangeCount: 1, byteCount: 2 * PAGE, byteOffset: 0,
       });
       this.post(Buffer.concat([header, pages]));
     }

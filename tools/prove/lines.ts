@@ -115,6 +115,13 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 30,
   },
   {
+    name: 'hostile',
+    what: 'an hour of guests that attack: the host neither throws, hangs nor grows, and another machine has its share',
+    folders: [...MACHINE, 'tests/guest.ts', 'tests/hostile', 'tests/proofs/hostile.ts'],
+    command: ['dist/tests/proofs/hostile.js', '60'],
+    deadlineMinutes: 80,
+  },
+  {
     name: 'oracle',
     what: 'every ring-3 instruction form agrees with the host processor in 1,000 samples',
     folders: ['src/engine', 'tests/oracle'],

@@ -1,0 +1,4 @@
+/** A kernel that says again and again that it gets on: `+` each time it has counted to two million. */
+
+/** mov dx, 0x3f8; mov al, '+'; out dx, al; mov ecx, 2000000; loop to itself; jmp to out */
+export const TICKING = [0x66, 0xba, 0xf8, 0x03, 0xb0, 0x2b, 0xee, 0xb9, 0x80, 0x84, 0x1e, 0, 0xe2, 0xfe, 0xeb, 0xf6];
