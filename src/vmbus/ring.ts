@@ -143,19 +143,22 @@ export class IncomingRing {
     this.transactionHigh = PacketDescriptor.transactionHigh.get(this.view, 0);
     this.dataOffset = dataOffset;
     this.length = length;
-    this.#advance(length + PACKET_TRAILER_SIZE, available);
+    this.#advance(length + PACKET_TRAILER_SIZE);
     return ReadResult.Packet;
   }
 
-  /** Gives the packet's room back, and notes when that is what the guest's writer waits for. */
-  #advance(count: number, available: number): void {
+  /**
+   * Gives the packet's room back, and notes when that is what the guest's writer waits for. The writer may have filled
+   * the ring since the packet was found, so what is free is asked once the room is given.
+   */
+  #advance(count: number): void {
     const area = this.#area;
     this.#read = area.advance(this.#read, count);
     area.store(READ_INDEX, this.#read);
     const pending = area.load(PENDING_SEND_SIZE);
     if (pending === 0) return;
-    const free = area.size - available;
-    if (free <= pending && free + count > pending) this.writerWaits = true;
+    const free = area.size - area.used(area.load(WRITE_INDEX), this.#read);
+    if (free > pending && free - count <= pending) this.writerWaits = true;
   }
 }
 
