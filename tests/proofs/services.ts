@@ -59,6 +59,8 @@ const file = randomBytes(FILE_BYTES);
 await vmbus.fileCopy.copy('/var/tmp/new/file', file, { createPath: true });
 assert.equal((await guest.run('sha256sum < /var/tmp/new/file', COMMAND_MS)).slice(0, 64), sha256(file));
 
+const { heartbeat, bus } = vmbus;
+const before = { lists: bus.gpadls.count, offers: bus.offers.all().length };
 const data = randomBytes(STREAM_BYTES);
 guest.type(`socat -u VSOCK-LISTEN:${SINK_PORT} - > /tmp/got & sleep 1; echo "sink:" is up\n`);
 await guest.expect(/sink: is up/, COMMAND_MS);
@@ -79,8 +81,6 @@ await guest.run(`socat -u /tmp/got VSOCK-CONNECT:2:${SOURCE_PORT}`, COMMAND_MS);
 await guest.until('the connection is gone', () => vmbus.sockets.connectionCount === 0, COMMAND_MS);
 assert.equal(sha256(Buffer.concat(back)), sha256(data));
 
-const { heartbeat, bus } = vmbus;
-const before = { lists: bus.gpadls.count, offers: bus.offers.all().length };
 for (let i = 0; i < TIMES; i++) {
   const offer = bus.offers.all().find(({ service }) => service === heartbeat) ?? assert.fail('it is not offered');
   bus.rescind(offer);
