@@ -11,7 +11,7 @@ import { type GuestImage, PARTOUT } from '../guest.ts';
 import { MachineGuest } from '../machine-guest.ts';
 
 const BOOT_MS = 30 * 60_000;
-const COMMAND_MS = 60_000;
+const COMMAND_MS = 5 * 60_000;
 const MEMORY_BYTES = 2 ** 31;
 const FILE_BYTES = 4 << 20;
 const STREAM_BYTES = 64 << 20;
