@@ -5,7 +5,7 @@
  *     await using vm = await host.createVM({ name: 'a', image: 'tiny', memory: '256M' });
  *     await vm.start();
  */
-export { Host, type HostOptions } from './host/host.ts';
+export { Host, type HostOptions, type RestoreOptions } from './host/host.ts';
 export { VM, type CopyFileOptions, type DeadlineOptions } from './host/vm.ts';
 export type { DiskOption, VMOptions } from './host/vm-options.ts';
 export type { GuestFacts } from './host/guest-facts.ts';

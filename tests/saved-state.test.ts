@@ -6,11 +6,13 @@ import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { crc32 } from 'node:zlib';
+import { Host, type VM } from 'partout';
 import { OperatingError } from '../src/kit/errors.ts';
 import { FORMAT_VERSION, HEADER_BYTES, StateHeader } from '../src/machine/saved-state/layout.ts';
 import { StateFile } from '../src/machine/saved-state/read.ts';
-import { crc32 } from 'node:zlib';
 import { Guest } from './guest.ts';
 import { MachineGuest } from './machine-guest.ts';
 import { counts, multibootKernel } from './multiboot-kernel.ts';
@@ -90,6 +92,46 @@ test('on the command line SIGUSR2 saves, and --restore goes on', async () => {
   guest.type('x');
   await guest.expect(/B1/, PATIENCE_MS);
 });
+
+test('a program saves a VM and restores it under another name; started again, it begins anew', async () => {
+  const file = join(folder, 'by-program');
+  await using host = await Host.open();
+  {
+    await using vm = await host.createVM({ name: 'a', kernel, memory: '16M', nics: [] });
+    const shows = consoleOf(vm);
+    await vm.start();
+    await shows(/>/);
+    vm.console.write('x');
+    await shows(/A0/);
+    await assert.rejects(vm.saveState(join(folder, 'nowhere', 'file')), /^OperatingError: cannot write the state to/);
+    await vm.saveState(file);
+    assert.equal(vm.state, 'off');
+  }
+  await using vm = await host.restore({ name: 'b', file });
+  const shows = consoleOf(vm);
+  assert.equal(vm.state, 'running');
+  vm.console.write('x');
+  await shows(/^B1/);
+  await vm.stop();
+  await vm.start();
+  await shows(/>/);
+  await assert.rejects(host.restore({ name: 'c', file: kernel }), /is damaged|is no saved state/);
+  assert.equal(host.vm('c'), undefined);
+});
+
+/** Reads a VM's console until it shows `pattern`. */
+function consoleOf(vm: VM): (pattern: RegExp) => Promise<void> {
+  let text = '';
+  vm.console.on('data', (bytes: Buffer) => { text += bytes.toString('latin1'); });
+  return async (pattern) => {
+    const deadline = performance.now() + PATIENCE_MS;
+    while (!pattern.test(text)) {
+      if (performance.now() > deadline) throw new Error(`no ${pattern} in ${text}`);
+      await setTimeout(10);
+    }
+    text = '';
+  };
+}
 
 for (const name of readdirSync(CORPUS).filter((each) => each.endsWith('.state'))) {
   test(`the state ${name} of an earlier version goes on`, async () => {

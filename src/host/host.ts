@@ -2,10 +2,17 @@
  * The management service of one host, in the process of the program that opens it: it makes VMs, knows them by name,
  * and leaves none behind.
  */
+import { resolve as absolute } from 'node:path';
 import type { Clock } from '../kit/clock.ts';
 import { OperatingError } from '../kit/errors.ts';
+import type { MachineDescription, RestoreRequest } from '../machine/description.ts';
 import { VM } from './vm.ts';
-import { machineDescription, type VMOptions } from './vm-options.ts';
+import { expectName, machineDescription, type VMOptions } from './vm-options.ts';
+
+/** A saved state, the VM's name, and the disks where they are not where they were. */
+export interface RestoreOptions extends RestoreRequest {
+  readonly name: string;
+}
 
 export interface HostOptions {
   /**
@@ -49,13 +56,33 @@ export class Host implements AsyncDisposable {
    * @throws OperatingError for what cannot be, in one sentence.
    */
   async createVM(options: VMOptions): Promise<VM> {
-    const { name } = options;
-    const description = await machineDescription(options);
+    return this.#add(options.name, await machineDescription(options));
+  }
+
+  /**
+   * A VM that goes on from what `VM.saveState` or `partout boot --save` wrote; it runs. Restoring one state twice gives
+   * two guests with the same secrets and random numbers: have each gather entropy of its own before it makes keys.
+   * @example await using vm = await host.restore({ name: 'a', file: 'a.state' });
+   * @throws OperatingError for a file that is no state, is damaged, or does not go with its disks.
+   */
+  async restore({ name, ...request }: RestoreOptions): Promise<VM> {
+    expectName(name);
+    const vm = this.#add(name, { ...request, file: absolute(request.file) });
+    try {
+      await vm.start();
+    } catch (error) {
+      await vm[Symbol.asyncDispose]();
+      throw error;
+    }
+    return vm;
+  }
+
+  #add(name: string, origin: MachineDescription | RestoreRequest): VM {
     if (this.#isClosed) throw new OperatingError('usage', 'the host was closed: open another');
     if (this.#vms.has(name)) {
       throw new OperatingError('usage', `there is a VM ${name} already: choose another name, or dispose of that one`);
     }
-    const vm = new VM({ name, description, clock: this.#clock, forget: () => { this.#vms.delete(name); } });
+    const vm = new VM({ name, origin, clock: this.#clock, forget: () => { this.#vms.delete(name); } });
     this.#vms.set(name, vm);
     return vm;
   }

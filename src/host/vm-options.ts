@@ -37,11 +37,15 @@ export interface VMOptions {
   readonly nics?: readonly NicDescription[];
 }
 
+/** @throws OperatingError when a VM cannot be called so. */
+export function expectName(name: string): void {
+  if (NAME.test(name)) return;
+  throw refused(`a VM's name is letters, digits, dots and dashes, not ${JSON.stringify(name)}`);
+}
+
 /** @throws OperatingError for what cannot be, in one sentence. */
 export async function machineDescription(options: VMOptions): Promise<MachineDescription> {
-  if (!NAME.test(options.name)) {
-    throw refused(`a VM's name is letters, digits, dots and dashes, not ${JSON.stringify(options.name)}`);
-  }
+  expectName(options.name);
   const memoryBytes = memoryOf(options.memory ?? DEFAULT_MEMORY);
   const processors = processorsOf(options.processors ?? 1);
   const disks = disksOf(options.disks ?? []);

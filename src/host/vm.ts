@@ -3,10 +3,11 @@
  * is a process of its own; what is asked of it goes there.
  */
 import { readFile } from 'node:fs/promises';
+import { resolve as absolute } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../kit/clock.ts';
 import { OperatingError, systemError } from '../kit/errors.ts';
-import type { MachineDescription, MachineEnd } from '../machine/description.ts';
+import type { MachineDescription, MachineEnd, RestoreRequest } from '../machine/description.ts';
 import { MachineClient, type MachineEvents } from '../machine/process/machine-client.ts';
 import { Console } from './console.ts';
 import { type GuestFacts, guestFacts } from './guest-facts.ts';
@@ -41,7 +42,8 @@ export class VM implements AsyncDisposable {
   readonly heartbeat = new HeartbeatMonitor();
   /** Values that host and guest leave for each other. */
   readonly values: GuestValues;
-  readonly #description: MachineDescription;
+  /** What to make, or to go on from the first time. */
+  #origin: MachineDescription | RestoreRequest;
   readonly #clock: Clock | undefined;
   readonly #forget: () => void;
   readonly #console: Console;
@@ -50,12 +52,12 @@ export class VM implements AsyncDisposable {
   #restarted: (() => void)[] = [];
   #isDisposed = false;
 
-  /** By `Host.createVM`. */
+  /** By `Host.createVM` and `Host.restore`. */
   constructor(options: {
-    name: string; description: MachineDescription; clock: Clock | undefined; forget: () => void;
+    name: string; origin: MachineDescription | RestoreRequest; clock: Clock | undefined; forget: () => void;
   }) {
     this.name = options.name;
-    this.#description = options.description;
+    this.#origin = options.origin;
     this.#clock = options.clock;
     this.#forget = options.forget;
     this.#console = new Console(async (bytes) => { await this.#run?.machine.call('input', bytes); });
@@ -85,7 +87,8 @@ export class VM implements AsyncDisposable {
     const run: Run = { machine, ended: Promise.resolve({ kind: 'off' }) };
     this.#run = run;
     try {
-      await machine.call('create', this.#description);
+      if ('file' in this.#origin) this.#origin = await machine.call('restore', this.#origin);
+      else await machine.call('create', this.#origin);
     } catch (error) {
       await machine.stop();
       this.#run = undefined;
@@ -120,6 +123,17 @@ export class VM implements AsyncDisposable {
       return Promise.race([restarted, ended]);
     });
     if (end !== undefined) throw new OperatingError('guest', `${this.name} ended instead of restarting: ${end.kind}`);
+  }
+
+  /**
+   * Writes the guest to a file, memory and all, and switches the VM off; `Host.restore` goes on from there, and `start`
+   * begins anew. Its disks are not part of it, and must then be as they are now.
+   * @throws OperatingError when it cannot be written; the guest goes on.
+   */
+  async saveState(file: string): Promise<void> {
+    const { machine, ended } = this.#running();
+    await machine.call('save', absolute(file));
+    await ended;
   }
 
   /** Switches it off whatever the guest does. A VM that does not run is left as it is. */

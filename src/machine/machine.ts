@@ -45,7 +45,7 @@ const TYPING_MS = 10;
 const STOP_DEADLINE_MS = 1000;
 
 export class Machine implements RunnableMachine {
-  readonly #description: MachineDescription;
+  readonly description: MachineDescription;
   readonly #engine: EngineMemoryHandle;
   readonly #memory: GuestMemory;
   readonly #attached: AttachedMemory;
@@ -112,7 +112,7 @@ export class Machine implements RunnableMachine {
   }
 
   private constructor(description: MachineDescription, ports: MachinePorts, saved?: StateFile) {
-    this.#description = description;
+    this.description = description;
     this.#engine = engineMemoryFor(description);
     this.#saved = saved;
     this.#attached = attachMemory(this.#engine, saved?.memory);
@@ -171,7 +171,7 @@ export class Machine implements RunnableMachine {
 
   start(): Promise<MachineEnd> {
     void this.#events.watchPower();
-    const started = this.#description.gdb?.wait === true ? this.#debugger.stop() : this.#partition.start();
+    const started = this.description.gdb?.wait === true ? this.#debugger.stop() : this.#partition.start();
     void started.catch((error: unknown) => this.#fail(error));
     this.#filling = readRest(this.#saved, this.#attached, () => this.#stopping === undefined)
       .catch((error: unknown) => this.#fail(error));
@@ -247,7 +247,7 @@ export class Machine implements RunnableMachine {
 
   inspect(): object {
     return {
-      description: this.#description,
+      description: this.description,
       partition: {
         phase: this.#partition.phase,
         processors: Array.from({ length: this.#threads.count }, (_, index) => ({
@@ -264,7 +264,7 @@ export class Machine implements RunnableMachine {
    * The trace of a processor's exits or instructions as text, oldest first; empty unless the description asks for it.
    */
   traceLines(index: number): string[] {
-    if (this.#description.trace === 'instructions') return instructionTrace(this.#engine, index);
+    if (this.description.trace === 'instructions') return instructionTrace(this.#engine, index);
     return this.#partition.traceLines(index);
   }
 
@@ -284,19 +284,19 @@ export class Machine implements RunnableMachine {
   /** Reads the files afresh and puts the kernel into guest memory. The partition is paused. */
   async #load(): Promise<void> {
     const random = this.#determinism?.random ?? new HostRandom();
-    await this.#partition.loadProcessor(0, await loadGuest(this.#description, this.#memory, random));
+    await this.#partition.loadProcessor(0, await loadGuest(this.description, this.#memory, random));
   }
 
   /** For a debugger, if the description wants one. */
   async #listen(): Promise<void> {
-    const { gdb } = this.#description;
+    const { gdb } = this.description;
     if (gdb === undefined) return;
     const kill = (): void => this.#end({ kind: 'off' });
     this.#gdb = await GdbServer.listen(gdb.port, { debugger: this.#debugger, kill });
   }
 
   get #parts(): MachineParts {
-    const [description, partition, chipset] = [this.#description, this.#partition, this.#chipset];
+    const [description, partition, chipset] = [this.description, this.#partition, this.#chipset];
     return { description, partition, chipset, vmbus: this.vmbus, network: this.network };
   }
 
@@ -310,8 +310,8 @@ export class Machine implements RunnableMachine {
   /** Starts the guest again in place, or ends the run with `end` when that is not wanted. */
   #reboot(end: MachineEnd): Promise<boolean> {
     return this.#exclusive(async () => {
-      if (!this.#description.rebootInPlace) this.#end(end);
-      if (!this.#description.rebootInPlace || this.#stopping !== undefined) return false;
+      if (!this.description.rebootInPlace) this.#end(end);
+      if (!this.description.rebootInPlace || this.#stopping !== undefined) return false;
       await this.#startAgain();
       return true;
     });

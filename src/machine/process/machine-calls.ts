@@ -1,7 +1,7 @@
 /** What a machine and its owner, in another process, ask of each other: plain values both ways. */
 import type { GuestAddresses } from '../../vsp/kvp/device.ts';
 import type { CopyOptions } from '../../vsp/fcopy/device.ts';
-import type { HeartbeatHealth, MachineDescription, MachineEnd } from '../description.ts';
+import type { HeartbeatHealth, MachineDescription, MachineEnd, RestoreRequest } from '../description.ts';
 
 /** Whose values: what the host has left for the guest, what the guest has left for us, what its daemon says of it. */
 export type ValuePool = 'host' | 'guest' | 'facts';
@@ -10,9 +10,13 @@ export type ValuePool = 'host' | 'guest' | 'facts';
 export interface MachineCalls {
   /** First, and once. */
   create(description: MachineDescription): Promise<void>;
+  /** In place of `create`; what the machine is made of, to begin anew later. */
+  restore(request: RestoreRequest): Promise<MachineDescription>;
   /** As `RunnableMachine.start`. */
   start(): Promise<MachineEnd>;
   stop(deadlineMs: number): Promise<void>;
+  /** As `RunnableMachine.save`. */
+  save(file: string): Promise<void>;
   /** Answered when the guest has taken the bytes. */
   input(bytes: Uint8Array): Promise<void>;
   shutdown(restart: boolean, force: boolean, patienceMs: number): Promise<void>;

@@ -4,6 +4,7 @@ import { assert } from '../../kit/assert.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { OperatingError } from '../../kit/errors.ts';
 import { KvpPool } from '../../protocols/integration/kvp.ts';
+import type { MachinePorts } from '../description.ts';
 import { Machine } from '../machine.ts';
 import { nicInstance } from '../network.ts';
 import { Link, type LinkPort } from './link.ts';
@@ -43,13 +44,13 @@ export class MachineServer {
   #calls(): MachineCalls {
     return {
       create: async (description) => {
-        this.#running = await Machine.create(description, {
-          console: { output: (bytes) => this.#link.call('output', bytes).catch(() => {}) },
-          heartbeatChanged: (health) => this.#tell(this.#link.call('heartbeatChanged', health)),
-          restarted: () => this.#tell(this.#link.call('restarted')),
-          ...(this.#clock === undefined ? {} : { clock: this.#clock }),
-        });
+        this.#running = await Machine.create(description, this.#ports());
       },
+      restore: async (request) => {
+        this.#running = await Machine.restore(request, this.#ports());
+        return this.#running.description;
+      },
+      save: (file) => this.#machine.save(file),
       start: () => this.#machine.start(),
       stop: (deadlineMs) => this.#machine.stop(deadlineMs),
       input: (bytes) => this.#machine.input(bytes),
@@ -57,6 +58,15 @@ export class MachineServer {
       statistics: () => this.#machine.statistics(),
       ...this.#serviceCalls(),
       ...this.#streamCalls(),
+    };
+  }
+
+  #ports(): MachinePorts {
+    return {
+      console: { output: (bytes) => this.#link.call('output', bytes).catch(() => {}) },
+      heartbeatChanged: (health) => this.#tell(this.#link.call('heartbeatChanged', health)),
+      restarted: () => this.#tell(this.#link.call('restarted')),
+      ...(this.#clock === undefined ? {} : { clock: this.#clock }),
     };
   }
 
