@@ -159,6 +159,10 @@ export class HashedEngine implements ProcessorEngine {
     this.#engine.reset();
   }
 
+  flushTranslations(low: number, high: number, ranges: DataView, at: number, count: number): void {
+    this.#engine.flushTranslations(low, high, ranges, at, count);
+  }
+
   memoryChanged(gpa: number, length: number): void {
     this.#engine.memoryChanged(gpa, length);
   }

@@ -10,7 +10,7 @@ import {
 } from '../hypervisor/engine-port.ts';
 import {
   BUDGET, DATA, EVENTS, EXIT_REQUEST, GPR, IF, INSTRUCTIONS, NMI_PENDING, RANDOM, REQUEST_KICK, RFLAGS, SHADOW,
-  SLICE_START, STOP, TRACING, WINDOW,
+  SLICE_START, SPINS_LONG, STOP, TRACING, WINDOW,
 } from './core/layout.ts';
 import type { AbsentMemory } from './absent-memory.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from './memory-handle.ts';
@@ -19,6 +19,9 @@ import { loadProcessorState, resetProcessorState, saveProcessorState } from './p
 
 /** Instructions of one slice: a bit less than a millisecond of interpretation. */
 const SLICE_INSTRUCTIONS = 100_000;
+
+/** Ranges of pages that are forgotten one by one; of more than these, everything. */
+const MOST_FLUSHED_RANGES = 16;
 
 export interface CoreExports {
   enterGuest(): void;
@@ -34,6 +37,8 @@ export interface CoreExports {
   updateDerived(): void;
   flushBlocks(): void;
   initializeX87(): void;
+  askFlush(processor: number, low: number, high: number, more: number): void;
+  awaitFlush(processor: number): void;
   saveExtendedState(target: number, components: number): void;
   armStep(): void;
   updateDebugger(): void;
@@ -104,14 +109,16 @@ export class WasmEngine implements ProcessorEngine {
     const slice = this.#left > 0 ? this.#left : SLICE_INSTRUCTIONS;
     words[budget] = slice;
     words[(this.#at + SLICE_START) >> 2] = slice;
+    words[(this.#at + SPINS_LONG) >> 2] = 0;
     this.#core.enterGuest();
     const reason = this.#runCore();
     this.#core.leaveGuest();
     this.#count(slice - (words[budget] as number));
     words[(this.#at + SLICE_START) >> 2] = 0;
     this.#left = this.#keepsSlices && reason === StopReason.Kick ? words[budget] as number : 0;
-    if (reason === StopReason.Kick) Atomics.and(words, (this.#at + EXIT_REQUEST) >> 2, ~REQUEST_KICK);
-    return reason;
+    if (reason !== StopReason.Kick) return reason;
+    Atomics.and(words, (this.#at + EXIT_REQUEST) >> 2, ~REQUEST_KICK);
+    return words[(this.#at + SPINS_LONG) >> 2] === 0 ? reason : StopReason.Spin;
   }
 
   step(): StopReason {
@@ -251,6 +258,25 @@ export class WasmEngine implements ProcessorEngine {
     }
   }
 
+  flushTranslations(low: number, high: number, ranges: DataView, at: number, count: number): void {
+    if (count === 0 || count > MOST_FLUSHED_RANGES) this.#askFlush(low, high, 0, 0, -1);
+    else {
+      for (let n = 0; n < count; n++) {
+        const range = ranges.getUint32(at + n * 8, true);
+        const above = ranges.getUint32(at + n * 8 + 4, true);
+        this.#askFlush(low, high, (range >>> 12) | (above << 20), above >>> 12, range & 0xfff);
+      }
+    }
+    // All are asked before any is waited for.
+    for (let left = low; left !== 0; left &= left - 1) this.#core.awaitFlush(lowestBit(left));
+    for (let left = high; left !== 0; left &= left - 1) this.#core.awaitFlush(32 + lowestBit(left));
+  }
+
+  #askFlush(low: number, high: number, page: number, pageHigh: number, more: number): void {
+    for (let left = low; left !== 0; left &= left - 1) this.#core.askFlush(lowestBit(left), page, pageHigh, more);
+    for (let left = high; left !== 0; left &= left - 1) this.#core.askFlush(32 + lowestBit(left), page, pageHigh, more);
+  }
+
   /** From now on every instruction goes, one by one and slowly, into the trace (instruction-trace.ts). */
   traceInstructions(): void {
     this.#words[(this.#at + TRACING) >> 2] = 1;
@@ -265,6 +291,10 @@ export class WasmEngine implements ProcessorEngine {
       events: this.#view.getUint32(this.#at + EVENTS, true),
     };
   }
+}
+
+function lowestBit(word: number): number {
+  return 31 - Math.clz32(word & -word);
 }
 
 /** The core's imports. 64-bit values cross in DATA, so that nothing here allocates. */

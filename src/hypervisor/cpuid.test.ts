@@ -74,11 +74,18 @@ test('the processor is an AMD one of family 0x17 with our brand', () => {
   assert.equal(ask(one, 0x8000_0008)[0], 40 | (48 << 8));
 });
 
-test('an invariant TSC is offered only on request, in both places', () => {
-  assert.equal((ask(one, 0x8000_0007)[3] as number) & 0x100, 0);
+test('the TSC is constant, and offered as a clock only on request', () => {
+  assert.equal((ask(one, 0x8000_0007)[3] as number) & 0x100, 0x100);
   const invariant = new CpuidPolicy({ processorCount: 1, invariantTsc: true });
-  assert.equal((ask(invariant, 0x8000_0007)[3] as number) & 0x100, 0x100);
-  assert.equal(ask(invariant, 0x4000_0003)[0], 0x8a6e);
+  assert.equal((ask(one, 0x4000_0003)[0] as number) & 0x8000, 0);
+  assert.equal((ask(invariant, 0x4000_0003)[0] as number) & 0x8000, 0x8000);
+});
+
+test('several processors are told of calls for sets of them and of idling in locks, a single one is not', () => {
+  assert.deepEqual(ask(one, 0x4000_0004), [0x220, 0xffff_ffff, 40, 0]);
+  const two = new CpuidPolicy({ processorCount: 2 });
+  assert.deepEqual(ask(two, 0x4000_0004), [0xe24, 0xfff, 40, 0]);
+  assert.equal(((ask(two, 0x4000_0003)[0] as number) ^ (ask(one, 0x4000_0003)[0] as number)), 0x400);
 });
 
 test('four processors are four cores of one package', () => {

@@ -34,10 +34,22 @@ const PRIVILEGES = HvPrivilege.AccessPartitionReferenceCounter | HvPrivilege.Acc
 const PRIVILEGES_HIGH = HvPrivilegeHigh.PostMessages | HvPrivilegeHigh.SignalEvents;
 const FEATURES = HvFeature.FrequencyMsrs | HvFeature.GuestCrashMsrs | HvFeature.DirectSyntheticTimers;
 const RECOMMENDATIONS = HvRecommendation.RelaxedTiming | HvRecommendation.DeprecateAutoEoi;
+/** With several processors: calls that name sets of them, and locks whose waiters idle. */
+const PRIVILEGES_OF_SEVERAL = HvPrivilege.AccessGuestIdleReg;
+const RECOMMENDATIONS_OF_SEVERAL = HvRecommendation.RemoteTlbFlush | HvRecommendation.SyntheticClusterIpi |
+  HvRecommendation.ExProcessorMasks;
+/** Tries before a guest notifies us that it spins. */
+const SPINLOCK_RETRIES = 0xfff;
 
 /** HTT and CMP_LEGACY: several processors in one package, none of them sibling threads. */
 const HTT = 1 << 28;
 const CMP_LEGACY = 1 << 1;
+
+/**
+ * The TSC is virtual time times a constant, the same on every processor: Linux need not measure it on each. That the
+ * guest may make it its clock is another thing, and offered by the hypervisor's leaf.
+ */
+const CONSTANT_TSC = 1 << 8;
 
 /** x87 and SSE: the state components of XCR0, and the size of their XSAVE area. */
 const XSTATE_COMPONENTS = 3;
@@ -54,7 +66,7 @@ export class CpuidPolicy {
   readonly #coreIdBits: number;
   readonly #invariantTsc: boolean;
 
-  /** @param options.invariantTsc offers an invariant TSC; such a guest can't resume where the TSC runs differently. */
+  /** @param options.invariantTsc offers the TSC as a clock; such a guest can't resume where it runs differently. */
   constructor(options: { processorCount: number; invariantTsc?: boolean }) {
     this.#processorCount = options.processorCount;
     this.#coreIdBits = 32 - Math.clz32(options.processorCount - 1);
@@ -74,14 +86,17 @@ export class CpuidPolicy {
     else if (wanted >= 0x8000_0000 && wanted <= MAX_EXTENDED_LEAF) this.#extended(wanted, data);
   }
 
+  get #several(): boolean {
+    return this.#processorCount > 1;
+  }
+
   #basic(leaf: number, subleaf: number, index: number, data: Int32Array): void {
-    const several = this.#processorCount > 1;
     switch (leaf) {
       case 0:
         return fill(data, MAX_BASIC_LEAF, VENDOR.ebx, VENDOR.ecx, VENDOR.edx);
       case 1:
         return fill(data, SIGNATURE, (index << 24) | (this.#processorCount << 16) | (CLFLUSH_QUADWORDS << 8),
-          featureBits(1, 'ecx'), featureBits(1, 'edx') | (several ? HTT : 0));
+          featureBits(1, 'ecx'), featureBits(1, 'edx') | (this.#several ? HTT : 0));
       case 6:
         return fill(data, featureBits(6, 'eax'), 0, 0, 0);
       case 7:
@@ -112,10 +127,12 @@ export class CpuidPolicy {
       case HvCpuid.Version:
         return fill(data, HYPERVISOR_BUILD, HYPERVISOR_VERSION, 0, 0);
       case HvCpuid.Features:
-        return fill(data, PRIVILEGES | (this.#invariantTsc ? HvPrivilege.AccessTscInvariantControls : 0),
-          PRIVILEGES_HIGH, 0, FEATURES);
+        return fill(data, PRIVILEGES | (this.#several ? PRIVILEGES_OF_SEVERAL : 0) |
+          (this.#invariantTsc ? HvPrivilege.AccessTscInvariantControls : 0), PRIVILEGES_HIGH, 0, FEATURES);
       case HvCpuid.EnlightenmentInfo:
-        return fill(data, RECOMMENDATIONS, HV_SPINLOCK_RETRIES_NEVER, PHYSICAL_ADDRESS_BITS, 0);
+        if (!this.#several) fill(data, RECOMMENDATIONS, HV_SPINLOCK_RETRIES_NEVER, PHYSICAL_ADDRESS_BITS, 0);
+        else fill(data, RECOMMENDATIONS | RECOMMENDATIONS_OF_SEVERAL, SPINLOCK_RETRIES, PHYSICAL_ADDRESS_BITS, 0);
+        return;
       case HvCpuid.ImplementationLimits:
         return fill(data, MAX_PROCESSORS, MAX_PROCESSORS, 0, 0);
       default: // no hardware features, CPU management, SVM or nested features
@@ -123,12 +140,11 @@ export class CpuidPolicy {
   }
 
   #extended(leaf: number, data: Int32Array): void {
-    const several = this.#processorCount > 1;
     switch (leaf) {
       case 0x8000_0000:
         return fill(data, MAX_EXTENDED_LEAF, VENDOR.ebx, VENDOR.ecx, VENDOR.edx);
       case 0x8000_0001:
-        return fill(data, SIGNATURE, 0, featureBits(leaf, 'ecx') | (several ? CMP_LEGACY : 0),
+        return fill(data, SIGNATURE, 0, featureBits(leaf, 'ecx') | (this.#several ? CMP_LEGACY : 0),
           featureBits(leaf, 'edx') | (featureBits(1, 'edx') & AMD_REPEATED_BITS));
       case 0x8000_0002:
       case 0x8000_0003:
@@ -139,10 +155,10 @@ export class CpuidPolicy {
       case 0x8000_0006:
         return fill(data, 0, 0, L2_CACHE, 0);
       case 0x8000_0007:
-        return fill(data, 0, 0, 0, this.#invariantTsc ? 1 << 8 : 0);
+        return fill(data, 0, 0, 0, CONSTANT_TSC);
       case 0x8000_0008:
         return fill(data, PHYSICAL_ADDRESS_BITS | (LINEAR_ADDRESS_BITS << 8), featureBits(leaf, 'ebx'),
-          several ? (this.#coreIdBits << 12) | (this.#processorCount - 1) : 0, 0);
+          this.#several ? (this.#coreIdBits << 12) | (this.#processorCount - 1) : 0, 0);
       case 0x8000_0021:
         return fill(data, featureBits(leaf, 'eax'), 0, 0, 0);
       default:

@@ -23,6 +23,8 @@ export const StopReason = {
   TripleFault: 4,
   /** A breakpoint or single step that the debugger asked for. */
   Debug: 5,
+  /** The guest has been spinning (PAUSE) for long: another processor may have better use of the host's. */
+  Spin: 6,
 } as const;
 export type StopReason = (typeof StopReason)[keyof typeof StopReason];
 
@@ -78,6 +80,12 @@ export interface ProcessorEngine {
   restoreState(state: ProcessorState): void;
   /** The state after RESET, or after INIT (which keeps the FPU and caches). */
   reset(): void;
+  /**
+   * Makes processors forget translations: those of a set, processor n by bit n of two words. Of `count` entries of 8
+   * bytes at `ranges[at]` each is the linear address of a page and, in its low 12 bits, how many more follow; a count
+   * of 0 means everything. On return no translation that was to be forgotten is used any more.
+   */
+  flushTranslations(low: number, high: number, ranges: DataView, at: number, count: number): void;
   /** Tells the engine that `length` bytes of guest memory at `gpa` were changed by the hypervisor or a device. */
   memoryChanged(gpa: number, length: number): void;
 }

@@ -17,6 +17,7 @@ import { TraceKind, type TraceRing } from './trace-ring.ts';
 
 const WAKE = VpControl.wake.offset >> 2;
 const SIGNALS = VpRegisters.signals.offset >> 2;
+const CPUID_1_EDX_APIC = 1 << 9;
 const TWO_TO_32 = 0x1_0000_0000;
 
 export interface GuestInterceptParts {
@@ -98,6 +99,7 @@ export class GuestIntercepts implements ProcessorIntercepts {
   cpuid(leaf: number, subleaf: number): void {
     const data = this.#data;
     this.#parts.cpuid.query(leaf, subleaf, this.#parts.index, data);
+    if (leaf === 1 && !this.#apic.globallyEnabled) data[3] = (data[3] as number) & ~CPUID_1_EDX_APIC;
     if (this.#trace.on) this.#traceLine(TraceKind.Cpuid, leaf, subleaf, data[0] as number, data[1] as number);
   }
 

@@ -64,6 +64,11 @@ export class LocalApic {
     return ((this.#words[this.#at + APIC_BASE] as number) & ApicBase.X2Apic) !== 0;
   }
 
+  /** Whether IA32_APIC_BASE has it on at all. */
+  get globallyEnabled(): boolean {
+    return ((this.#words[this.#at + APIC_BASE] as number) & ApicBase.Enable) !== 0;
+  }
+
   /** Whether `gpa` lies in the register page: xAPIC mode only. */
   covers(gpa: number): boolean {
     const low = this.#words[this.#at + APIC_BASE] as number;

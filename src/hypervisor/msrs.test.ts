@@ -162,3 +162,16 @@ test('the Hyper-V APIC registers reach the local APIC', () => {
   engine.writeMsr(HvMsr.HV_X64_MSR_EOI, 0n);
   assert.equal(processor.apic.processorPriority(), 0x40);
 });
+
+test('CPUID has no local APIC while IA32_APIC_BASE has it off', () => {
+  const { engine } = makeFixture();
+  const seen = (): number => {
+    engine.intercepts.cpuid(1, 0);
+    return (engine.data[3] as number) & (1 << 9);
+  };
+  assert.equal(seen(), 1 << 9);
+  assert.equal(engine.writeMsr(0x1b, 0xfee0_0000n), true);
+  assert.equal(seen(), 0);
+  assert.equal(engine.writeMsr(0x1b, 0xfee0_0800n), true);
+  assert.equal(seen(), 1 << 9);
+});

@@ -5,6 +5,7 @@
  *     0x0000  PartitionControl      how the threads talk; not part of a saved state
  *     0x0100  PartitionRegisters    what belongs to the partition; saved
  *     0x0200  events                EVENT_COUNT entries of EVENT_SIZE bytes, from the processors to the owner
+ *     0x0a00  turns                 a word for each processor that waits for its turn
  *     0x1000  processor blocks      PROCESSOR_STRIDE bytes each:
  *               +0x0000  VpControl      how the owner talks with the processor's thread; not saved
  *               +0x0080  VpRegisters    local APIC, SynIC, timers, MSRs; saved
@@ -51,7 +52,10 @@ export const PartitionControl = struct('partition_control', 256, {
   reserved: u32,
   timeOriginNs: f64, // owner: host clock at virtual time 0
   timeFrozenAtNs: f64, // owner: virtual time while frozen
-  spare: bytes(200),
+  turnLimit: u32, // constant: how many processors run guest code at once, 0: all (RunTurns)
+  turnTickets: u32, // atomic: turns ever asked for
+  turnsGranted: u32, // atomic: turns ever given, those at the start included
+  spare: bytes(188),
 });
 
 export const PartitionRegisters = struct('partition_registers', 256, {
@@ -141,6 +145,7 @@ export const PARTITION_REGISTERS_OFFSET = 0x100;
 export const EVENTS_OFFSET = 0x200;
 export const EVENT_COUNT = 32;
 export const EVENT_SIZE = 64;
+export const TURNS_OFFSET = 0xa00;
 export const PROCESSORS_OFFSET = 0x1000;
 export const VP_REGISTERS_OFFSET = 0x80;
 export const MAILBOX_OFFSET = 0x1000;

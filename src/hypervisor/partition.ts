@@ -19,6 +19,7 @@ import {
 import { ProcessorCommand, ProcessorRequests } from './processor-requests.ts';
 import { resetPartition, resetProcessor } from './processor-reset.ts';
 import { ReferenceTime } from './reference-time.ts';
+import { limitTurns } from './run-turns.ts';
 import { waitForChange } from './shared-wait.ts';
 import { setTracing, traceLines } from './trace-ring.ts';
 
@@ -44,6 +45,8 @@ export interface PartitionOptions {
   readonly clock: Clock;
   readonly threads: ProcessorThread;
   readonly onEvent: (event: PartitionEvent) => void;
+  /** How many processors run guest code at once: the host's cores. Without it, all. */
+  readonly cores?: number;
   /** Entries of each processor's trace ring, a power of two; 0, the default, leaves no room to trace. */
   readonly traceEntries?: number;
   /** Makes a processor's engine return, from this thread; see InterruptRouter. */
@@ -77,6 +80,8 @@ export class Partition {
     this.#events = new PartitionEvents(control);
     this.interrupts = new InterruptRouter({ control, kick: options.kick });
     this.time = new ReferenceTime({ control, clock: options.clock });
+    const cores = options.cores ?? options.processorCount;
+    limitTurns(control, cores < options.processorCount ? cores : 0);
     resetPartition(control);
     for (let i = 0; i < options.processorCount; i++) {
       resetProcessor(control, i);

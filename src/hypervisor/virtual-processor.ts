@@ -21,11 +21,13 @@ import { messagingHypercalls } from './messaging-hypercalls.ts';
 import { Msrs } from './msrs.ts';
 import type { Pace } from './pace.ts';
 import { PartitionEventKind, PartitionEvents } from './partition-events.ts';
-import { NEVER_NS, VpActivity, VpControl, VpRegisters, VpSignal } from './partition-layout.ts';
+import { NEVER_NS, VpActivity, VpControl, VpRegisters } from './partition-layout.ts';
 import { PartitionMsrs } from './partition-msrs.ts';
 import { ProcessorCommand, ProcessorRequests } from './processor-requests.ts';
-import { resetLocalApic } from './processor-reset.ts';
+import { ProcessorHypercalls } from './processor-hypercalls.ts';
+import { ProcessorSignals } from './processor-signals.ts';
 import { ReferenceTime } from './reference-time.ts';
+import { RunTurns } from './run-turns.ts';
 import { SyntheticInterruptController } from './synic.ts';
 import { SyntheticTimers } from './synthetic-timers.ts';
 import { TraceKind, TraceRing } from './trace-ring.ts';
@@ -34,13 +36,14 @@ const WAKE = VpControl.wake.offset >> 2;
 const WAITING = VpControl.waiting.offset >> 2;
 const RUNNING = VpControl.running.offset >> 2;
 const PROGRESS = VpControl.progress.offset >> 2;
-const SIGNALS = VpRegisters.signals.offset >> 2;
 const ACTIVITY = VpRegisters.activity.offset >> 2;
 const IDLE = VpRegisters.idle.offset >> 2;
 const RUNTIME = VpRegisters.runtimeNs.offset >> 3;
 
 /** The longest single wait; a later deadline is waited for again. */
 const MAX_WAIT_MS = 3_600_000;
+/** A processor that spins sleeps so long when nobody wants its turn: whom it waits for may need the host's core. */
+const SPIN_WAIT_MS = 0.05;
 
 export interface VirtualProcessorOptions {
   /** The partition's control buffer, as `Partition` made it. */
@@ -69,7 +72,6 @@ export class VirtualProcessor {
   readonly #floats: Float64Array;
   readonly #controlAt: number;
   readonly #at: number;
-  readonly #control: ControlBuffer;
   readonly #time: ReferenceTime;
   readonly #synic: SyntheticInterruptController;
   readonly #timers: SyntheticTimers;
@@ -77,6 +79,9 @@ export class VirtualProcessor {
   readonly #requests: ProcessorRequests;
   readonly #trace: TraceRing;
   readonly #pace: Pace | undefined;
+  readonly #turns: RunTurns;
+  readonly #signals: ProcessorSignals;
+  #yields = false;
   #handled: number;
   #paused = true;
   /** With a pace: a kick has cut a slice short, which is no place to look at the time. */
@@ -107,12 +112,15 @@ export class VirtualProcessor {
     const msrs = new Msrs({ apic, hyperv, architectural });
     const intercepts = new GuestIntercepts({ control, index, apic, msrs, architectural, cpuid, io, time, trace });
     this.engine = options.engineFactory(intercepts);
-    const definitions = [...messagingHypercalls(new Connections(control)), ...options.hypercalls ?? []];
+    const processors = new ProcessorHypercalls({
+      processorCount: control.processorCount, engine: () => this.engine, router, yieldProcessor: () => this.#yield(),
+    });
+    const definitions =
+      [...messagingHypercalls(new Connections(control)), ...processors.definitions, ...options.hypercalls ?? []];
     intercepts.connect(this.engine, new HypercallDispatcher({ engine: this.engine, memory, index, definitions }));
     this.apic = apic;
     this.router = router;
     this.#index = index;
-    this.#control = control;
     this.#words = control.words;
     this.#floats = control.floats;
     this.#controlAt = control.vpControlWord(index);
@@ -124,6 +132,10 @@ export class VirtualProcessor {
     this.#trace = trace;
     this.#pace = options.pace;
     this.#requests = new ProcessorRequests({ control, index });
+    this.#turns = new RunTurns({ control, time });
+    this.#signals = new ProcessorSignals({
+      control, index, engine: this.engine, time, trace, reset: () => this.#shutDown(PartitionEventKind.Reset),
+    });
     this.#handled = this.#requests.answered;
   }
 
@@ -140,7 +152,7 @@ export class VirtualProcessor {
       }
       this.#isMidSlice = false;
       if (this.#synic.hasPending) this.#synic.deliverPending();
-      if (Atomics.load(this.#words, this.#at + SIGNALS) !== 0) this.#takeSignals();
+      this.#signals.take();
       if (!this.#canRun()) {
         this.#wait(seen);
         continue;
@@ -155,6 +167,12 @@ export class VirtualProcessor {
    */
   park(): void {
     this.#words[this.#at + ACTIVITY] = VpActivity.ShutDown;
+    this.engine.kick();
+  }
+
+  /** The guest waits for another processor: the present slice ends, and this one goes behind the others. */
+  #yield(): void {
+    this.#yields = true;
     this.engine.kick();
   }
 
@@ -192,6 +210,8 @@ export class VirtualProcessor {
   /** Runs guest code, unless something changed after `seen`: who wakes us kicks the engine only while it runs. */
   #runSlice(started: number, seen: number): void {
     const words = this.#words;
+    // Waiting for a turn may take a while: timers are looked at again.
+    if (this.#turns.take()) return;
     Atomics.store(words, this.#controlAt + RUNNING, 1);
     if (Atomics.load(words, this.#controlAt + WAKE) !== seen) {
       Atomics.store(words, this.#controlAt + RUNNING, 0);
@@ -204,6 +224,8 @@ export class VirtualProcessor {
     const ended = this.#time.nowNs();
     const runtime = (this.#at >> 1) + RUNTIME;
     this.#floats[runtime] = (this.#floats[runtime] as number) + ended - started;
+    if (this.#turns.share(this.#yields || reason === StopReason.Spin)) this.#sleep(seen, SPIN_WAIT_MS);
+    this.#yields = false;
     if (this.#trace.on && reason !== StopReason.Slice) this.#trace.add(TraceKind.Stop, ended, reason, 0, 0, 0);
     this.#actOn(reason);
   }
@@ -225,6 +247,7 @@ export class VirtualProcessor {
       case StopReason.Slice:
       case StopReason.Kick:
       case StopReason.InterruptWindow:
+      case StopReason.Spin:
         return;
       default:
         reason satisfies never;
@@ -245,7 +268,11 @@ export class VirtualProcessor {
     if (deadline <= now) return;
     const isOver = this.#words[this.#at + ACTIVITY] === VpActivity.ShutDown;
     if (!isOver && this.#pace?.skip(now, deadline) === true) return;
-    const milliseconds = Math.min((deadline - now) / 1e6, MAX_WAIT_MS);
+    this.#turns.giveUp();
+    this.#sleep(seen, Math.min((deadline - now) / 1e6, MAX_WAIT_MS));
+  }
+
+  #sleep(seen: number, milliseconds: number): void {
     Atomics.store(this.#words, this.#controlAt + WAITING, 1);
     Atomics.wait(this.#words, this.#controlAt + WAKE, seen, milliseconds);
     Atomics.store(this.#words, this.#controlAt + WAITING, 0);
@@ -253,42 +280,6 @@ export class VirtualProcessor {
 
   #nextDeadlineNs(): number {
     return Math.min(this.apic.timer.deadlineNs, this.#timers.deadlineNs, NEVER_NS);
-  }
-
-  /** NMI, INIT and start-up IPIs [Intel SDM 3A, 9.4.3]. */
-  #takeSignals(): void {
-    const words = this.#words;
-    const signals = Atomics.exchange(words, this.#at + SIGNALS, 0);
-    if ((signals & VpSignal.Init) !== 0) this.#init();
-    const activity = words[this.#at + ACTIVITY] as VpActivity;
-    if ((signals & VpSignal.Sipi) !== 0 && activity === VpActivity.WaitForSipi) {
-      this.#startUp((signals & VpSignal.SipiVectorMask) >> VpSignal.SipiVectorShift);
-    }
-    if ((signals & VpSignal.Nmi) === 0 || activity === VpActivity.WaitForSipi) return;
-    if (activity === VpActivity.Halted) words[this.#at + ACTIVITY] = VpActivity.Running;
-    words[this.#at + IDLE] = 0;
-    this.engine.nmi();
-    if (this.#trace.on) this.#trace.add(TraceKind.Nmi, this.#time.nowNs(), 0, 0, 0, 0);
-  }
-
-  /** The boot processor would start over at the reset vector, in firmware: that is a reset of the partition. */
-  #init(): void {
-    if (this.#index === 0) {
-      this.#shutDown(PartitionEventKind.Reset);
-      return;
-    }
-    resetLocalApic(this.#control, this.#index);
-    this.engine.reset();
-    this.#words[this.#at + ACTIVITY] = VpActivity.WaitForSipi;
-  }
-
-  #startUp(vector: number): void {
-    const state = this.engine.saveState();
-    state.segments.cs = { ...state.segments.cs, selector: vector << 8, base: BigInt(vector << 12) };
-    state.rip = 0n;
-    state.halted = false;
-    this.engine.restoreState(state);
-    this.#words[this.#at + ACTIVITY] = VpActivity.Running;
   }
 
   /** Carries out the owner's commands; waits while paused. False: the loop ends. */
@@ -300,9 +291,13 @@ export class VirtualProcessor {
         this.#carryOut(command);
         this.#handled = request;
         this.#requests.answer(request);
-        if (command === ProcessorCommand.Stop) return false;
+        if (command === ProcessorCommand.Stop) {
+          this.#turns.giveUp();
+          return false;
+        }
       }
       if (!this.#paused) return true;
+      this.#turns.giveUp();
       this.#requests.waitForOther(this.#handled);
     }
   }

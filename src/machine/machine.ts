@@ -4,6 +4,7 @@
  * what the guest asks of the machine as a whole (off, reset, crash).
  */
 
+import { availableParallelism } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { Chipset } from '../chipset/chipset.ts';
@@ -137,7 +138,7 @@ export class Machine implements RunnableMachine {
     });
     this.#partition = new Partition({
       processorCount: description.processors,
-      clock,
+      cores: availableParallelism(), clock,
       traceEntries: TRACE_ENTRIES,
       threads: this.#threads,
       onEvent: (event) => this.#events.onPartition(event),

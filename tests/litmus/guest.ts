@@ -10,7 +10,7 @@ import type { ProcessorData } from './processor.ts';
 
 /** Where things lie. What tests use begins at DATA. */
 const PML4 = 0x1000;
-const PDPT = 0x2000;
+export const PDPT = 0x2000;
 const CODE = 0x10000;
 const CODE_STRIDE = 0x1000;
 export const STACKS = 0x40000;

@@ -17,6 +17,8 @@ const CR0_PROTECTED_PAGING = 0x8000_0011n;
 const CR4_PAE = 0x20n;
 const IA32_EFER = 0xc000_0080;
 const EFER_LONG = 0x500n;
+const SPIN_WAIT_MS = 0.05;
+const NAP = new Int32Array(new SharedArrayBuffer(4));
 const CODE_64 = 0xa09b;
 const DATA_FLAT = 0xc093;
 
@@ -50,8 +52,22 @@ export function longModeState(state: ProcessorState, data: Omit<ProcessorData, '
   };
 }
 
+/**
+ * VMCALL forgets translations on the first two processors: everything for RCX = 0, FLUSHED_PAGE for 1. The page shares
+ * no place in the TLB with what else the programs touch.
+ */
+export const FLUSHED_PAGE = 0x4000_5000;
+const RCX = 1;
+const FLUSHED = 3;
+
 export function makeEngine(data: ProcessorData): WasmEngine {
-  const engine = new WasmEngine({ handle: data.handle, index: data.index, intercepts: INTERCEPTS });
+  const ranges = new DataView(BigUint64Array.of(BigInt(FLUSHED_PAGE)).buffer);
+  const hypercall = (): boolean => {
+    engine.flushTranslations(FLUSHED, 0, ranges, 0, engine.readRegister(RCX).low);
+    return true;
+  };
+  const engine =
+    new WasmEngine({ handle: data.handle, index: data.index, intercepts: { ...INTERCEPTS, hypercall } });
   engine.restoreState(longModeState(engine.saveState(), data));
   return engine;
 }
@@ -60,5 +76,7 @@ if (workerData !== null) {
   const engine = makeEngine(workerData as ProcessorData);
   for (let reason = engine.run(); reason !== StopReason.Halt; reason = engine.run()) {
     if (reason === StopReason.TripleFault) throw new Error('triple fault');
+    // Whom it waits for may need the host's core.
+    if (reason === StopReason.Spin) Atomics.wait(NAP, 0, 0, SPIN_WAIT_MS);
   }
 }

@@ -3,14 +3,14 @@
 
 import {
   AC, ATTRIBUTES, BASE, CODE_BASE, CPL, CR0, CR2, CR3, CR4, CS, CSTAR, DATA, DF, DR0, DR6, DR7, EFER, EXIT_REQUEST,
-  FMASK, FORM, FS_BASE, GS_BASE, HALTED, IF, IOPL, KERNEL_GS_BASE, LARGE_HIGH, LARGE_LOW, LENGTH, LSTAR, MODE,
-  MODE_64, OFFSET, OPERAND, RAX, RBX, RCX, RDX, RFLAGS, RIP, SHADOW, SOURCE, STAR, SYSENTER_CS, SYSENTER_EIP,
+  FMASK, FORM, FS_BASE, GS_BASE, HALTED, IF, IOPL, KERNEL_GS_BASE, LENGTH, LSTAR, MODE, MODE_64,
+  OFFSET, OPERAND, RAX, RBX, RCX, RDX, RFLAGS, RIP, SHADOW, SOURCE, STAR, SYSENTER_CS, SYSENTER_EIP,
   SYSENTER_ESP, TARGET, TSC_AUX, XCR0, SEGMENT, DESTINATION, DS,
 } from "./layout";
 import { cpu, DB, GP, NM, raise, raiseError, UD } from "./cpu";
 import { ea } from "./address";
-import { configuration, flushPage, flushTlb, hostOf, probeWrite, read8, readBytes, systemRead,
-  writeBytes } from "./memory";
+import { configuration, hostOf, probeWrite, read8, readBytes, systemRead, writeBytes } from "./memory";
+import { flushAll, flushTranslation } from "./flushes";
 import { isCanonical, isLong, updatePrivilege } from "./paging";
 import { checkUmip, isReal, segment, updateMode } from "./segments";
 import { inMemory, readRegister, readTarget, sizeOf, writeMemory, writeRegister, writeTarget } from "./operand";
@@ -64,12 +64,6 @@ const EFER_NXE: u64 = 0x800;
 
 function privileged(): void {
   if (load<u32>(cpu + CPL) != 0) raiseError(GP, 0);
-}
-
-function flushAll(): void {
-  flushTlb();
-  store<u64>(cpu + LARGE_LOW, ~0);
-  store<u64>(cpu + LARGE_HIGH, 0);
 }
 
 /** Everything that is derived from control registers and segments; after RESET and when state is set from outside. */
@@ -214,9 +208,7 @@ export function lmsw(u: usize): void {
 
 export function invlpg(u: usize): void {
   privileged();
-  const address = ea(u);
-  if (address >= load<u64>(cpu + LARGE_LOW) && address <= load<u64>(cpu + LARGE_HIGH)) flushAll();
-  else flushPage(address);
+  flushTranslation(ea(u));
 }
 
 export function wbinvd(u: usize): void {

@@ -17,6 +17,7 @@ import {
 } from "./dispatch";
 import { decodeStep } from "./decode";
 import { armStep, breaksAt, codeBreakpoints, traceInstruction, updateDebugger } from "./debug";
+import { askFlush, awaitFlush } from "./flushes";
 import { deliverFault, interrupt, nonMaskableInterrupt } from "./exceptions";
 import { readFlags, setArithmeticFlags } from "./flags";
 import { updateDerived } from "./control";
@@ -26,7 +27,7 @@ import { arithmeticFlags } from "./flags";
 
 export {
   enterGuest, leaveGuest, deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived,
-  armStep, initializeX87, updateDebugger,
+  armStep, askFlush, awaitFlush, initializeX87, updateDebugger,
 };
 
 /** DR6.BS: a single step. It stays until the guest clears it; bits 0…3 are those of the last trap. */

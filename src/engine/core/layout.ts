@@ -92,6 +92,7 @@ export const SYSENTER_ESP = 0x2b0;
 export const SYSENTER_EIP = 0x2b8;
 export const TSC_AUX = 0x2c0;
 export const PAUSES = 0x2c8; // u32, PAUSE instructions so far
+export const SPINS_LONG = 0x2cc; // u32, 1: they were many since `run` began
 
 // The exception being raised; read by whoever catches the unwinding.
 export const FAULT_VECTOR = 0x300; // u32

@@ -20,18 +20,19 @@ import {
   CODE_HOLDERS, CONFIGURATIONS, CONFIGURATION_SIZE, EXCHANGING, EXCLUSIVE, EXIT_REQUEST, HOLDING, INVALIDATIONS,
   INVALIDATION_COUNT, INVALIDATION_HEAD, INVALIDATION_LOCK, INVALIDATION_TAIL, NAP, PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP,
   PAUSES, PROCESSORS, PROCESSOR_COUNT, PROCESSOR_INDEX, PROCESSOR_SIZE, RAM_START, REQUEST_DRAIN, REQUEST_FORGET,
-  REQUEST_KICK, REQUEST_PARK, RUNNING, SHARED,
+  REQUEST_KICK, REQUEST_PARK, RUNNING, SHARED, SPINS_LONG,
 } from "./layout";
 import { cpu } from "./cpu";
 import { configuration, dropWriteTags } from "./memory";
 import { chunksOf, forgetCode, writeToCode } from "./blocks";
 import { updateDebugger } from "./debug";
+import { isFlush, takeFlush } from "./flushes";
 
 /** Looks before a waiting thread sleeps: a few microseconds. */
 const SPINS: u32 = 2000;
 /** How long it sleeps when nobody will wake it, in nanoseconds. */
 const NAP_TIME: i64 = 50_000;
-/** PAUSE instructions before the host's processor is given away. */
+/** PAUSE instructions that are long. */
 const PAUSE_LIMIT: u32 = 1024;
 
 // @ts-ignore: decorator
@@ -112,6 +113,7 @@ function takeInvalidations(): void {
     const entry = cpu + INVALIDATIONS + ((head & (INVALIDATION_COUNT - 1)) << 3);
     const size = load<u32>(entry, 4);
     if (size == 0) dropWriteTags(load<u32>(entry));
+    else if (isFlush(size)) takeFlush(load<u32>(entry), size);
     else writeToCode(load<u32>(entry), size);
     head++;
     atomic.store<u32>(cpu + INVALIDATION_HEAD, head);
@@ -177,7 +179,8 @@ export function holdCode(host: usize, pageNumber: u32): void {
     dropWriteTags(pageNumber);
     const count = load<u32>(configuration, PROCESSOR_COUNT);
     const own = load<u32>(configuration, PROCESSOR_INDEX);
-    for (let n: u32 = 0; n < count; n++) if (n != own) dropTagsOf(processor(n), pageNumber);
+    for (let n: u32 = 0; n < count; n++) if (n != own) ask(n, pageNumber, 0);
+    for (let n: u32 = 0; n < count; n++) if (n != own) awaitTaken(n);
   }
   unlock(word);
 }
@@ -188,16 +191,22 @@ function answer(spins: u32): void {
   if (spins > SPINS) nap();
 }
 
-/** Returns when the processor has dropped its write tags of the page, or will before it touches memory again. */
-function dropTagsOf(target: usize, pageNumber: u32): void {
+/** Puts an entry into a processor's ring, waiting while that is full. */
+export function ask(index: u32, first: u32, second: u32): void {
+  const target = processor(index);
   let spins: u32 = 0;
-  while (!push(target, pageNumber, 0)) {
-    // Full: it will forget everything, at once when it is outside, else as it goes, and there will be room.
+  while (!push(target, first, second)) {
+    // Full: it will forget everything, before it touches memory again when it is outside, else as it goes.
     if (atomic.load<i32>(target + RUNNING) == 0) return;
     answer(spins++);
   }
+}
+
+/** Returns when the processor has done what it was asked until now, or will before it touches memory again. */
+export function awaitTaken(index: u32): void {
+  const target = processor(index);
   const ticket = atomic.load<u32>(target + INVALIDATION_TAIL);
-  spins = 0;
+  let spins: u32 = 0;
   while (<i32>(atomic.load<u32>(target + INVALIDATION_HEAD) - ticket) < 0
     && atomic.load<i32>(target + RUNNING) != 0) answer(spins++);
 }
@@ -261,17 +270,12 @@ export function unlockExchange(): void {
   unlock(load<u32>(configuration, SHARED) + EXCHANGING);
 }
 
-/**
- * PAUSE: the guest spins. When it has done so for long, whoever it waits for may need the host's processor, so the
- * thread sleeps a moment and the slice ends.
- */
+/** PAUSE: the guest spins. When it has done so for long, `run` returns and says so: others may need the host's core. */
 export function spin(): void {
   if (isAlone()) return;
   const count = load<u32>(cpu + PAUSES) + 1;
   store<u32>(cpu + PAUSES, count);
   if (count % PAUSE_LIMIT != 0) return;
-  leaveGuest();
-  nap();
-  enterGuest();
+  store<u32>(cpu + SPINS_LONG, 1);
   request(cpu, REQUEST_KICK);
 }

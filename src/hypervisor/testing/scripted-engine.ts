@@ -32,6 +32,7 @@ export class ScriptedEngine implements ProcessorEngine {
   /** Vectors delivered, -2 for an NMI, -1 for a reset, in order. */
   readonly log: number[] = [];
   readonly changed: { gpa: number; length: number }[] = [];
+  readonly flushes: { low: number; high: number; pages: bigint[] }[] = [];
   interruptsEnabled = true;
   windowRequested = false;
   state = emptyProcessorState();
@@ -99,6 +100,11 @@ export class ScriptedEngine implements ProcessorEngine {
   reset(): void {
     this.state = emptyProcessorState();
     this.log.push(-1);
+  }
+
+  flushTranslations(low: number, high: number, ranges: DataView, at: number, count: number): void {
+    const pages = Array.from({ length: count }, (_, n) => ranges.getBigUint64(at + n * 8, true));
+    this.flushes.push({ low: low >>> 0, high: high >>> 0, pages });
   }
 
   memoryChanged(gpa: number, length: number): void {
