@@ -137,9 +137,8 @@ export class Machine implements RunnableMachine {
       onInput: (input) => this.#determinism?.record(input),
     });
     this.#partition = new Partition({
-      processorCount: description.processors,
-      cores: availableParallelism(), clock,
-      traceEntries: TRACE_ENTRIES,
+      processorCount: description.processors, cores: availableParallelism(),
+      clock, traceEntries: TRACE_ENTRIES,
       threads: this.#threads,
       onEvent: (event) => this.#events.onPartition(event),
       kick: (index) => requests.kick(index),
