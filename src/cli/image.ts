@@ -68,7 +68,33 @@ const remove: Command = {
   },
 };
 
-export const imageCommands: readonly Command[] = [build, list, show, remove];
+const importCommand: Command = {
+  words: ['image', 'import'],
+  summary: 'Make VHDX images and a description out of a machine of another hypervisor',
+  operands: [{ name: 'FILE', summary: 'an appliance (.ova, .ovf), or a disk (.vmdk, .qcow2, .vhd, raw)' }],
+  options: [
+    { name: 'output', value: 'FOLDER', summary: 'where they are to be', fallback: '.' },
+    JSON_OPTION,
+  ],
+  run: async (invocation) => {
+    const { importMachine } = await import('../images/import-machine.ts');
+    const line = new ProgressLine(process.stderr);
+    try {
+      const machine = await importMachine(invocation.operands[0] ?? '', {
+        folder: invocation.value('output') ?? '.', progress: (step, fraction) => line.show(step, fraction),
+      });
+      line.close();
+      const memory = Math.ceil(machine.memoryBytes / 2 ** 20);
+      const words = [...machine.disks.map((disk) => `--disk ${disk}`), `--memory ${memory}M`];
+      await writeData(invocation, machine, () => `partout boot ${words.join(' ')} --cpus ${machine.processors}`);
+    } finally {
+      line.close();
+    }
+    return STATUS.done;
+  },
+};
+
+export const imageCommands: readonly Command[] = [build, importCommand, list, show, remove];
 
 async function openStore(): Promise<ImageStore> {
   const [images, { cacheDirectory }] =

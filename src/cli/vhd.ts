@@ -57,13 +57,14 @@ const convertCommand: Command = {
   operands: [FILE, { name: 'TARGET', summary: 'the new image' }],
   options: [
     ...SHAPE_OPTIONS,
-    { name: 'source-format', value: 'FORMAT', summary: 'vhdx, vhd, qcow2 or raw; found out when absent' },
+    { name: 'source-format', value: 'FORMAT', summary: 'vhdx, vhd, qcow2, vmdk or raw; found out when absent' },
     JSON_OPTION,
   ],
   run: async (invocation) => {
     const [source = '', target = ''] = invocation.operands;
     const { convertDisk } = await import('../storage/convert.ts');
-    const sourceFormat = oneOf(invocation, 'source-format', ['vhdx', 'vhd', 'qcow2', 'raw']) as DiskFormat | undefined;
+    const formats: readonly DiskFormat[] = ['vhdx', 'vhd', 'qcow2', 'vmdk', 'raw'];
+    const sourceFormat = oneOf(invocation, 'source-format', formats) as DiskFormat | undefined;
     return withProgress(`copying ${source}`, async (work) => {
       await convertDisk(source, target, { ...shapeOf(invocation, target), sourceFormat }, work);
       await writeData(invocation, { path: target }, () => '');

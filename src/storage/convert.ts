@@ -21,25 +21,32 @@ const SPARSE_BYTES = 0x1_0000;
 export async function convertDisk(
   sourcePath: string, targetPath: string, { sourceFormat, ...wanted }: Conversion, work: Work = {},
 ): Promise<void> {
-  using image = new NewImage(targetPath);
   const source = openDisk(sourcePath, { readOnly: true, format: sourceFormat });
   try {
-    const { sizeBytes, logicalSectorBytes: ownSectorBytes } = source.geometry;
-    const logicalSectorBytes = wanted.logicalSectorBytes ?? (wanted.format === 'vhdx' ? ownSectorBytes : 512);
-    if (sizeBytes % logicalSectorBytes !== 0) {
-      throw new OperatingError('bad-input', `${sourcePath} has ${sizeBytes} bytes, which are not whole sectors of `
-        + `${logicalSectorBytes} bytes: resize it first, or choose sectors of 512`);
-    }
-    createEmpty(image.temporaryPath, { ...wanted, sizeBytes, logicalSectorBytes });
-    const target = openDisk(image.temporaryPath, { readOnly: false, format: wanted.format });
-    try {
-      await copyInto(source, target, work);
-      target.flushSync();
-    } finally {
-      target.closeSync();
-    }
+    await copyDisk(source, targetPath, wanted, work);
   } finally {
     source.closeSync();
+  }
+}
+
+/** The same for a disk that is open, and stays so. */
+export async function copyDisk(
+  source: Disk, targetPath: string, wanted: Omit<NewDisk, 'sizeBytes'>, work: Work = {},
+): Promise<void> {
+  using image = new NewImage(targetPath);
+  const { sizeBytes, logicalSectorBytes: ownSectorBytes } = source.geometry;
+  const logicalSectorBytes = wanted.logicalSectorBytes ?? (wanted.format === 'vhdx' ? ownSectorBytes : 512);
+  if (sizeBytes % logicalSectorBytes !== 0) {
+    throw new OperatingError('bad-input', `${source.name} has ${sizeBytes} bytes, which are not whole sectors of `
+      + `${logicalSectorBytes} bytes: resize it first, or choose sectors of 512`);
+  }
+  createEmpty(image.temporaryPath, { ...wanted, sizeBytes, logicalSectorBytes });
+  const target = openDisk(image.temporaryPath, { readOnly: false, format: wanted.format });
+  try {
+    await copyInto(source, target, work);
+    target.flushSync();
+  } finally {
+    target.closeSync();
   }
   image.commit();
 }

@@ -18,7 +18,7 @@ import { LocatorKey, type ParentLocator } from './vhdx/parent-locator.ts';
 import { VhdxDisk } from './vhdx/vhdx-disk.ts';
 
 export interface NewDisk {
-  readonly format: Exclude<DiskFormat, 'qcow2'>;
+  readonly format: Exclude<DiskFormat, 'qcow2' | 'vmdk'>;
   readonly sizeBytes: number;
   /** All room from the start; raw is always so. */
   readonly isFixed?: boolean;

@@ -9,7 +9,7 @@
  * was.
  */
 
-export type DiskFormat = 'raw' | 'vhd' | 'vhdx' | 'qcow2';
+export type DiskFormat = 'raw' | 'vhd' | 'vhdx' | 'qcow2' | 'vmdk';
 /** A fixed disk has all its room from the start, a differencing disk holds what differs from its parent. */
 export type DiskKind = 'fixed' | 'dynamic' | 'differencing';
 

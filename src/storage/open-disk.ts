@@ -5,7 +5,7 @@
  */
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { OperatingError } from '../kit/errors.ts';
 import { FILE_SIGNATURE } from '../protocols/vhdx.ts';
 import { FOOTER_COOKIE, LocatorPlatform, PARENT_LOCATOR_COUNT, VhdParentLocator, VhdType } from '../protocols/vhd.ts';
@@ -26,6 +26,8 @@ import { VhdDisk } from './vhd/vhd-disk.ts';
 import { openVhdx } from './vhdx/open-vhdx.ts';
 import { LocatorKey, type ParentLocator } from './vhdx/parent-locator.ts';
 import { VhdxDisk } from './vhdx/vhdx-disk.ts';
+import { isVmdk, openVmdk } from './vmdk/open-vmdk.ts';
+import { VmdkDisk } from './vmdk/vmdk-disk.ts';
 
 export interface OpenOptions {
   readonly readOnly: boolean;
@@ -52,6 +54,7 @@ export function formatOf(file: BlockFile): DiskFormat {
   const text = Buffer.from(start).toString('latin1');
   if (text === FILE_SIGNATURE) return 'vhdx';
   if (viewOf(start).getUint32(0) === QCOW2_MAGIC) return 'qcow2';
+  if (isVmdk(file)) return 'vmdk';
   const end = footerPosition(file) < 0 ? '' : Buffer.from(readBytes(file, footerPosition(file), 8)).toString('latin1');
   return text === FOOTER_COOKIE || end === FOOTER_COOKIE ? 'vhd' : 'raw';
 }
@@ -88,6 +91,7 @@ function openFormat(file: BlockFile, format: DiskFormat, openParent: OpenParent,
     case 'vhdx': return openVhdxLink(file, openParent, options.acceptsMergedParent === true);
     case 'vhd': return openVhdLink(openVhd(file), openParent);
     case 'qcow2': return openQcow2Link(file, openParent);
+    case 'vmdk': return openVmdkDisk(file);
   }
 }
 
@@ -152,6 +156,11 @@ function openQcow2Link(file: BlockFile, openParent: OpenParent): Qcow2Disk {
   const opened = openQcow2(file);
   if (opened.backingName === undefined) return new Qcow2Disk(opened, undefined);
   return new Qcow2Disk(opened, openParent(findParent(file, [opened.backingName]), undefined));
+}
+
+function openVmdkDisk(file: BlockFile): VmdkDisk {
+  if (!file.isReadOnly) throw unsupported(file, 'a VMDK image is only read: convert it to VHDX');
+  return new VmdkDisk(openVmdk(file, (name) => new HostFile(join(dirname(file.name), name), { readOnly: true })));
 }
 
 function findParent(file: BlockFile, candidates: readonly string[]): string {

@@ -27,6 +27,11 @@ const THEIRS: readonly [format: string, options: string[]][] = [
   ['vpc', ['-o', 'subformat=fixed,force_size=on']],
   ['qcow2', ['-o', 'cluster_size=4k']],
   ['qcow2', ['-c']],
+  ['vmdk', []],
+  ['vmdk', ['-o', 'subformat=streamOptimized']],
+  ['vmdk', ['-o', 'subformat=monolithicFlat']],
+  ['vmdk', ['-o', 'subformat=twoGbMaxExtentSparse']],
+  ['vmdk', ['-o', 'subformat=monolithicSparse,zeroed_grain=on']],
 ];
 
 for (const [format, options] of THEIRS) {
@@ -34,7 +39,7 @@ for (const [format, options] of THEIRS) {
     writeFileSync(at('raw'), content());
     qemuImg('convert', '-f', 'raw', '-O', format, ...options, at('raw'), at('image'));
     assert.ok(Buffer.compare(contentOf(at('image')), content()) === 0);
-    if (format === 'qcow2') return;
+    if (format === 'qcow2' || format === 'vmdk') return;
     const more = pattern(2 * MIB, 9);
     withDisk(at('image'), false, (disk) => {
       disk.writeSync(more, 0, more.length, 10 * MIB - 512);
