@@ -87,6 +87,13 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 60,
   },
   {
+    name: 'processors',
+    what: '4 processors go off and on 20 times and share a program, 16 and 64 work and reboot, without a complaint',
+    folders: [...GUEST, 'tests/proofs/processors.ts', 'tests/proofs/kernel-log.ts'],
+    command: ['dist/tests/proofs/processors.js'],
+    deadlineMinutes: 120,
+  },
+  {
     name: 'memory',
     what: "memory beyond the guest's own is under 150 MB + 2 % of its RAM",
     folders: [...GUEST, 'tests/proofs/memory.ts', 'tests/proofs/host-process.ts'],

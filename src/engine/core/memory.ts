@@ -433,6 +433,17 @@ export function systemWrite(address: u64, size: u32, value: u64): void {
   }
 }
 
+/** Sets bits of a word of a descriptor table, others of which another processor may be changing. */
+export function systemSetBits(address: u64, bits: u32): void {
+  const host = hostOf(translateSystem(address, ACCESS_WRITE));
+  if (host == 0 || (address & 3) != 0) {
+    systemWrite(address, 4, systemRead(address, 4) | bits);
+    return;
+  }
+  atomic.or<u32>(host, bits);
+  if (hasCode(host)) codeWritten(host, 4);
+}
+
 /** Guest-physical address of the instruction byte at linear `address`; fills the TLB. Raises #PF or #GP. */
 export function translateCode(address: u64): u64 {
   const entry = entryOf(address);

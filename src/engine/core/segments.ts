@@ -7,7 +7,7 @@ import {
   IMMEDIATE, ZF, VM,
 } from "./layout";
 import { cpu, GP, NP, raise, raiseError, STACK_FAULT, UD } from "./cpu";
-import { hostOf, systemRead, systemWrite, translateSystem, read16, read32, read64 } from "./memory";
+import { hostOf, systemRead, systemSetBits, translateSystem, read16, read32, read64 } from "./memory";
 import { ACCESS_WRITE, isCanonical, isLong, updatePrivilege } from "./paging";
 import { inMemory, readMemory, readOperand, readRegister, readTarget, sizeOf, writeRegister,
   writeTarget } from "./operand";
@@ -23,6 +23,9 @@ export const ATTRIBUTE_L: u32 = 0x2000;
 export const ATTRIBUTE_DB: u32 = 0x4000;
 export const ATTRIBUTE_G: u32 = 0x8000;
 export const UNUSABLE: u32 = 0x10000;
+// Bits of the descriptor's high word that the processor sets in the table.
+const ACCESSED: u32 = 0x100;
+const BUSY: u32 = 0x200;
 
 // @ts-ignore: decorator
 @inline
@@ -87,9 +90,9 @@ export function limitOf(low: u32, high: u32): u32 {
 
 /** Sets the accessed bit in the table when it is clear. */
 export function markAccessed(): void {
-  if ((descriptorHigh & 0x100) != 0) return;
-  descriptorHigh |= 0x100;
-  systemWrite(descriptorAddress + 4, 4, <u64>descriptorHigh);
+  if ((descriptorHigh & ACCESSED) != 0) return;
+  descriptorHigh |= ACCESSED;
+  systemSetBits(descriptorAddress + 4, ACCESSED);
 }
 
 /** Fills a segment register from the descriptor that was read. */
@@ -418,6 +421,6 @@ export function ltr(u: usize): void {
   if ((descriptorHigh & 0x8000) == 0) raiseError(NP, selector & 0xfffc);
   setSystemSegment(TR, selector);
   // Busy from now on, in the table and in the register.
-  systemWrite(descriptorAddress + 4, 4, <u64>(descriptorHigh | 0x200));
+  systemSetBits(descriptorAddress + 4, BUSY);
   store<u32>(segment(TR), load<u32>(segment(TR), ATTRIBUTES) | 2, ATTRIBUTES);
 }
