@@ -41,7 +41,12 @@ export class ProcessorSignals {
   /** Acts on what has come. */
   take(): void {
     const words = this.#words;
-    if (Atomics.load(words, this.#at + SIGNALS) === 0) return;
+    const seen = Atomics.load(words, this.#at + SIGNALS);
+    if (seen === 0) return;
+    // A start-up IPI that comes while INIT is carried out must find that it is awaited.
+    if ((seen & VpSignal.Init) !== 0 && this.#index !== 0) {
+      Atomics.store(words, this.#at + ACTIVITY, VpActivity.WaitForSipi);
+    }
     const signals = Atomics.exchange(words, this.#at + SIGNALS, 0);
     if ((signals & VpSignal.Init) !== 0) this.#init();
     const activity = words[this.#at + ACTIVITY] as VpActivity;
@@ -63,7 +68,7 @@ export class ProcessorSignals {
     }
     resetLocalApic(this.#control, this.#index);
     this.#engine.reset();
-    this.#words[this.#at + ACTIVITY] = VpActivity.WaitForSipi;
+    Atomics.store(this.#words, this.#at + ACTIVITY, VpActivity.WaitForSipi);
   }
 
   #startUp(vector: number): void {
