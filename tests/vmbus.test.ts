@@ -4,12 +4,16 @@
  */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
+import { readCpio } from '../src/images/cpio.ts';
+import { type Clock, HostClock } from '../src/kit/clock.ts';
 import { type GuestImage, guestImage } from './guest.ts';
+import { hangingModule } from './hanging-module.ts';
 import { extendInitramfs } from './initramfs.ts';
 import { MachineGuest } from './machine-guest.ts';
 import { ECHO_PORT, HOST_PORT, vsockProgram } from './vsock-program.ts';
@@ -21,6 +25,24 @@ const SERVICES = [
   /hv_vmbus: Vmbus version:5\.3/, /hv_utils: Heartbeat IC version 3\.0/, /hv_utils: Shutdown IC version 3\.2/,
   /hv_utils: TimeSync IC version 4\.0/, /hv_utils: VSS IC version 5\.0/,
 ];
+
+const HOUR_MS = 3_600_000;
+/** How far the guest's clock may be from ours: `date` tells seconds, and takes its time on a busy host. */
+const NEAR_MS = 10_000;
+
+/** The host's clock, set forward. */
+class SteppedClock implements Clock {
+  readonly #host = new HostClock();
+  stepMs = 0;
+
+  nowNs(): number {
+    return this.#host.nowNs();
+  }
+
+  wallMs(): number {
+    return this.#host.wallMs() + this.stepMs;
+  }
+}
 
 /** The tiny image, or why there is none here. Continuous integration takes no excuse. */
 function imageOrReason(suite?: string): { image: GuestImage; skip: string | false } {
@@ -52,14 +74,19 @@ test('every driver binds, answers, survives being reloaded, and obeys', { skip: 
   const folder = mkdtempSync(join(tmpdir(), 'partout-test-'));
   try {
     const extended = join(folder, 'initrd');
-    extendInitramfs(initrd, { 'bin/vsock': vsockProgram() }, extended);
-    await using guest = await MachineGuest.start({ kernel, initrd: extended, commandLine });
+    const module = readCpio(readFileSync(initrd)).find(({ path }) => path.endsWith('/hyperv_keyboard.ko'));
+    assert.ok(module?.kind === 'file');
+    extendInitramfs(initrd, { 'bin/vsock': vsockProgram(), 'hang.ko': hangingModule(module.data) }, extended);
+    const clock = new SteppedClock();
+    await using guest = await MachineGuest.start({ kernel, initrd: extended, commandLine }, { clock });
     await guest.prompt(BOOT_MS);
     await bindsAndCounts(guest);
     await reloads(guest);
     await speaks(guest);
+    await followsTheClock(guest, clock);
     const log = await guest.run('dmesg', COMMAND_MS);
     assert.doesNotMatch(log, COMPLAINTS);
+    await hangs(guest);
     await guest.machine.shutdown();
     assert.deepEqual(await guest.ended, { kind: 'off' });
   } finally {
@@ -106,11 +133,44 @@ async function speaks(guest: MachineGuest): Promise<void> {
   assert.ok(listening);
   assert.match(await guest.run('echo hello | vsock out', COMMAND_MS), /heard you/);
   assert.equal((await heard[0])?.toString(), 'hello\n');
+  await losesItsPeer(guest);
   await guest.until('every connection is gone', () => sockets.connectionCount === 0, COMMAND_MS);
   const { offers } = guest.machine.vmbus.bus;
   const isStream = (classId: string): boolean => classId.endsWith('-facb-11e6-bd58-64006a7986d3');
   await guest.until('the guest has let go of every stream',
     () => offers.all().every(({ service }) => !isStream(service.description.classId)), COMMAND_MS);
+}
+
+/** A program of the guest that is killed ends its streams, in the midst of them. */
+async function losesItsPeer(guest: MachineGuest): Promise<void> {
+  const stream = await guest.machine.socket(ECHO_PORT);
+  stream.write('are you there?');
+  assert.equal(String((await once(stream, 'data'))[0]), 'are you there?');
+  const [ended, closed] = [once(stream, 'end'), once(stream, 'close')];
+  await guest.run('kill -9 $(pidof vsock)', COMMAND_MS);
+  await ended;
+  stream.end('you were');
+  await closed;
+}
+
+async function followsTheClock(guest: MachineGuest, clock: SteppedClock): Promise<void> {
+  clock.stepMs = 24 * HOUR_MS;
+  const deadline = performance.now() + COMMAND_MS;
+  for (;;) {
+    const seconds = Number(await guest.run('date +%s', COMMAND_MS));
+    if (Math.abs(seconds * 1000 - clock.wallMs()) < NEAR_MS) return;
+    assert.ok(performance.now() < deadline, `the guest's clock says ${seconds}`);
+  }
+}
+
+/** A guest that loops with its interrupts off is noticed, and so is its return. */
+async function hangs(guest: MachineGuest): Promise<void> {
+  guest.type('rmmod hyperv_keyboard; echo "hang"ing; insmod /hang.ko; echo "return"ed\n');
+  await guest.expect(/hanging\r*\n/, COMMAND_MS);
+  await guest.until('the loss is noticed', () => guest.machine.heartbeat === 'lost', COMMAND_MS);
+  guest.type('.');
+  await guest.expect(/returned\r*\n/, COMMAND_MS);
+  await guest.until('the heart beats again', () => guest.machine.heartbeat === 'ok', COMMAND_MS);
 }
 
 const trixie = imageOrReason('trixie');
