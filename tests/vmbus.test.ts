@@ -146,7 +146,8 @@ async function losesItsPeer(guest: MachineGuest): Promise<void> {
   const stream = await guest.machine.socket(ECHO_PORT);
   stream.write('are you there?');
   assert.equal(String((await once(stream, 'data'))[0]), 'are you there?');
-  const [ended, closed] = [once(stream, 'end'), once(stream, 'close')];
+  const signal = AbortSignal.timeout(COMMAND_MS);
+  const [ended, closed] = [once(stream, 'end', { signal }), once(stream, 'close', { signal })];
   await guest.run('kill -9 $(pidof vsock)', COMMAND_MS);
   await ended;
   stream.end('you were');

@@ -64,13 +64,13 @@ export class GuestIntercepts implements ProcessorIntercepts {
 
   portRead(port: number, size: number): number {
     const value = this.#io.portRead(port, size);
-    if (this.#trace.on) this.#traceLine(TraceKind.PortRead, port, size, value, 0);
+    if (this.#trace.on) this.#trace.addPortAccess(TraceKind.PortRead, this.#parts.time.nowNs(), port, size, value);
     this.#lookIfWoken();
     return value;
   }
 
   portWrite(port: number, size: number, value: number): void {
-    if (this.#trace.on) this.#traceLine(TraceKind.PortWrite, port, size, value, 0);
+    if (this.#trace.on) this.#trace.addPortAccess(TraceKind.PortWrite, this.#parts.time.nowNs(), port, size, value);
     this.#io.portWrite(port, size, value);
     this.#lookIfWoken();
   }

@@ -40,6 +40,23 @@ test('a full ring keeps the newest entries', () => {
   assert.deepEqual(traceLines(control, 0).map((line) => line.split(' ').at(-3)), ['0x6', '0x7', '0x8', '0x9']);
 });
 
+test('a console that writes for long does not push out what came before', () => {
+  const { engine, control } = makeFixture({ traceEntries: 64 });
+  setTracing(control, true);
+  engine.intercepts.cpuid(0x4000_0001, 0);
+  for (let i = 0; i < 1000; i++) {
+    engine.intercepts.portRead(0x3fd, 1);
+    engine.intercepts.portWrite(0x3f8, 1, i & 0xff);
+  }
+  engine.intercepts.cpuid(0x4000_0002, 0);
+  engine.intercepts.portWrite(0x3f8, 1, 0x41);
+  const lines = traceLines(control, 0);
+  assert.match(lines[0] as string, /cpuid 0x40000001/);
+  assert.match(lines.at(-4) as string, /in1 0x3fd = .* \(the last of 993\)$/);
+  assert.match(lines.at(-3) as string, /out1 0x3f8 = 0xe7 \(the last of 993\)$/);
+  assert.match(lines.at(-1) as string, /out1 0x3f8 = 0x41$/);
+});
+
 test('nothing is traced while tracing is off or there is no ring', () => {
   const off = makeFixture({ traceEntries: 4 });
   off.engine.intercepts.portWrite(1, 1, 0);

@@ -18,7 +18,7 @@ export const TraceKind = {
   Hypercall: 4, // code, status
   MsrRead: 5, // index, low, high; the last word is 1 if it faulted
   MsrWrite: 6,
-  PortRead: 7, // port, size, value
+  PortRead: 7, // port, size, value, how many in a row
   PortWrite: 8,
   MmioRead: 9, // address low, address high, value low, size
   MmioWrite: 10,
@@ -36,12 +36,18 @@ const SEQUENCE = 1;
 const TIME = 1; // in doubles
 const DATA = 4;
 
+/** Port accesses in a row that each get an entry. A console's thousands would push out everything else. */
+const SINGLE_PORT_ACCESSES = 16;
+/** Behind those, as many different accesses are told apart: a console is written to, and asked whether it is ready. */
+const PORT_ACCESS_KINDS = 4;
+
 export class TraceRing {
   readonly #words: Int32Array;
   readonly #floats: Float64Array;
   readonly #at: number;
   readonly #mask: number;
   #next = 1;
+  #portAccesses = 0;
 
   constructor(options: { control: ControlBuffer; index: number }) {
     const { control, index } = options;
@@ -56,6 +62,33 @@ export class TraceRing {
     return this.#mask >= 0 && this.#words[ON] !== 0;
   }
 
+  /** Of many port accesses in a row, those of one kind to one port share an entry: the last value, and how many. */
+  addPortAccess(
+    kind: typeof TraceKind.PortRead | typeof TraceKind.PortWrite, timeNs: number,
+    port: number, size: number, value: number,
+  ): void {
+    if (this.#portAccesses >= SINGLE_PORT_ACCESSES) {
+      for (let back = 1; back <= PORT_ACCESS_KINDS; back++) {
+        if (this.#repeat(back, kind, timeNs, port, size, value)) return;
+      }
+    }
+    const accesses = this.#portAccesses + 1;
+    this.add(kind, timeNs, port, size, value, 1);
+    this.#portAccesses = accesses;
+  }
+
+  /** Counts an access in an earlier entry, if that is of its kind. */
+  #repeat(back: number, kind: TraceKind, timeNs: number, port: number, size: number, value: number): boolean {
+    const words = this.#words;
+    const at = this.#at + ((this.#next - back) & this.#mask) * ENTRY_WORDS;
+    const same = words[at] === kind && words[at + DATA] === port && words[at + DATA + 1] === size;
+    if (!same) return false;
+    this.#floats[(at >> 1) + TIME] = timeNs;
+    words[at + DATA + 2] = value;
+    words[at + DATA + 3] = (words[at + DATA + 3] as number) + 1;
+    return true;
+  }
+
   add(kind: TraceKind, timeNs: number, a: number, b: number, c: number, d: number): void {
     const words = this.#words;
     const at = this.#at + (this.#next & this.#mask) * ENTRY_WORDS;
@@ -67,6 +100,7 @@ export class TraceRing {
     words[at + DATA + 2] = c;
     words[at + DATA + 3] = d;
     this.#next = (this.#next + 1) | 0;
+    this.#portAccesses = 0;
   }
 }
 
@@ -102,8 +136,8 @@ function describe(kind: TraceKind, data: readonly number[]): string {
     case TraceKind.Hypercall: return `${hypercallName(a)} -> status ${hex(b)}`;
     case TraceKind.MsrRead: return d === 0 ? `rdmsr ${msrName(a)} = ${wide(b, c)}` : `rdmsr ${msrName(a)} #GP`;
     case TraceKind.MsrWrite: return `wrmsr ${msrName(a)} = ${wide(b, c)}${d === 0 ? '' : ' #GP'}`;
-    case TraceKind.PortRead: return `in${b} ${hex(a)} = ${hex(c)}`;
-    case TraceKind.PortWrite: return `out${b} ${hex(a)} = ${hex(c)}`;
+    case TraceKind.PortRead: return `in${b} ${hex(a)} = ${hex(c)}${times(d)}`;
+    case TraceKind.PortWrite: return `out${b} ${hex(a)} = ${hex(c)}${times(d)}`;
     case TraceKind.MmioRead: return `load${d} ${wide(a, b)} = ${hex(c)}`;
     case TraceKind.MmioWrite: return `store${d} ${wide(a, b)} = ${hex(c)}`;
     case TraceKind.Cpuid: return `cpuid ${hex(a)}.${hex(b)} = eax ${hex(c)} ebx ${hex(d)}`;
@@ -113,6 +147,10 @@ function describe(kind: TraceKind, data: readonly number[]): string {
       kind satisfies never;
       return `kind ${String(kind)}`;
   }
+}
+
+function times(count: number): string {
+  return count > 1 ? ` (the last of ${count})` : '';
 }
 
 function msrName(index: number): string {

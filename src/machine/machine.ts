@@ -255,8 +255,7 @@ export class Machine implements RunnableMachine {
         })),
       },
       vmbus: this.vmbus.inspect(),
-      network: this.network.inspect(),
-      statistics: this.statistics(),
+      network: this.network.inspect(), statistics: this.statistics(),
     };
   }
 
@@ -265,7 +264,8 @@ export class Machine implements RunnableMachine {
    */
   traceLines(index: number): string[] {
     if (this.description.trace === 'instructions') return instructionTrace(this.#engine, index);
-    return this.#partition.traceLines(index);
+    const exits = this.#partition.traceLines(index);
+    return exits.length === 0 ? exits : [...this.vmbus.traceLines(), ...exits];
   }
 
   /** Architectural state of a processor: pauses the partition, captures, and lets it run again. */

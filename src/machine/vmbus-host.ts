@@ -168,6 +168,11 @@ export class VmbusHost {
     this.storage?.goOn();
   }
 
+  /** What bus and guest said last, oldest first. They have no times: they stand before a processor's exits. */
+  traceLines(): string[] {
+    return this.bus.trace.lines().map((line) => `vmbus ${line}`);
+  }
+
   inspect(): object {
     return {
       ...this.bus.inspect(),

@@ -11,7 +11,7 @@
  */
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import type { Message } from '../hypervisor/message-ring.ts';
-import type { Guid } from '../protocols/vmbus/class-ids.ts';
+import { className, type Guid } from '../protocols/vmbus/class-ids.ts';
 import {
   CHANNEL_MESSAGES, channelMessage, ChannelMessageHeader, CloseChannel, GpadlBody, GpadlHeader, GpadlTeardown,
   InitiateContact, MessageConnection, type MessageRow, messageRow, ModifyChannel, OpenChannel, RelidReleased,
@@ -29,6 +29,8 @@ import { MessageTrace } from './trace.ts';
 
 /** Messages of the guest in a turn. */
 const BATCH_MESSAGES = 64;
+/** Of the last messages, in the tree. */
+const SHOWN_MESSAGES = 32;
 const BODY = ChannelMessageHeader.$size;
 
 /** What guest and bus agreed on. */
@@ -127,9 +129,10 @@ export class VmBus {
       version: this.version ?? 'not connected',
       gpadls: this.gpadls.count,
       channels: this.offers.all().map(({ relid, service, subChannelIndex, phase, targetVp }) => ({
-        relid, class: service.description.classId, instance: service.description.instanceId, subChannelIndex, phase,
-        targetVp,
+        relid, service: className(service.description.classId), instance: service.description.instanceId,
+        subChannelIndex, phase, targetVp,
       })),
+      messages: this.trace.lines().slice(-SHOWN_MESSAGES),
     };
   }
 

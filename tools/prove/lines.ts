@@ -8,6 +8,8 @@ const MACHINE = [
   'src/storage', 'src/vswitch', 'src/machine', 'src/cli',
 ];
 const GUEST = [...MACHINE, 'src/images', 'guests', 'tests/guest.ts'];
+/** What a guest in the process of its proof rests on. */
+const SERVICES = [...GUEST, 'tests/machine-guest.ts', 'tests/proofs/host-process.ts'];
 
 function boots(suite: string, version: string, form: 'bzimage' | 'pvh', processors = 1): ProofLine {
   const several = processors === 1 ? '' : ` on ${processors} processors`;
@@ -116,8 +118,8 @@ export const LINES: readonly ProofLine[] = [
   },
   {
     name: 'services',
-    what: "Debian's daemons exchange values, freeze and take a file; socat carries 64 MiB; 1,000 rescinds",
-    folders: [...GUEST, 'src/vmbus', 'src/vsp', 'tests/machine-guest.ts', 'tests/proofs/services.ts'],
+    what: "Debian's daemons tell name, kernel and addresses, exchange values both ways, freeze, and take a file",
+    folders: [...SERVICES, 'src/host/guest-facts.ts', 'tests/proofs/debian-guest.ts', 'tests/proofs/services.ts'],
     command: ['dist/tests/proofs/services.js'],
     deadlineMinutes: 30,
   },
@@ -127,6 +129,34 @@ export const LINES: readonly ProofLine[] = [
     folders: [...MACHINE, 'tests/guest.ts', 'tests/hostile', 'tests/proofs/hostile.ts'],
     command: ['dist/tests/proofs/hostile.js', '60'],
     deadlineMinutes: 80,
+  },
+  {
+    name: 'sockets',
+    what: 'socat in a guest echoes 1 GiB over hv_sock, and 200 connections at once; ends and dies on either side',
+    folders: [...SERVICES, 'tests/proofs/debian-guest.ts', 'tests/proofs/leaks.ts', 'tests/proofs/sockets.ts'],
+    command: ['dist/tests/proofs/sockets.js', '1024'],
+    deadlineMinutes: 60,
+  },
+  {
+    name: 'rescind',
+    what: 'every device is rescinded, and closed and opened by the guest, 1,000 times each, and nothing leaks',
+    folders: [...SERVICES, 'tests/proofs/leaks.ts', 'tests/proofs/rescind.ts'],
+    command: ['dist/tests/proofs/rescind.js', '1000'],
+    deadlineMinutes: 180,
+  },
+  {
+    name: 'modules',
+    what: 'all drivers of the bus that Linux lets go are unloaded and loaded 100 times, and nothing leaks',
+    folders: [...SERVICES, 'tests/initramfs.ts', 'tests/proofs/leaks.ts', 'tests/proofs/modules.ts'],
+    command: ['dist/tests/proofs/modules.js', '100'],
+    deadlineMinutes: 60,
+  },
+  {
+    name: 'kexec-again',
+    what: 'a kernel with all of its drivers jumps into the next with kexec 20 times, and nothing leaks',
+    folders: [...SERVICES, 'tests/initramfs.ts', 'tests/proofs/leaks.ts', 'tests/proofs/kexec-again.ts'],
+    command: ['dist/tests/proofs/kexec-again.js', '20'],
+    deadlineMinutes: 90,
   },
   {
     name: 'oracle',

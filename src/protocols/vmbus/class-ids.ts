@@ -1,5 +1,7 @@
 /** Which driver an offer is for: the interface GUIDs of VMBus devices [Linux include/linux/hyperv.h, HV_…_GUID]. */
 
+import { portOfService } from './hv-socket.ts';
+
 export type { Guid } from '../../wire/guid.ts';
 
 export const ClassId = {
@@ -13,7 +15,9 @@ export const ClassId = {
   FileCopy: '34d14be3-dee4-41c8-9ae7-6b174977c192',
 } as const;
 
-/** The driver's name for a class, in traces. */
+/** The driver's name for a class, for people; what has none is shown as it is. */
 export function className(id: string): string {
+  const port = portOfService(id);
+  if (port !== undefined) return `Socket:${port}`;
   return Object.entries(ClassId).find(([, value]) => value === id)?.[0] ?? id;
 }
