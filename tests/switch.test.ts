@@ -55,7 +55,7 @@ function partout(...words: string[]): string {
 function guestOn(name: string, mac: string): Guest {
   const { kernel, initrd, commandLine } = image;
   return new Guest({
-    kernel, initrd, append: commandLine, words: ['--memory', '128M', '--nic', `lab,name=${name},mac=${mac}`],
+    kernel, initrd, append: `${commandLine} partout.address=none`, words: ['--memory', '128M', '--nic', `lab,name=${name},mac=${mac}`],
   });
 }
 

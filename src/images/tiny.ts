@@ -15,8 +15,8 @@ const MAX_APPLETS = 1000;
 
 export const tinyRecipe: Recipe = {
   name: 'tiny',
-  revision: 1,
-  guestFiles: ['tiny/init', 'tiny/inittab', 'hyperv-modules'],
+  revision: 2,
+  guestFiles: ['tiny/init', 'tiny/inittab', 'tiny/udhcpc.script', 'hyperv-modules'],
   takesPackages: false,
   commandLine: 'console=ttyS0',
 
@@ -41,7 +41,7 @@ export const tinyRecipe: Recipe = {
 };
 
 function addSkeleton(tree: FileTree): void {
-  for (const path of ['bin', 'dev', 'etc/rc.d', 'lib', 'mnt', 'proc', 'root', 'run', 'sys', 'usr', 'var/log']) {
+  for (const path of ['bin', 'dev', 'etc/rc.d', 'etc/udhcpc', 'lib', 'mnt', 'proc', 'root', 'run', 'sys', 'usr', 'var/log']) {
     tree.addDirectory(path);
   }
   tree.addDirectory('tmp', { mode: 0o1777 });
@@ -53,6 +53,7 @@ function addSkeleton(tree: FileTree): void {
   tree.addDevice('dev/null', 'character', 1, 3, { mode: 0o666 });
   tree.addFile('init', readGuestFile('tiny/init'), { mode: 0o755 });
   tree.addFile('etc/inittab', readGuestFile('tiny/inittab'));
+  tree.addFile('etc/udhcpc/default.script', readGuestFile('tiny/udhcpc.script'), { mode: 0o755 });
   tree.addFile('etc/passwd', 'root::0:0:root:/root:/bin/sh\n');
   tree.addFile('etc/group', 'root:x:0:\n');
   tree.addFile('etc/hosts', '127.0.0.1 localhost\n');

@@ -23,6 +23,9 @@ export class MessageReader {
   readonly #handlers: MessageHandlers;
   #carry: Uint8Array = NOTHING;
   #isBroken = false;
+  /** Of the message with frames that is being read. */
+  #framesLeft = 0;
+  #bodyLeft = 0;
 
   constructor(handlers: MessageHandlers) {
     this.#handlers = handlers;
@@ -41,12 +44,11 @@ export class MessageReader {
     const bytes = this.#carry.length === 0 ? plain : joined(this.#carry, plain);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     let at = 0;
-    while (bytes.length - at >= HEADER) {
-      const bodyBytes = LinkMessage.bodyBytes.get(view, at);
-      if (bodyBytes > MAX_LINK_BODY_BYTES) return this.#break();
-      if (bytes.length - at - HEADER < bodyBytes) break;
-      if (!this.#take(bytes, view, at, bodyBytes)) return this.#break();
-      at += HEADER + bodyBytes;
+    for (;;) {
+      const taken = this.#framesLeft > 0 ? this.#takeFrames(bytes, view, at) : this.#takeMessage(bytes, view, at);
+      if (taken < 0) return this.#break();
+      if (taken === 0) break;
+      at += taken;
     }
     this.#carry = at === bytes.length ? NOTHING : bytes.slice(at);
     return true;
@@ -58,39 +60,49 @@ export class MessageReader {
     return false;
   }
 
-  #take(bytes: Uint8Array, view: DataView, at: number, bodyBytes: number): boolean {
-    const start = at + HEADER;
-    switch (LinkMessage.kind.get(view, at)) {
-      case LinkMessageKind.Control: {
-        if (bodyBytes > MAX_CONTROL_BODY_BYTES) return false;
-        const value = parsed(bytes.subarray(start, start + bodyBytes));
-        if (value === undefined) return false;
-        this.#handlers.control(value);
-        return true;
-      }
-      case LinkMessageKind.Frames:
-        return this.#takeFrames(bytes, view, start, start + bodyBytes, LinkMessage.count.get(view, at));
-      case LinkMessageKind.Capture:
-        this.#handlers.capture(bytes.subarray(start, start + bodyBytes));
-        return true;
-      default: return false;
+  /** Takes a message that is there, or the header of one with frames. Its bytes; 0: more must come; -1: no sense. */
+  #takeMessage(bytes: Uint8Array, view: DataView, at: number): number {
+    if (bytes.length - at < HEADER) return 0;
+    const bodyBytes = LinkMessage.bodyBytes.get(view, at);
+    const kind = LinkMessage.kind.get(view, at);
+    if (bodyBytes > MAX_LINK_BODY_BYTES) return -1;
+    if (kind === LinkMessageKind.Frames) {
+      this.#framesLeft = LinkMessage.count.get(view, at);
+      this.#bodyLeft = bodyBytes;
+      return this.#framesLeft === 0 ? -1 : HEADER;
     }
+    if (kind === LinkMessageKind.Control ? bodyBytes > MAX_CONTROL_BODY_BYTES : kind !== LinkMessageKind.Capture) {
+      return -1;
+    }
+    if (bytes.length - at - HEADER < bodyBytes) return 0;
+    const body = bytes.subarray(at + HEADER, at + HEADER + bodyBytes);
+    if (kind === LinkMessageKind.Capture) {
+      this.#handlers.capture(body);
+    } else {
+      const value = parsed(body);
+      if (value === undefined) return -1;
+      this.#handlers.control(value);
+    }
+    return HEADER + bodyBytes;
   }
 
   // Hot path: a turn of the loop for each frame. Nothing is allocated.
-  #takeFrames(bytes: Uint8Array, view: DataView, start: number, end: number, count: number): boolean {
+  /** Takes those frames of a message that are there whole: their bytes, -1 for no sense. */
+  #takeFrames(bytes: Uint8Array, view: DataView, from: number): number {
     const { frames } = this.#handlers;
-    let at = start;
-    for (let i = 0; i < count; i++) {
-      if (end - at < RECORD) return false;
+    let at = from;
+    while (this.#framesLeft > 0 && bytes.length - at >= RECORD) {
       const length = view.getUint32(at + FrameRecord.frameBytes.offset, true);
       const rest = view.getUint32(at + FrameRecord.segmentBytes.offset, true);
-      const padded = (length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
-      if (length > MAX_FRAME_BYTES || end - at - RECORD < padded) return false;
+      const whole = RECORD + ((length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT);
+      if (length > MAX_FRAME_BYTES || whole > this.#bodyLeft) return -1;
+      if (bytes.length - at < whole) break;
       frames.deliver(bytes, at + RECORD, length, (rest >>> 16) & 0xff, rest & 0xffff);
-      at += RECORD + padded;
+      at += whole;
+      this.#bodyLeft -= whole;
+      this.#framesLeft--;
     }
-    return at === end;
+    return this.#framesLeft === 0 && this.#bodyLeft !== 0 ? -1 : at - from;
   }
 }
 
