@@ -147,7 +147,7 @@ async function main(rounds: number): Promise<void> {
       values.map((value) => value.toFixed(2)).join(' ')}\n`);
   }
   const hasPeer = spawnSync('ovs-vsctl', ['--version']).status === 0;
-  if (!hasPeer) process.stdout.write('Open vSwitch is not here (Debian package openvswitch-switch): no peer measured\n');
+  if (!hasPeer) process.stdout.write('Open vSwitch is not here (package openvswitch-switch): no peer measured\n');
 }
 
 const [first, ...rest] = process.argv.slice(2);

@@ -13,8 +13,8 @@ import { type GuestImage, guestImage } from './guest.ts';
 import { MachineGuest } from './machine-guest.ts';
 import { NetworkPeer } from './network-peer.ts';
 
-const BOOT_MS = 120_000;
-const COMMAND_MS = 60_000;
+const BOOT_MS = 300_000;
+const COMMAND_MS = 120_000;
 const COMPLAINTS = /WARNING:|lockup|watchdog: BUG|Oops|Call Trace|hv_netvsc.*(invalid|unknown|fail)/i;
 const STREAM_BYTES = 8 << 20;
 const GIFT_PORT = 5000;

@@ -17,8 +17,8 @@ import { SwitchDirectory } from '../src/vswitch/service/switch-directory.ts';
 import { until } from '../src/vswitch/testing/own-switches.ts';
 import { Guest, type GuestImage, guestImage, PARTOUT } from './guest.ts';
 
-const BOOT_MS = 120_000;
-const COMMAND_MS = 60_000;
+const BOOT_MS = 300_000;
+const COMMAND_MS = 120_000;
 const A = '00:15:5d:01:00:0a';
 const B = '00:15:5d:01:00:0b';
 
@@ -55,7 +55,8 @@ function partout(...words: string[]): string {
 function guestOn(name: string, mac: string): Guest {
   const { kernel, initrd, commandLine } = image;
   return new Guest({
-    kernel, initrd, append: `${commandLine} partout.address=none`, words: ['--memory', '128M', '--nic', `lab,name=${name},mac=${mac}`],
+    kernel, initrd, append: `${commandLine} partout.address=none`,
+    words: ['--memory', '128M', '--nic', `lab,name=${name},mac=${mac}`],
   });
 }
 

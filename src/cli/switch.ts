@@ -142,9 +142,12 @@ function settingsOf(invocation: Invocation): { type?: string; adapter?: string; 
 }
 
 function shown(status: SwitchStatus): string {
-  const { name, type, adapter, ports = [], addresses = [] } = status;
+  const { name, type, adapter, ports = [], addresses = [], host = [] } = status;
   const lines = [`name     ${name}`, `type     ${type}`];
   if (adapter !== undefined) lines.push(`adapter  ${adapter}`);
+  for (const { port, kind, interface: link, gateway, reason } of host) {
+    lines.push(`${port.padEnd(9)}${[kind, link, gateway, reason].filter((each) => each !== undefined).join(' ')}`);
+  }
   if (ports.length > 0) {
     const rows = ports.map(({ nic, state, mac = '', vlan, mirror }) => [nic, state, mac, vlan, mirror]);
     lines.push('', table(['NIC', 'STATE', 'ADDRESS', 'VLAN', 'MIRROR'], rows));

@@ -21,7 +21,19 @@ const IPV4 = 0x0800;
 export interface SwitchStatus extends SwitchConfiguration {
   readonly ports?: readonly PortStatus[];
   readonly addresses?: readonly { mac: string; vlan: number; nic: string; ageSeconds?: number }[];
+  /** Its ends on the host. */
+  readonly host?: readonly HostEnd[];
   readonly cache?: object;
+}
+
+export interface HostEnd {
+  readonly port: string;
+  readonly kind: string;
+  readonly interface?: string;
+  /** Where the user-mode one is reached. */
+  readonly gateway?: string;
+  /** Why it is not there. */
+  readonly reason?: string;
 }
 
 export interface PortStatus {

@@ -41,7 +41,9 @@ export const tinyRecipe: Recipe = {
 };
 
 function addSkeleton(tree: FileTree): void {
-  for (const path of ['bin', 'dev', 'etc/rc.d', 'etc/udhcpc', 'lib', 'mnt', 'proc', 'root', 'run', 'sys', 'usr', 'var/log']) {
+  for (const path of [
+    'bin', 'dev', 'etc/rc.d', 'etc/udhcpc', 'lib', 'mnt', 'proc', 'root', 'run', 'sys', 'usr', 'var/log',
+  ]) {
     tree.addDirectory(path);
   }
   tree.addDirectory('tmp', { mode: 0o1777 });

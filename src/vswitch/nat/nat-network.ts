@@ -35,6 +35,8 @@ export interface NatNetworkOptions {
   readonly subnet?: string;
   /** Whether the gateway's address reaches the host's loopback, and so what listens there. It does unless told. */
   readonly hostLoopback?: boolean;
+  /** Whether guests reach beyond the host. They do unless told. */
+  readonly outside?: boolean;
   readonly mtu?: number;
   /** VMs are known as `NAME` and `NAME.<domain>`. */
   readonly domain?: string;
@@ -61,6 +63,7 @@ export class NatNetwork {
   readonly #subnet: Subnet;
   readonly #gatewayIp: number;
   readonly #hostLoopback: boolean;
+  readonly #outside: boolean;
   readonly #host: HostNetwork;
   readonly #neighbours = new Neighbours();
   readonly #ports = new Set<NatPort>();
@@ -83,6 +86,7 @@ export class NatNetwork {
     this.#gatewayIp = this.#subnet.base + 1;
     this.gatewayAddress = ipv4Text(this.#gatewayIp);
     this.#hostLoopback = options.hostLoopback ?? true;
+    this.#outside = options.outside ?? true;
     this.#host = options.host ?? new NodeHostNetwork();
     const { counters } = this;
     const host = this.#host;
@@ -187,6 +191,7 @@ export class NatNetwork {
 
   #route(ip: number, port: number): { address: number; port: number } | undefined {
     if (ip === this.#gatewayIp) return this.#hostLoopback ? { address: LOOPBACK, port } : undefined;
+    if (!this.#outside) return undefined;
     const first = ip >>> 24;
     // "This network", loopback, and everything from multicast on [RFC 6890].
     if (first === 0 || first === 127 || first >= 224 || contains(this.#subnet, ip)) return undefined;

@@ -8,6 +8,7 @@ import { Switch } from '../switch/switch.ts';
 import type { SwitchPort } from '../switch/switch-port.ts';
 import { vlanText } from '../switch/vlan.ts';
 import { DEFAULT_NIC_SETTINGS, type NicSettings, type SwitchConfiguration } from './configuration.ts';
+import { HostAttachment } from './host-attachment.ts';
 import type { SwitchDirectory } from './switch-directory.ts';
 
 const TABLES_VERSION = 1;
@@ -28,12 +29,22 @@ export class HostedSwitch {
   #configuration: SwitchConfiguration;
   #lastTables = '';
 
-  constructor(configuration: SwitchConfiguration, directory: SwitchDirectory, clock: Clock) {
+  readonly #host: HostAttachment;
+
+  /** @param onRun frames of a run came from the host */
+  constructor(
+    configuration: SwitchConfiguration, directory: SwitchDirectory, clock: Clock, onRun: () => void,
+  ) {
     this.#configuration = configuration;
     this.#directory = directory;
     this.#clock = clock;
     this.data = new Switch({ clock });
     this.#saved = this.#readTables();
+    this.#host = new HostAttachment({
+      attach: (name, vlan) => this.attach(name, undefined, { vlan, macSpoofing: true, priorityTag: true }),
+      detach: (port) => this.detach(port), onRun,
+    });
+    this.#host.apply(configuration);
   }
 
   get configuration(): SwitchConfiguration {
@@ -70,6 +81,7 @@ export class HostedSwitch {
   /** Every setting holds for the next frame. */
   configure(configuration: SwitchConfiguration): void {
     this.#configuration = configuration;
+    this.#host.apply(configuration);
     for (const [port, wanted] of this.#wanted) {
       const { vlan, mirror, ...policy } = this.#settingsOf(port.name, wanted);
       port.configure({ vlan, mirror, policy });
@@ -98,6 +110,7 @@ export class HostedSwitch {
         mac: macText(mac), vlan, nic: ports.find(({ index }) => index === port)?.name,
         ...(heardSeconds === undefined ? {} : { ageSeconds: Math.round(now - heardSeconds) }),
       })),
+      host: this.#host.status(),
       cache: this.data.cacheFigures,
     };
   }
@@ -121,6 +134,11 @@ export class HostedSwitch {
     } catch {
       // What is not kept is learned again.
     }
+  }
+
+  /** The host's ends of it are gone when this resolves. */
+  close(): Promise<void> {
+    return this.#host.close();
   }
 
   #settingsOf(name: string, wanted: Partial<NicSettings>): NicSettings {

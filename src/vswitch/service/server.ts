@@ -73,6 +73,7 @@ export class SwitchServer {
     this.#idle?.cancel();
     for (const hosted of this.#switches.values()) hosted.saveTables();
     for (const connection of this.#connections) connection.end();
+    await Promise.all([...this.#switches.values()].map((hosted) => hosted.close()));
     const server = this.#server;
     if (server !== undefined) await new Promise((resolve) => { server.close(resolve); });
   }
@@ -86,7 +87,7 @@ export class SwitchServer {
     const known = this.#switches.get(name);
     if (known !== undefined) return known;
     const { directory, clock } = this.#options;
-    const made = new HostedSwitch(directory.read(name), directory, clock);
+    const made = new HostedSwitch(directory.read(name), directory, clock, () => this.#flush());
     this.#switches.set(name, made);
     return made;
   }
@@ -120,6 +121,7 @@ export class SwitchServer {
       return true;
     }
     this.#switches.delete(name);
+    void hosted.close();
     for (const connection of this.#connections) if (connection.nicOf === hosted) connection.end();
     return true;
   }
