@@ -6,6 +6,7 @@ import type { Image, ImageStore } from '../images/image-store.ts';
 import { OperatingError, systemError } from '../kit/errors.ts';
 import type { Command, Invocation } from './command.ts';
 import { STATUS } from './endings.ts';
+import { seedCommand } from './image-seed.ts';
 import { JSON_OPTION, say, table, writeData } from './output.ts';
 import { ProgressLine } from './progress-line.ts';
 import { parseSize } from '../kit/size.ts';
@@ -94,7 +95,7 @@ const importCommand: Command = {
   },
 };
 
-export const imageCommands: readonly Command[] = [build, importCommand, list, show, remove];
+export const imageCommands: readonly Command[] = [build, importCommand, seedCommand, list, show, remove];
 
 async function openStore(): Promise<ImageStore> {
   const [images, { cacheDirectory }] =

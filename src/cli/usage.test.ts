@@ -76,7 +76,7 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--restore', 'x'], /--restore brings along what the guest was made of: leave --kernel out/],
   [[...BOOT, '--save', '/nowhere/x'], /cannot write the state to \/nowhere\/x/],
   [[...BOOT, '--trace', 'all'], /--trace is exits or instructions, not all/],
-  [['image'], /partout image takes one of the words build, import, list, show, remove/],
+  [['image'], /partout image takes one of the words build, import, seed, list, show, remove/],
   [['image', 'bild'], /takes one of the words build/],
   [['image', 'build'], /needs RECIPE: tiny or debian or debian-initramfs/],
   [['image', 'build', 'huge'], /RECIPE is tiny or debian or debian-initramfs, not huge/],

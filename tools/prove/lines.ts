@@ -33,6 +33,16 @@ function initrd(suite: string, version: string): ProofLine {
   };
 }
 
+function installed(form: string, words: string): ProofLine {
+  return {
+    name: `debian-${form}`,
+    what: `Debian, installed by a guest of ours, boots from ${words} without --kernel and takes a package`,
+    folders: [...GUEST, 'tests/installed-disk.ts', 'tests/proofs/debian.ts'],
+    command: ['dist/tests/proofs/debian.js', form],
+    deadlineMinutes: 180,
+  };
+}
+
 export const LINES: readonly ProofLine[] = [
   boots('bookworm', '6.1', 'bzimage'),
   boots('bookworm', '6.1', 'pvh'),
@@ -51,6 +61,11 @@ export const LINES: readonly ProofLine[] = [
   },
   initrd('bookworm', '6.1'),
   initrd('trixie', '6.12'),
+  installed('vhdx', 'a dynamic VHDX'),
+  installed('vhdx-fixed', 'a fixed VHDX'),
+  installed('vhd', 'a VHD'),
+  installed('raw', 'a raw image'),
+  installed('chain', 'a chain of three VHDX children'),
   {
     name: 'programs',
     what: 'python3, perl, openssl, gzip, awk, sort and gcc give the same output natively and in the guest',
