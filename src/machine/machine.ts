@@ -100,7 +100,7 @@ export class Machine implements RunnableMachine {
     let machine: Machine | undefined;
     try {
       machine = new Machine(restoredDescription(file, request), ports, file);
-      await restoreMachine(file, machine.#parts, machine.#engine);
+      await restoreMachine(file, machine.#parts, machine.#engine, machine.#attached);
       await machine.#listen();
       return machine;
     } catch (error) {

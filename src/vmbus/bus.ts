@@ -202,6 +202,8 @@ export class VmBus {
   #beginGpadl(view: DataView, tail: DataView): void {
     const { relid, gpadl, rangeCount, byteCount, byteOffset } = GpadlHeader.decode(view, BODY);
     const phase = this.offers.get(relid)?.phase;
+    // Nor does this get one: the guest gives up when it hears that the channel is gone.
+    if (phase === 'leaving') return;
     const isKnown = phase === 'offered' || phase === 'open';
     const result = isKnown && rangeCount === 1
       ? this.gpadls.begin(gpadl, relid, byteCount, byteOffset, tail) : GpadlResult.Refused;

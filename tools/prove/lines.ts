@@ -174,6 +174,15 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 90,
   },
   {
+    name: 'save',
+    what: 'a guest saved at 20 random moments of boots and 20 of work goes on in another process, its results right',
+    folders: [
+      ...GUEST, 'src/host', 'src/index.ts', 'tests/traveller.ts', 'tests/travelling-work.ts', 'tests/proofs/save.ts',
+    ],
+    command: ['dist/tests/proofs/save.js', '4', '5', '1'],
+    deadlineMinutes: 120,
+  },
+  {
     name: 'oracle',
     what: 'every ring-3 instruction form agrees with the host processor in 1,000 samples',
     folders: ['src/engine', 'tests/oracle'],

@@ -3,6 +3,7 @@
 import { AbsentMemory, CHUNK_BYTES } from '../../engine/absent-memory.ts';
 import { guestMemoryOf } from '../../engine/engine-memory.ts';
 import type { EngineMemoryHandle } from '../../engine/memory-handle.ts';
+import { recentChunks } from '../../engine/recent-chunks.ts';
 import type { GuestMemory } from '../../hypervisor/guest-memory.ts';
 import { type SavedMemory, SavedMemorySource } from './memory-source.ts';
 import type { SavedRam } from './write.ts';
@@ -22,11 +23,13 @@ export function attachMemory(engine: EngineMemoryHandle, saved: SavedMemory | un
 }
 
 /** All of RAM, for whoever writes it down. Its slots lie one behind another in the engine's memory. */
-export function ramOf({ memory, slots }: EngineMemoryHandle, absent: AbsentMemory | undefined): SavedRam {
+export function ramOf(engine: EngineMemoryHandle, absent: AbsentMemory | undefined): SavedRam {
+  const { memory, slots } = engine;
   const start = slots[0]?.offset ?? 0;
   const sizeBytes = slots.reduce((sum, slot) => sum + slot.sizeBytes, 0);
   return {
     sizeBytes,
+    recent: recentChunks(engine),
     chunk: (index) => {
       const at = index * CHUNK_BYTES;
       const length = Math.min(CHUNK_BYTES, sizeBytes - at);

@@ -1,20 +1,20 @@
 /**
- * Brings what is absent while the guest runs, in the order of addresses, so that it meets less and less that is not
- * there. Inflating goes on beside this thread; a chunk that somebody else brought meanwhile is left as it is.
+ * Brings what is absent before anybody asks for it. Inflating goes on beside this thread; a chunk that somebody else
+ * brought meanwhile is left as it is.
  */
 
 import { inflateRaw } from 'node:zlib';
 import { type AbsentMemory, CHUNK_BYTES } from '../../engine/absent-memory.ts';
 import { contentsOf, type SavedMemorySource, type StoredChunk } from './memory-source.ts';
 
-/** At a time: enough to keep two processors of the host busy, and little to wait for at the end. */
-const AT_A_TIME = 4;
+/** At a time: as many processors of the host, beside the guest's own. */
+const AT_A_TIME = 2;
 
-/** Resolves when everything is there, or `wanted` says no. */
+/** Resolves when all of them are there, or `wanted` says no. */
 export async function fillMemory(
-  absent: AbsentMemory, source: SavedMemorySource, wanted: () => boolean,
+  absent: AbsentMemory, source: SavedMemorySource, chunks: readonly StoredChunk[], wanted: () => boolean,
 ): Promise<void> {
-  const rest = source.chunks[Symbol.iterator]();
+  const rest = chunks[Symbol.iterator]();
   const lane = async (): Promise<void> => {
     for (const stored of rest) {
       if (!wanted()) return;

@@ -43,13 +43,17 @@ export const DiskStamp = struct('disk_stamp', 16, {
 export const ChunkEntry = struct('chunk_entry', 16, {
   /** From the lowest address of RAM, as it lies in the engine's memory. */
   chunk: u32,
-  /** Bit n: page n is not all zeros. */
+  /** Bit n: page n of 16 is not all zeros. RECENT: the guest has used the chunk shortly before. */
   pages: u32,
   /** Deflated. */
   storedBytes: u32,
   /** CRC-32 of them. */
   checksum: u32,
 });
+
+export const ALL_PAGES = 0xffff;
+/** In `pages`: worth reading before the others. */
+export const RECENT = 1 << 16;
 
 /** A deflated chunk is at most a little longer than the chunk. */
 export const MAXIMUM_STORED_BYTES = 65_536 + 512;

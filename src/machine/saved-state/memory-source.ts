@@ -4,7 +4,7 @@ import { readSync } from 'node:fs';
 import { crc32, inflateRawSync } from 'node:zlib';
 import { CHUNK_BYTES, type ChunkContents, type MemorySource } from '../../engine/absent-memory.ts';
 import { OperatingError } from '../../kit/errors.ts';
-import { ChunkEntry } from './layout.ts';
+import { ALL_PAGES, ChunkEntry, RECENT } from './layout.ts';
 
 const PAGE = 4096;
 
@@ -22,6 +22,8 @@ export interface SavedMemory {
 export interface StoredChunk {
   readonly chunk: number;
   readonly pages: number;
+  /** The guest is likely to want it soon. */
+  readonly isRecent: boolean;
   readonly offset: number;
   readonly storedBytes: number;
   readonly checksum: number;
@@ -37,7 +39,8 @@ export class SavedMemorySource implements MemorySource {
     const view = new DataView(table);
     const chunks: StoredChunk[] = [];
     for (let index = 0, offset = firstOffset; index < chunkCount; index++) {
-      const entry = { ...ChunkEntry.decode(view, index * ChunkEntry.$size), offset };
+      const { pages, ...place } = ChunkEntry.decode(view, index * ChunkEntry.$size);
+      const entry = { ...place, pages: pages & ALL_PAGES, isRecent: (pages & RECENT) !== 0, offset };
       chunks.push(entry);
       this.#byNumber.set(entry.chunk, entry);
       offset += entry.storedBytes;

@@ -9,7 +9,8 @@ import { CHUNK_BYTES } from '../../engine/absent-memory.ts';
 import { OperatingError, systemError } from '../../kit/errors.ts';
 import { MAXIMUM_DISKS } from '../description.ts';
 import {
-  ChunkEntry, DiskStamp, FORMAT_VERSION, HEADER_BYTES, MAGIC, MAXIMUM_STORED_BYTES, MAXIMUM_VALUE_BYTES, StateHeader,
+  ALL_PAGES, ChunkEntry, DiskStamp, FORMAT_VERSION, HEADER_BYTES, MAGIC, MAXIMUM_STORED_BYTES, MAXIMUM_VALUE_BYTES,
+  RECENT, StateHeader,
 } from './layout.ts';
 import { type MachineState, machineStateOf, NewerState } from './machine-state.ts';
 import { BadShape } from './shape.ts';
@@ -17,7 +18,6 @@ import type { SavedMemory } from './memory-source.ts';
 import { fromText } from './value-text.ts';
 
 const READ_BYTES = 4 << 20;
-const ALL_PAGES = 0xffff;
 
 type Header = ReturnType<typeof StateHeader.decode>;
 
@@ -119,7 +119,8 @@ export class StateFile implements Disposable {
     let last = -1;
     for (let index = 0; index < chunkCount; index++) {
       const { chunk, pages, storedBytes } = ChunkEntry.decode(view, index * ChunkEntry.$size);
-      const isRight = chunk > last && chunk < chunks && pages > 0 && pages <= ALL_PAGES && storedBytes > 0;
+      const isKnown = (pages & ALL_PAGES) !== 0 && pages <= (ALL_PAGES | RECENT);
+      const isRight = chunk > last && chunk < chunks && isKnown && storedBytes > 0;
       if (!isRight || storedBytes > MAXIMUM_STORED_BYTES) throw this.#damaged('its table of memory makes no sense');
       last = chunk;
       offset += storedBytes;

@@ -7,7 +7,7 @@ import { closeSync, fsyncSync, openSync, renameSync, statSync, unlinkSync, write
 import { constants, crc32, deflateRawSync } from 'node:zlib';
 import { CHUNK_BYTES, CHUNK_PAGES } from '../../engine/absent-memory.ts';
 import { OperatingError, systemError } from '../../kit/errors.ts';
-import { ChunkEntry, DiskStamp, FORMAT_VERSION, HEADER_BYTES, MAGIC, StateHeader } from './layout.ts';
+import { ChunkEntry, DiskStamp, FORMAT_VERSION, HEADER_BYTES, MAGIC, RECENT, StateHeader } from './layout.ts';
 import type { MachineState } from './machine-state.ts';
 import { toText } from './value-text.ts';
 
@@ -22,6 +22,8 @@ export interface SavedRam {
   readonly sizeBytes: number;
   /** The bytes of a chunk, as they are now; the last one may be short. */
   chunk(index: number): Uint8Array;
+  /** Chunks that the guest has used lately. */
+  readonly recent: ReadonlySet<number>;
 }
 
 export class StateWriter {
@@ -107,6 +109,7 @@ export class StateWriter {
       if (pages === 0) continue;
       const stored = deflateRawSync(packed.subarray(0, packedBytes), DEFLATE);
       const entry = Buffer.alloc(ChunkEntry.$size);
+      if (ram.recent.has(chunk)) pages |= RECENT;
       ChunkEntry.encode(viewOf(entry), 0, { chunk, pages, storedBytes: stored.length, checksum: crc32(stored) });
       entries.push(entry);
       this.#append(stored);
