@@ -18,6 +18,7 @@ const TEXTS = [
 
 export const target = {
   name: 'boot-loaders',
+  covers: ['src/storage/boot/grub'],
   run(seed: number, iterations: number): void {
     const next = generator(seed);
     for (let iteration = 0; iteration < iterations; iteration++) {

@@ -14,6 +14,10 @@ const ACCESSES_PER_ITERATION = 200;
 
 export const target = {
   name: 'chipset',
+  covers: [
+    'src/chipset/chipset', 'src/chipset/io-bus', 'src/chipset/serial/', 'src/chipset/rtc/', 'src/chipset/pit/',
+    'src/chipset/io-apic/', 'src/chipset/power/',
+  ],
   run(seed: number, iterations: number): void {
     const next = seededNumbers(seed);
     const clock = new ManualClock();

@@ -18,6 +18,7 @@ const PACKED_OFFSET = 4 * CLUSTER_BYTES;
 
 export const target = {
   name: 'disk-qcow2',
+  covers: ['src/storage/qcow2/'],
   run(seed: number, iterations: number): void {
     const next = generator(seed);
     const seeds = [mediumOf(image(2)), mediumOf(image(3))];

@@ -15,6 +15,10 @@ const TABLE_OFFSET = 1536;
 
 export const target = {
   name: 'disk-vhd',
+  covers: [
+    'src/storage/vhd/check-vhd', 'src/storage/vhd/structures', 'src/storage/vhd/open-vhd',
+    'src/storage/vhd/vhd-blocks',
+  ],
   run(seed: number, iterations: number): void {
     const next = generator(seed);
     const seeds = CRASH_FORMATS.filter(({ name }) => name.startsWith('VHD ')).map(({ make, open }) => {

@@ -18,6 +18,11 @@ const HOTSPOTS = [0, ...HEADER_OFFSETS, ...REGION_TABLE_OFFSETS, MIB, MIB + 4096
 
 export const target = {
   name: 'disk-vhdx',
+  covers: [
+    'src/storage/vhdx/check-vhdx', 'src/storage/vhdx/headers', 'src/storage/vhdx/regions',
+    'src/storage/vhdx/metadata', 'src/storage/vhdx/log-reader', 'src/storage/vhdx/replay',
+    'src/storage/vhdx/parent-locator', 'src/storage/vhdx/block-table', 'src/storage/vhdx/open-vhdx',
+  ],
   run(seed: number, iterations: number): void {
     const next = generator(seed);
     const seeds = CRASH_FORMATS.filter(({ name }) => name.startsWith('VHDX')).flatMap(({ make, open }) => {

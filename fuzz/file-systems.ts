@@ -22,6 +22,9 @@ const SEEDS = [
 
 export const target = {
   name: 'file-systems',
+  covers: [
+    'src/storage/ext4/', 'src/storage/fat/', 'src/storage/partitions', 'src/storage/file-system', 'src/storage/volume',
+  ],
   run(seed: number, iterations: number): void {
     const next = generator(seed);
     for (let iteration = 0; iteration < iterations; iteration++) {

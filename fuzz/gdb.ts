@@ -77,6 +77,10 @@ async function trySession(pieces: readonly Buffer[]): Promise<void> {
 
 export const target: FuzzTarget = {
   name: 'gdb',
+  covers: [
+    'src/machine/gdb/packet-stream', 'src/machine/gdb/session', 'src/machine/gdb/registers',
+    'src/machine/gdb/virtual-memory',
+  ],
   async run(seed, iterations) {
     await fc.assert(fc.asyncProperty(fc.array(piece, { maxLength: 30 }), trySession), { seed, numRuns: iterations });
   },

@@ -23,6 +23,7 @@ const SEEDS = [
 
 export const target = {
   name: 'loaders',
+  covers: ['src/chipset/loaders/'],
   run(seed: number, iterations: number): void {
     const next = seededNumbers(seed);
     const slots = [{ gpa: 0, sizeBytes: MEMORY_BYTES, offset: 0 }];

@@ -149,6 +149,7 @@ function headerOf(bytes: Uint8Array, wanted: number): Uint8Array {
 
 export const target: FuzzTarget = {
   name: 'network',
+  covers: ['src/vsp/network/'],
   run(seed, iterations) {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), fc.boolean(), (steps, isStarted) => {

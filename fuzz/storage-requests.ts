@@ -159,6 +159,7 @@ function tryRequests(isReadOnly: boolean, negotiates: boolean, requests: readonl
 
 export const target: FuzzTarget = {
   name: 'storage-requests',
+  covers: ['src/vsp/storage/'],
   run(seed, iterations) {
     const property = fc.property(fc.boolean(), fc.oneof(fc.constant(true), fc.constant(true), fc.boolean()),
       fc.array(request, { maxLength: 20 }), tryRequests);

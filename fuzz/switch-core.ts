@@ -48,6 +48,7 @@ function change(next: (limit: number) => number, nics: LabNic[], nic: LabNic): v
 
 export const target: FuzzTarget = {
   name: 'switch-core',
+  covers: ['src/vswitch/switch/'],
   run(seed, iterations) {
     const next = seededNumbers(seed);
     for (let iteration = 0; iteration < iterations; iteration++) {

@@ -81,6 +81,7 @@ function run(pieces: readonly Piece[], cut: number): void {
 
 export const target: FuzzTarget = {
   name: 'switch-link',
+  covers: ['src/vswitch/link/', 'src/protocols/switch-link'],
   run(seed, iterations) {
     fc.assert(fc.property(
       fc.array(piece, { maxLength: 8 }), fc.integer({ min: 1, max: 5000 }), (pieces, cut) => run(pieces, cut),

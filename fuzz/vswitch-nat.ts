@@ -6,6 +6,7 @@ import type { HostNetwork, StreamEvents } from '../src/vswitch/nat/host-network.
 import { NatNetwork } from '../src/vswitch/nat/nat-network.ts';
 import { MAXIMUM_CONNECTIONS_PER_GUEST } from '../src/vswitch/nat/tcp-table.ts';
 import { readIpv4, transportChecksumHolds, type Ipv4Packet } from '../src/vswitch/packet/ipv4-packet.ts';
+import { ManualTimers } from '../src/kit/timers.ts';
 import type { FuzzTarget } from '../tools/fuzz-target.ts';
 import { seededNumbers } from '../src/chipset/testing/seeded-numbers.ts';
 
@@ -59,12 +60,13 @@ function fill(frame: Uint8Array, next: Numbers, sequences: number[]): number {
 
 export default {
   name: 'vswitch-nat',
+  covers: ['src/vswitch/nat/', 'src/vswitch/packet/'],
   run(seed, iterations) {
     const next = seededNumbers(seed);
     const sequences: number[] = [];
     for (let iteration = 0; iteration < iterations; iteration++) {
       const open: StreamEvents[] = [];
-      const timers = { after: () => ({ cancel() {} }) };
+      const timers = new ManualTimers();
       const network = new NatNetwork({ subnet: '10.9.8.0/24', host: madeUpHost(next, open), timers });
       const endpoint = network.attach('alpha');
       endpoint.setReceiver({
@@ -83,6 +85,7 @@ export default {
           () => events.drained(), () => events.closed(next(2) === 0),
         ][next(5)]!();
         if (next(4) === 0) endpoint.flush();
+        if (next(12) === 0) timers.advance(next(8) === 0 ? next(400_000) : next(2000));
       }
       if (network.sizes.tcp > MAXIMUM_CONNECTIONS_PER_GUEST) throw new Error('too many connections');
       network.close();

@@ -1,16 +1,28 @@
 /**
  * `npm run fuzz -- TARGET SECONDS [SEED]`: tries inputs for that long, from a seed that it prints. A target that throws
- * or that does not come back ends the run with the seed to give again; TARGET `all` shares the time between all.
+ * or that does not come back ends the run with the seed to give again; TARGET `all` shares the time between all. At the
+ * end stands how many inputs were valid, and how many branches of the code under test they reached; which they did not
+ * is said when FUZZ_MISSED is set.
  */
 
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import type { BranchCoverage } from './fuzz-coverage.ts';
 import { targetsOf } from './fuzz-target.ts';
 import { ROOT, filesUnder } from './repository.ts';
 
 /** No batch takes nearly as long: a target that is silent for this time hangs. */
 const SILENCE_MS = 60_000;
+
+interface WorkerMessage {
+  readonly seed?: number;
+  readonly iterations: number;
+  /** With the last message. */
+  readonly inputs?: number;
+  readonly valid?: number;
+  readonly coverage?: BranchCoverage;
+}
 
 interface Found {
   readonly name: string;
@@ -36,10 +48,12 @@ async function fuzz({ name, module }: Found, seconds: number, seed: number): Pro
   const worker = new Worker(new URL('./fuzz-worker.js', import.meta.url), { workerData });
   let current = seed;
   let iterations = 0;
+  let end: WorkerMessage | undefined;
   const failure = await new Promise<string | undefined>((resolve) => {
     const silence = setTimeout(() => resolve(`no sign of life for ${SILENCE_MS / 1000} s`), SILENCE_MS);
-    worker.on('message', (message: { seed?: number; iterations: number }) => {
+    worker.on('message', (message: WorkerMessage) => {
       silence.refresh();
+      if (message.inputs !== undefined) end = message;
       current = message.seed ?? current;
       iterations = message.iterations;
     });
@@ -55,7 +69,21 @@ async function fuzz({ name, module }: Found, seconds: number, seed: number): Pro
     return false;
   }
   process.stdout.write(`fuzz: ${name} withstood ${iterations} inputs\n`);
+  if (end !== undefined) process.stdout.write(accountOf(name, end));
   return true;
+}
+
+/** What the inputs were, and how far they came. */
+function accountOf(name: string, { inputs = 0, valid = 0, coverage }: WorkerMessage): string {
+  const percent = (part: number, whole: number): string => `${((part * 100) / Math.max(whole, 1)).toFixed(0)} %`;
+  const lines: string[] = [];
+  if (inputs > 0) lines.push(`${percent(valid, inputs)} of the inputs were valid`);
+  if (coverage !== undefined) {
+    lines.push(`${percent(coverage.covered, coverage.total)} of ${coverage.total} branches were reached`);
+    const says = process.env['FUZZ_MISSED'] !== undefined;
+    if (says) lines.push(...coverage.missed.map((place) => `not reached: ${place}`));
+  }
+  return lines.map((line) => `fuzz: ${name}: ${line}\n`).join('');
 }
 
 const [wanted = '', time = '', start = String(Math.floor(Math.random() * 2 ** 31))] = process.argv.slice(2);
