@@ -87,7 +87,10 @@ function tryGuest(calls: readonly Call[], tally: Tally): void {
 
 export const target: FuzzTarget = {
   name: 'hypercalls',
-  covers: ['src/hypervisor/hypercalls', 'src/hypervisor/messaging-hypercalls', 'src/hypervisor/connections'],
+  covers: [
+    'src/hypervisor/hypercalls', 'src/hypervisor/messaging-hypercalls', 'src/hypervisor/processor-hypercalls',
+    'src/hypervisor/connections',
+  ],
   run(seed, iterations, tally) {
     const guests = fc.property(fc.array(call, { maxLength: 40 }), (calls) => tryGuest(calls, tally));
     fc.assert(guests, { seed, numRuns: iterations });
