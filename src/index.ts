@@ -7,7 +7,10 @@
  */
 export { Host, type HostOptions, type RestoreOptions } from './host/host.ts';
 export { VM, type CopyFileOptions, type DeadlineOptions } from './host/vm.ts';
-export type { DiskOption, VMOptions } from './host/vm-options.ts';
+export type { FramePort, FramePortOptions } from './host/frame-port.ts';
+export type { CapturedFrame, CaptureOptions, VirtualSwitch } from './host/virtual-switch.ts';
+export type { NewSwitch, SwitchStatus } from './host/switches.ts';
+export type { DiskOption, NicOption, VMOptions } from './host/vm-options.ts';
 export type { GuestFacts } from './host/guest-facts.ts';
 export type { GuestValues } from './host/guest-values.ts';
 export type { HeartbeatMonitor } from './host/heartbeat.ts';

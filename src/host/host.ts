@@ -6,6 +6,8 @@ import { resolve as absolute } from 'node:path';
 import type { Clock } from '../kit/clock.ts';
 import { OperatingError } from '../kit/errors.ts';
 import type { MachineDescription, RestoreRequest } from '../machine/description.ts';
+import { type NewSwitch, Switches } from './switches.ts';
+import { VirtualSwitch } from './virtual-switch.ts';
 import { VM } from './vm.ts';
 import { expectName, machineDescription, type VMOptions } from './vm-options.ts';
 
@@ -31,6 +33,7 @@ export interface HostOptions {
 export class Host implements AsyncDisposable {
   readonly #clock: Clock | undefined;
   readonly #vms = new Map<string, VM>();
+  readonly #switches = new Map<string, VirtualSwitch>();
   #isClosed = false;
 
   static async open(options: HostOptions = {}): Promise<Host> {
@@ -77,6 +80,24 @@ export class Host implements AsyncDisposable {
     return vm;
   }
 
+  /** The switches that were created here and not disposed of. */
+  get switches(): readonly VirtualSwitch[] {
+    return [...this.#switches.values()];
+  }
+
+  /**
+   * A virtual switch, which is gone when it or the host is disposed of; private unless told otherwise.
+   * @throws OperatingError for what cannot be, in one sentence.
+   */
+  async createSwitch(options: NewSwitch): Promise<VirtualSwitch> {
+    if (this.#isClosed) throw new OperatingError('usage', 'the host was closed: open another');
+    const switches = new Switches();
+    const { name } = await switches.create(options);
+    const made = new VirtualSwitch({ name, switches, forget: () => { this.#switches.delete(name); } });
+    this.#switches.set(name, made);
+    return made;
+  }
+
   #add(name: string, origin: MachineDescription | RestoreRequest): VM {
     if (this.#isClosed) throw new OperatingError('usage', 'the host was closed: open another');
     if (this.#vms.has(name)) {
@@ -87,9 +108,10 @@ export class Host implements AsyncDisposable {
     return vm;
   }
 
-  /** Stops and forgets every VM. */
+  /** Stops and forgets every VM, then removes the switches that were created here. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     await Promise.all(this.vms.map((vm) => vm[Symbol.asyncDispose]()));
+    await Promise.all(this.switches.map((each) => each[Symbol.asyncDispose]()));
   }
 }

@@ -9,6 +9,8 @@ import {
   type DiskDescription, type MachineDescription, MAXIMUM_DISKS, MAXIMUM_MEMORY_BYTES, MAXIMUM_NICS,
   MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES, type NicDescription,
 } from '../machine/description.ts';
+import { SwitchDirectory } from '../vswitch/service/switch-directory.ts';
+import type { VirtualSwitch } from './virtual-switch.ts';
 
 const MIB = 2 ** 20;
 const DEFAULT_MEMORY = '512M';
@@ -16,6 +18,10 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /** A disk image of the host; a path alone is one that is written to. */
 export type DiskOption = string | { readonly path: string; readonly readOnly?: boolean };
+
+/** A network adapter by the name of its network, or on a switch, where it has the VM's name unless told. */
+export type NicOption =
+  NicDescription | (Omit<NicDescription, 'network'> & { readonly switch: VirtualSwitch | string });
 
 export interface VMOptions {
   /** Unique on its host: letters, digits, dots, dashes. */
@@ -34,7 +40,7 @@ export interface VMOptions {
   /** SCSI 0:0:0, 0:0:1 and so on. */
   readonly disks?: readonly DiskOption[];
   /** Network adapters; by default one on the network `nat`. */
-  readonly nics?: readonly NicDescription[];
+  readonly nics?: readonly NicOption[];
 }
 
 /** @throws OperatingError when a VM cannot be called so. */
@@ -49,7 +55,7 @@ export async function machineDescription(options: VMOptions): Promise<MachineDes
   const memoryBytes = memoryOf(options.memory ?? DEFAULT_MEMORY);
   const processors = processorsOf(options.processors ?? 1);
   const disks = disksOf(options.disks ?? []);
-  const nics = nicsOf(options.nics ?? [{ network: 'nat' }]);
+  const nics = nicsOf(options.name, options.nics ?? [{ network: 'nat' }]);
   const software = await softwareOf(options);
   return { ...software, memoryBytes, processors, disks, nics, rebootInPlace: true, debugExit: false };
 }
@@ -96,13 +102,22 @@ function disksOf(disks: readonly DiskOption[]): DiskDescription[] {
     : { path: disk.path, readOnly: disk.readOnly ?? false });
 }
 
-function nicsOf(nics: readonly NicDescription[]): readonly NicDescription[] {
-  if (nics.length > MAXIMUM_NICS) throw refused(`a VM has at most ${MAXIMUM_NICS} NICs, not ${nics.length}`);
+function nicsOf(vm: string, options: readonly NicOption[]): readonly NicDescription[] {
+  if (options.length > MAXIMUM_NICS) throw refused(`a VM has at most ${MAXIMUM_NICS} NICs, not ${options.length}`);
+  const nics = options.map((option, index) => nicOf(vm, option, index));
   const wrong = nics.find(({ mac }) => mac !== undefined && parseMacAddress(mac) === undefined);
   if (wrong !== undefined) {
     throw refused(`a NIC's mac is the address of one station such as 00-15-5d-00-00-01, not ${wrong.mac}`);
   }
   return nics;
+}
+
+function nicOf(vm: string, option: NicOption, index: number): NicDescription {
+  if (!('switch' in option)) return option;
+  const { switch: hub, ...rest } = option;
+  const network = typeof hub === 'string' ? hub : hub.name;
+  SwitchDirectory.open().read(network);
+  return { name: index === 0 ? vm : `${vm}-${index}`, ...rest, network };
 }
 
 function refused(message: string): OperatingError {
