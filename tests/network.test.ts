@@ -44,7 +44,9 @@ test('the stock driver finds its adapter, and streams come through whole in both
   const gift = Uint8Array.from({ length: STREAM_BYTES }, (_, i) => (i * 31) >> 3);
   peer.gifts.set(GIFT_PORT, gift);
   const nics = [{ network: 'test', mac: '00-15-5d-0a-0b-0c' }];
-  await using guest = await MachineGuest.start({ kernel, initrd, commandLine, nics }, { connectNetwork: () => peer });
+  await using guest = await MachineGuest.start({ kernel, initrd, commandLine, nics }, {
+    connectNetwork: (_nic, index) => index === 0 ? peer : new NetworkPeer([10, 9, 7, 1]),
+  });
   await guest.prompt(BOOT_MS);
   await guest.run('dmesg -n 1', COMMAND_MS);
   assert.match(await guest.run('cat /sys/class/net/eth0/address', COMMAND_MS), /^00:15:5d:0a:0b:0c$/m);
@@ -56,6 +58,7 @@ test('the stock driver finds its adapter, and streams come through whole in both
   const reload = 'rmmod hv_netvsc && insmod $(grep /hv_netvsc /etc/vmbus-modules)';
   await guest.run(`${reload}; ${up}`, COMMAND_MS);
   assert.match(await guest.run('ping -c 1 10.9.8.1', COMMAND_MS), / 0% packet loss/);
+  await addsAndRemoves(guest);
   assert.doesNotMatch(await guest.run('dmesg', COMMAND_MS), COMPLAINTS);
   const [adapter] = guest.machine.network.adapters;
   assert.equal(adapter?.nvspVersion, 0x6_0001);
@@ -72,6 +75,20 @@ async function streams(guest: MachineGuest, peer: NetworkPeer, gift: Uint8Array)
   assert.equal(sink?.received, STREAM_BYTES);
   assert.equal(sink?.md5(), md5(gift));
   assert.ok(peer.largest > 1514, 'large segments were sent whole');
+}
+
+/** A second adapter comes and goes while the first one works. */
+async function addsAndRemoves(guest: MachineGuest): Promise<void> {
+  const { network } = guest.machine;
+  for (const mac of ['00-15-5d-0a-0b-0d', '00-15-5d-0a-0b-0e']) {
+    const added = network.add({ network: 'test', mac });
+    const seen = 'until [ -e /sys/class/net/eth1 ]; do sleep 0.1; done; cat /sys/class/net/eth1/address';
+    assert.match(await guest.run(seen, COMMAND_MS), new RegExp(`^${mac.replaceAll('-', ':')}$`, 'm'));
+    assert.deepEqual(network.nics.map(({ slot }) => slot), [0, 1]);
+    network.remove(added);
+    await guest.run('while [ -e /sys/class/net/eth1 ]; do sleep 0.1; done', COMMAND_MS);
+    assert.match(await guest.run('ping -c 1 10.9.8.1', COMMAND_MS), / 0% packet loss/);
+  }
 }
 
 /** The guest follows the link; it takes another MTU. */

@@ -54,6 +54,8 @@ export interface NicDescription {
   readonly mac?: string;
   /** What it is called on its switch, which nobody else there is; by default made from the process and its place. */
   readonly name?: string;
+  /** Its place among the guest's NICs; by default the first that is free. */
+  readonly slot?: number;
   /** What its port on the switch is set to; the switch's own configuration for that name goes before. */
   readonly settings?: Partial<NicSettings>;
 }

@@ -4,16 +4,18 @@
  */
 import { randomInt } from 'node:crypto';
 import { macAddressText, parseMacAddress, poolMacAddress } from '../kit/mac-address.ts';
+import { OperatingError } from '../kit/errors.ts';
 import type { NetworkEndpoint } from '../kit/network-endpoint.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import type { VmBus } from '../vmbus/bus.ts';
+import type { Offer } from '../vmbus/offer.ts';
 import { NetworkAdapter } from '../vsp/network/device.ts';
 import type { NetworkState } from '../vsp/network/state.ts';
 import { SwitchLink } from '../vswitch/link/switch-link.ts';
 import { readMac } from '../vswitch/packet/addresses.ts';
 import { startSwitches } from '../vswitch/service/start.ts';
 import { SwitchDirectory } from '../vswitch/service/switch-directory.ts';
-import type { ConnectNetwork, NicDescription } from './description.ts';
+import { type ConnectNetwork, MAXIMUM_NICS, type NicDescription } from './description.ts';
 import { MachineNat } from './network-nat.ts';
 
 /**
@@ -29,31 +31,68 @@ export function nicInstance(index: number): string {
   return `7f0cd1a4-2d4e-4b5a-9c3b-00155d0000${index.toString(16).padStart(2, '0')}`;
 }
 
+/** A NIC that is there, and what holds it. */
+interface Slot {
+  readonly number: number;
+  /** As it was described, with the address and name that it got: whoever restores it needs the same. */
+  readonly nic: NicDescription;
+  readonly endpoint: NetworkEndpoint;
+  readonly adapter: NetworkAdapter;
+  readonly offer: Offer;
+}
+
 export class MachineNetwork {
-  readonly adapters: readonly NetworkAdapter[];
-  /** As they were described, with the addresses and names that they got: whoever restores them needs the same. */
-  readonly nics: readonly NicDescription[];
   /** Where NICs of the NAT network get their addresses. */
   readonly nat: MachineNat;
-  readonly #endpoints: readonly NetworkEndpoint[];
+  readonly #bus: VmBus;
+  readonly #memory: GuestMemory;
+  readonly #connectNetwork: ConnectNetwork | undefined;
+  #slots: readonly Slot[] = [];
 
   constructor(options: {
     bus: VmBus; memory: GuestMemory; nics: readonly NicDescription[]; connect?: ConnectNetwork | undefined;
     /** Of the NAT network, when guests know it already. */
     natSubnet?: string | undefined;
   }) {
-    const { bus, memory, nics } = options;
+    this.#bus = options.bus;
+    this.#memory = options.memory;
+    this.#connectNetwork = options.connect;
     this.nat = new MachineNat(options.natSubnet);
-    this.nics = nics.map((nic, index) => ({
-      ...nic, mac: macAddressText(addressOf(nic, index)),
-      ...(nic.network === NAT ? {} : { name: nic.name ?? `vm${process.pid}-${index}` }),
-    }));
-    this.#endpoints = this.nics.map((nic, index) => options.connect?.(nic, index) ?? this.#connect(nic, index));
-    this.adapters = this.#endpoints.map((endpoint, index) => new NetworkAdapter({
-      instanceId: nicInstance(index), macAddress: addressOf(this.nics[index] as NicDescription, index), ram: memory,
-      endpoint,
-    }));
-    for (const adapter of this.adapters) bus.offer(adapter);
+    for (const nic of options.nics) this.add(nic);
+  }
+
+  get adapters(): readonly NetworkAdapter[] {
+    return this.#slots.map(({ adapter }) => adapter);
+  }
+
+  get nics(): readonly NicDescription[] {
+    return this.#slots.map(({ nic }) => nic);
+  }
+
+  /**
+   * Gives the guest a NIC, at once if it runs.
+   * @throws OperatingError when it has as many as a guest can have.
+   */
+  add(description: NicDescription): NetworkAdapter {
+    const wanted = description.slot === undefined ? Array.from({ length: MAXIMUM_NICS }, (_, i) => i)
+      : [description.slot];
+    for (const number of wanted) {
+      if (this.#slots.some((slot) => slot.number === number)) continue;
+      const slot = this.#open(description, number);
+      if (slot === undefined) continue;
+      this.#slots = [...this.#slots, slot];
+      return slot.adapter;
+    }
+    throw new OperatingError('unsupported', `a guest has at most ${MAXIMUM_NICS} NICs: remove one first`);
+  }
+
+  /** Takes a NIC away from the guest. */
+  remove(adapter: NetworkAdapter): void {
+    const slot = this.#slots.find((each) => each.adapter === adapter);
+    if (slot === undefined) return;
+    this.#slots = this.#slots.filter((each) => each !== slot);
+    this.#bus.rescind(slot.offer);
+    slot.endpoint.close();
   }
 
   /** @throws OperatingError when a NIC is to be on a switch that there is not. */
@@ -63,19 +102,19 @@ export class MachineNetwork {
 
   /** Only while the guest is paused. */
   saveState(): NetworkState[] {
-    return this.adapters.map((adapter) => adapter.saveState());
+    return this.#slots.map(({ adapter }) => adapter.saveState());
   }
 
   /** Before the bus is restored, which opens the channels again. The NICs are those of the saved machine. */
   restoreState(states: readonly NetworkState[]): void {
-    this.adapters.forEach((adapter, index) => {
+    this.#slots.forEach(({ adapter }, index) => {
       const state = states[index];
       if (state !== undefined) adapter.restoreState(state);
     });
   }
 
   close(): void {
-    for (const endpoint of this.#endpoints) endpoint.close();
+    for (const { endpoint } of this.#slots) endpoint.close();
     this.nat.close();
   }
 
@@ -83,12 +122,28 @@ export class MachineNetwork {
     return { adapters: this.adapters.map((adapter) => adapter.inspect()), nat: this.nat.inspect() };
   }
 
-  #connect(nic: NicDescription, index: number): NetworkEndpoint {
-    const { network, name = '', settings } = nic;
-    if (network === NAT) return this.nat.attach(`nic${index}`);
+  /** Undefined: the guest has not let go of the NIC that was there before. */
+  #open(description: NicDescription, number: number): Slot | undefined {
+    const address = addressOf(description, number);
+    const nic: NicDescription = {
+      ...description, slot: number, mac: macAddressText(address),
+      ...(description.network === NAT ? {} : { name: description.name ?? `vm${process.pid}-${number}` }),
+    };
+    const endpoint = this.#connectNetwork?.(nic, number) ?? this.#connect(nic, number, address);
+    const adapter = new NetworkAdapter({
+      instanceId: nicInstance(number), macAddress: address, ram: this.#memory, endpoint,
+    });
+    const offer = this.#bus.offer(adapter);
+    if (offer !== undefined) return { number, nic, endpoint, adapter, offer };
+    endpoint.close();
+    return undefined;
+  }
+
+  #connect({ network, name = '', settings }: NicDescription, number: number, address: Uint8Array): NetworkEndpoint {
+    if (network === NAT) return this.nat.attach(`nic${number}`);
     const directory = SwitchDirectory.open();
     return new SwitchLink({
-      switch: network, nic: name, mac: readMac(addressOf(nic, index), 0), ...(settings && { settings }),
+      switch: network, nic: name, mac: readMac(address, 0), ...(settings && { settings }),
       reach: () => startSwitches(directory),
     });
   }

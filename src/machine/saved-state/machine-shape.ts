@@ -50,7 +50,10 @@ const configuration = record({
   kernel: optional(path), initrd: optional(path), commandLine: text(COMMAND_LINE_LETTERS),
   rebootInPlace: flag, debugExit: flag,
   disks: list(record({ path, readOnly: flag }), 0, MAXIMUM_DISKS),
-  nics: list(record({ network: text(64), mac: optional(text(17)), name: optional(text(63)) }), 0, MAXIMUM_NICS),
+  nics: list(record({
+    network: text(64), mac: optional(text(17)), name: optional(text(63)),
+    slot: optional(integer(0, MAXIMUM_NICS - 1)),
+  }), 0, MAXIMUM_NICS),
   natSubnet: optional(matching(/^[0-9.]{7,15}\/[0-9]{1,2}$/)),
 });
 
