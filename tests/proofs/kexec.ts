@@ -1,4 +1,7 @@
-/** A Debian guest loads a second kernel with kexec and jumps into it; that one reaches user space and powers off. */
+/**
+ * A Debian guest loads a second kernel with kexec and jumps into it; that one reaches user space and powers off.
+ * `kexec.js PROCESSORS`.
+ */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +14,7 @@ const INIT = `#!/bin/sh
 export PATH=/usr/bin:/bin:/usr/sbin:/sbin
 mount -t devtmpfs devtmpfs /dev; mount -t proc proc /proc; mount -t sysfs sysfs /sys; mkdir -p /tmp /run
 kexec --load /second/vmlinuz --initrd=/second/initrd \\
-  --append='console=ttyS0 quiet partout.run="echo kernel-$((1+1))-is-up"'
+  --append='console=ttyS0 quiet partout.run="echo kernel-$((1+1))-is-up on $(nproc)"'
 echo "loaded: $?"
 kexec --exec
 `;
@@ -25,7 +28,8 @@ try {
     'proof-init': INIT, 'second/vmlinuz': readFileSync(tiny.kernel), 'second/initrd': readFileSync(tiny.initrd),
   }, initrd);
   await using guest = new Guest({
-    kernel: debian.kernel, initrd, append: `${debian.commandLine} quiet rdinit=/proof-init`, words: ['--memory', '2G'],
+    kernel: debian.kernel, initrd, append: `${debian.commandLine} quiet rdinit=/proof-init`,
+    words: ['--memory', '2G', '--cpus', process.argv[2] ?? '1'],
   });
   await guest.expect(/loaded: 0/, BOOT_MS);
   await guest.expect(/kernel-2-is-up/, BOOT_MS);
