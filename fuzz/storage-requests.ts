@@ -5,13 +5,16 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { ClassId } from '../src/protocols/vmbus/class-ids.ts';
+import { MmcCommand } from '../src/protocols/mmc.ts';
 import { ScsiCommand } from '../src/protocols/scsi.ts';
 import type { GuestChannel } from '../src/vmbus/testing/guest-channel.ts';
 import { GuestDriver } from '../src/vmbus/testing/guest-driver.ts';
 import { StorageController } from '../src/vsp/storage/device.ts';
 import type { StorageDisk, StorageExtent } from '../src/vsp/storage/disk-port.ts';
+import { DvdDrive } from '../src/vsp/storage/dvd-drive.ts';
 import { LogicalUnit } from '../src/vsp/storage/logical-unit.ts';
 import { REQUEST_TABLE_BYTES } from '../src/vsp/storage/request-table.ts';
+import { UNIT_STATES_BYTES, UnitState } from '../src/vsp/storage/unit-state.ts';
 import type { FuzzTarget } from '../tools/fuzz-target.ts';
 
 const SECTOR = 512;
@@ -64,12 +67,14 @@ class StrictDisk implements StorageDisk {
 
 const request = fc.record({
   operation: fc.oneof({ weight: 9, arbitrary: fc.constant(3) }, { weight: 1, arbitrary: fc.nat({ max: 20 }) }),
-  command: fc.oneof(fc.constantFrom(...Object.values(ScsiCommand)), fc.nat({ max: 255 })),
+  command: fc.oneof(
+    fc.constantFrom(...Object.values(ScsiCommand), ...Object.values(MmcCommand)), fc.nat({ max: 255 })),
   flags: fc.constantFrom(0, 0, 0, 1, 2, 8, 9, 0x10, 0x12, 0xff),
   address: fc.oneof(fc.nat({ max: SECTORS + 8 }), fc.constantFrom(SECTORS - 1, SECTORS, 0xffff_ffff, 2 ** 52)),
   blocks: fc.oneof(fc.nat({ max: 520 }), fc.constantFrom(0, 1, 8, 0xffff, 0xffff_ffff)),
   noise: fc.array(fc.tuple(fc.nat({ max: 14 }), fc.nat({ max: 255 })), { maxLength: 2 }),
-  place: fc.oneof({ weight: 8, arbitrary: fc.constant([0, 0]) }, fc.tuple(fc.nat({ max: 2 }), fc.nat({ max: 255 }))),
+  place: fc.oneof({ weight: 8, arbitrary: fc.constantFrom([0, 0], [0, 0], [0, 1]) },
+    fc.tuple(fc.nat({ max: 2 }), fc.nat({ max: 255 }))),
   cdbLength: fc.oneof({ weight: 8, arbitrary: fc.constant(16) }, fc.nat({ max: 255 })),
   length: fc.oneof(fc.constantFrom(0, 8, 511, 512, 4096, 65536, 262144, 262145, 0xffff_ffff), fc.nat({ max: 262144 })),
   offset: fc.constantFrom(0, 0, 1, 512, 4095, 4096),
@@ -134,10 +139,15 @@ function send(channel: GuestChannel, values: Request, transaction: number): bool
 
 function tryRequests(isReadOnly: boolean, negotiates: boolean, requests: readonly Request[]): void {
   const driver = new GuestDriver();
-  const units = [new LogicalUnit({ disk: new StrictDisk(isReadOnly), identity: new Uint8Array(16) })];
+  const unitStates = new SharedArrayBuffer(UNIT_STATES_BYTES);
+  const identity = new Uint8Array(16);
+  const units = [
+    new LogicalUnit({ disk: new StrictDisk(isReadOnly), identity, state: new UnitState(unitStates, 0) }),
+    new DvdDrive({ medium: new StrictDisk(true), identity, state: new UnitState(unitStates, 1), onEject: () => {} }),
+  ];
   driver.bus.offer(new StorageController({
     instanceId: '00000000-0000-0000-0000-000000000001', memory: driver.memory, units,
-    requests: new SharedArrayBuffer(REQUEST_TABLE_BYTES), onMemoryWritten: () => {},
+    requests: [new SharedArrayBuffer(REQUEST_TABLE_BYTES)], unitStates, onMemoryWritten: () => {}, nowMs: () => 0,
   }));
   const channel = driver.open(driver.connect().get(ClassId.Scsi) as number) as GuestChannel;
   const plain: Request = {

@@ -2,12 +2,13 @@
 
 import { OperatingError, type ErrorCode } from '../kit/errors.ts';
 import {
-  type DiskDescription, MAXIMUM_DISKS, MAXIMUM_MEMORY_BYTES, MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES,
-  type MachineDescription, type RestoreRequest, type TraceKind,
+  MAXIMUM_MEMORY_BYTES, MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES, type MachineDescription, type RestoreRequest,
+  type TraceKind,
 } from '../machine/description.ts';
 import type { Invocation, Option } from './command.ts';
 import { deterministicOf } from './deterministic-option.ts';
 import { gdbOf } from './gdb-option.ts';
+import { unitsOf } from './disk-option.ts';
 import { nicsOf } from './nic-option.ts';
 
 export const BOOT_OPTIONS: readonly Option[] = [
@@ -18,8 +19,10 @@ export const BOOT_OPTIONS: readonly Option[] = [
     fallback: 'console=ttyS0' },
   { name: 'memory', value: 'SIZE', summary: 'memory of the guest', fallback: '512M' },
   { name: 'cpus', value: 'N', summary: 'virtual processors', fallback: '1' },
-  { name: 'disk', value: 'FILE[,ro]', summary: 'a disk: raw, vhd or vhdx; ,ro for one that is not written to',
+  { name: 'disk', value: 'FILE[,ro][,iops=N][,bandwidth=SIZE]',
+    summary: 'a disk: raw, vhd or vhdx; read-only, and limited by the second; an .iso is put into a DVD drive',
     repeatable: true },
+  { name: 'dvd', value: 'FILE|none', summary: 'a DVD drive with an ISO image in it, or empty', repeatable: true },
   {
     name: 'nic', value: 'nat|none|SWITCH[,mac=…]', repeatable: true,
     summary: 'a network adapter behind NAT, or on a switch (also name=NAME, vlan=NUMBER); without the option one',
@@ -83,7 +86,7 @@ export function bootRequest(invocation: Invocation): BootRequest {
       commandLine: invocation.value('append') ?? '',
       memoryBytes: memoryOf(invocation.value('memory') ?? ''),
       processors: processorsOf(invocation.value('cpus') ?? ''),
-      disks: disksOf(invocation.values('disk')),
+      disks: unitsOf(invocation),
       nics: deterministic === undefined ? nicsOf(invocation.values('nic')) : [],
       ...(deterministic === undefined ? {} : { deterministic }),
       rebootInPlace: !invocation.has('no-reboot'),
@@ -110,7 +113,7 @@ function restoreRequest(file: string, invocation: Invocation): RestoreRequest {
   if (given !== undefined) {
     throw refused('usage', `--restore brings along what the guest was made of: leave --${given} out`);
   }
-  const disks = disksOf(invocation.values('disk'));
+  const disks = unitsOf(invocation);
   const trace = traceOf(invocation);
   const gdb = gdbOf(invocation.value('gdb'));
   return {
@@ -142,18 +145,6 @@ function memoryOf(text: string): number {
   }
   if (bytes % MIB !== 0) throw refused('usage', `--memory is a whole number of mebibytes, which ${text} is not`);
   return bytes;
-}
-
-function disksOf(values: readonly string[]): DiskDescription[] {
-  if (values.length > MAXIMUM_DISKS) {
-    throw refused('unsupported', `a guest has at most ${MAXIMUM_DISKS} disks, and ${values.length} were given`);
-  }
-  return values.map((value) => {
-    const readOnly = value.endsWith(',ro');
-    const path = readOnly ? value.slice(0, -',ro'.length) : value;
-    if (path === '') throw refused('usage', `--disk is a file, or a file and ",ro", not ${JSON.stringify(value)}`);
-    return { path, readOnly };
-  });
 }
 
 function processorsOf(text: string): number {

@@ -47,7 +47,9 @@ export async function boot(request: BootRequest, host: BootHost): Promise<number
   const serial = new SerialConsole(host.streams);
   const interruption = new Interruption(request, serial, host.signals);
   try {
-    const ports = { console: { output: (bytes: Uint8Array) => serial.output(bytes) } };
+    const ports = {
+      console: { output: (bytes: Uint8Array) => serial.output(bytes) }, notice: (line: string) => host.say(line),
+    };
     const machine = request.restore === undefined
       ? await host.createMachine(request.description, ports) : await host.restoreMachine(request.restore, ports);
     const inspect = (): void => host.say(JSON.stringify(machine.inspect(), undefined, 2));

@@ -20,7 +20,7 @@ export interface BootSource {
  */
 export async function readBootSource(description: MachineDescription): Promise<BootSource> {
   const { kernel, initrd, commandLine, disks = [] } = description;
-  if (kernel === undefined) return bootSourceOf(disks[0]?.path, commandLine);
+  if (kernel === undefined) return bootSourceOf(disks.find(({ kind }) => kind !== 'dvd')?.path, commandLine);
   return {
     name: kernel, kernel: await fileBytes(kernel), commandLine,
     initrd: initrd === undefined ? undefined : await fileBytes(initrd),

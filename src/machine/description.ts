@@ -36,13 +36,36 @@ export interface GdbDescription {
   readonly wait: boolean;
 }
 
-/** A disk image of the host; the first is SCSI 0:0:0, the next 0:0:1. */
-export interface DiskDescription {
-  readonly path: string;
-  readonly readOnly: boolean;
+/** Where a disk or a drive is. */
+export interface StorageAddress {
+  readonly controller: number;
+  readonly lun: number;
 }
 
-export const MAXIMUM_DISKS = 64;
+/** A disk image of the host. */
+export interface DiskDescription {
+  readonly kind?: 'disk' | undefined;
+  readonly path: string;
+  readonly readOnly: boolean;
+  /** Operations a second, a started 8 KiB being one, and bytes a second; without it as much as goes. */
+  readonly limits?: { readonly operations?: number | undefined; readonly bytes?: number | undefined } | undefined;
+  /** By default the next place that is free. */
+  readonly address?: StorageAddress | undefined;
+}
+
+/** A DVD drive; without a path it is empty. */
+export interface DvdDescription {
+  readonly kind: 'dvd';
+  readonly path?: string | undefined;
+  readonly address?: StorageAddress | undefined;
+}
+
+/** What is at a SCSI address: the first is 0:0:0 of the first controller, the next 0:0:1. */
+export type StorageDescription = DiskDescription | DvdDescription;
+
+export const MAXIMUM_CONTROLLERS = 4;
+export const DISKS_PER_CONTROLLER = 64;
+export const MAXIMUM_DISKS = MAXIMUM_CONTROLLERS * DISKS_PER_CONTROLLER;
 /** As many as Hyper-V gives a guest. */
 export const MAXIMUM_NICS = 8;
 
@@ -76,7 +99,7 @@ export interface MachineDescription {
   /** A whole number of MiB between the two bounds above. */
   readonly memoryBytes: number;
   readonly processors: number;
-  readonly disks?: readonly DiskDescription[];
+  readonly disks?: readonly StorageDescription[];
   /** A reset starts the guest again, reading kernel and initrd afresh; otherwise it ends the run. */
   readonly rebootInPlace: boolean;
   /** Port 0xf4 ends the run, as QEMU's isa-debug-exit does. */
@@ -94,7 +117,7 @@ export interface MachineDescription {
 export interface RestoreRequest {
   readonly file: string;
   /** In place of the disks that it names, as many and in their order. */
-  readonly disks?: readonly DiskDescription[];
+  readonly disks?: readonly StorageDescription[];
   readonly rebootInPlace?: boolean;
   readonly debugExit?: boolean;
   readonly trace?: TraceKind;
@@ -116,6 +139,8 @@ export type MachineEnd =
   | { readonly kind: 'failed'; readonly message: string };
 
 export interface MachinePorts {
+  /** Takes a line for the person: what keeps the guest from running, and that it runs again. */
+  readonly notice?: (line: string) => void;
   /** The networks that the description names, in place of the machine's own: `nat`. */
   readonly connectNetwork?: ConnectNetwork;
   readonly console: {

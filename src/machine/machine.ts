@@ -13,7 +13,6 @@ import { SerialConsole } from '../chipset/serial/console.ts';
 import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import { instructionTrace } from '../engine/instruction-trace.ts';
 import { ProcessorRequests } from '../engine/processor-requests.ts';
-import type { ProcessorState } from '../hypervisor/engine-port.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import { Partition } from '../hypervisor/partition.ts';
 import { HostClock } from '../kit/clock.ts';
@@ -36,6 +35,7 @@ import { type MachineParts, restoredDescription } from './saved-state/parts.ts';
 import { StateFile } from './saved-state/read.ts';
 import { readRest, restoreMachine } from './saved-state/restore-machine.ts';
 import { saveMachine } from './saved-state/save-machine.ts';
+import type { MachineStorage } from './storage.ts';
 import { VmbusHost } from './vmbus-host.ts';
 
 /** Entries of the trace ring, always there so that a crash can be explained. */
@@ -60,6 +60,7 @@ export class Machine implements RunnableMachine {
   readonly #restarted: () => void;
   /** The guest's synthetic devices and what they tell and do. */
   readonly vmbus: VmbusHost;
+  readonly storage: MachineStorage;
   readonly network: MachineNetwork;
   /** Of a run that can be had twice: what takes the place of the host's. */
   readonly #determinism: Determinism | undefined;
@@ -83,8 +84,7 @@ export class Machine implements RunnableMachine {
     const machine = new Machine(description, ports);
     try {
       await machine.#partition.create();
-      const { disks = [] } = description;
-      if (disks.length > 0) await machine.vmbus.addDisks(disks, machine.#engine);
+      await machine.storage.start(description.disks ?? []);
       await machine.#load();
       await machine.#listen();
     } catch (error) {
@@ -100,7 +100,7 @@ export class Machine implements RunnableMachine {
     let machine: Machine | undefined;
     try {
       machine = new Machine(restoredDescription(file, request), ports, file);
-      await restoreMachine(file, machine.#parts, machine.#engine, machine.#attached);
+      await restoreMachine(file, machine.#parts, machine.#attached);
       await machine.#listen();
       return machine;
     } catch (error) {
@@ -162,6 +162,9 @@ export class Machine implements RunnableMachine {
       onFailure: (error) => this.#fail(error), onHeartbeat: ports.heartbeatChanged,
     });
     this.#restarted = ports.restarted ?? ((): void => {});
+    this.storage = this.vmbus.connectStorage({
+      engine: this.#engine, memory: saved?.memory, description, partition: this.#partition, notice: ports.notice,
+    });
     this.network = new MachineNetwork({
       bus: this.vmbus.bus, memory: this.#memory, nics: description.nics ?? [],
       connect: ports.connectNetwork, natSubnet: saved?.state.configuration.natSubnet,
@@ -241,6 +244,7 @@ export class Machine implements RunnableMachine {
       exceptions: this.#threads.exceptions,
       reboots: this.#reboots,
       ...(this.#threads.traceHash && { traceHash: this.#threads.traceHash }),
+      disks: this.storage.statistics(),
       peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     };
   }
@@ -266,14 +270,6 @@ export class Machine implements RunnableMachine {
     if (this.description.trace === 'instructions') return instructionTrace(this.#engine, index);
     const exits = this.#partition.traceLines(index);
     return exits.length === 0 ? exits : [...this.vmbus.traceLines(), ...exits];
-  }
-
-  /** Architectural state of a processor: pauses the partition, captures, and lets it run again. */
-  async captureProcessor(index: number): Promise<ProcessorState> {
-    await this.#partition.pause();
-    const state = await this.#partition.captureProcessor(index);
-    await this.#partition.resume();
-    return state;
   }
 
   #fail(error: unknown): void {

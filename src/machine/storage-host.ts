@@ -1,7 +1,7 @@
 /**
- * The main thread's side of a VM's disks: it starts the storage thread, offers the controller on the bus, and hands the
- * channel over when the guest opens it. A storage thread that dies is started again over the same requests: the guest
- * notices nothing but a pause.
+ * The main thread's side of one SCSI controller: it starts the storage thread, offers the controller on the bus, and
+ * hands channels over when the guest opens them. A storage thread that dies, or that no longer does anything, is
+ * replaced by another over the same requests: the guest notices nothing but a pause.
  */
 
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
@@ -14,52 +14,77 @@ import type { ChannelService } from '../vmbus/offer.ts';
 import { scsiOffer } from '../vsp/storage/device.ts';
 import { MAX_REQUEST_BYTES, REQUEST_TABLE_BYTES, RequestTable } from '../vsp/storage/request-table.ts';
 import { STORAGE_STATE_VERSION, type StorageState } from '../vsp/storage/state.ts';
+import { UNIT_STATES_BYTES, UnitCondition, UnitState } from '../vsp/storage/unit-state.ts';
 import { expectStateVersion } from '../vsp/service.ts';
-import type { DiskDescription } from './description.ts';
+import type { StorageDescription } from './description.ts';
+import { ProgressWatch } from './progress-watch.ts';
 import type { SavedMemory } from './saved-state/memory-source.ts';
 import {
-  CONTROLLER_INSTANCE, STORAGE_DOORBELL, type StorageCommand, type StorageReport, StorageWord, type StorageWorkerData,
+  CONTROLLER_INSTANCES, STORAGE_DOORBELL, type StorageChange, type StorageCommand, type StorageReport, StorageWord,
+  type StorageWorkerData,
 } from './storage-protocol.ts';
 
-/** The thread answers between two turns, each of at most 64 requests; a host disk may be slow. */
+/** The thread answers between two turns, each of at most a table of requests; a host disk may be slow. */
 const ANSWER_MS = 30_000;
+/** A thread that does nothing for so long though there is something to do is not going to. */
+const STUCK_MS = 60_000;
 /** A thread that dies again and again has a reason that a restart does not take away. */
-const MAX_RESTARTS = 100;
+const MAX_RESTARTS_PER_MINUTE = 100;
+const MINUTE_MS = 60_000;
 
 /** A command before it has its number. */
 type Unnumbered<C> = C extends StorageCommand ? Omit<C, 'number'> : never;
 
 export interface StorageHostOptions {
-  readonly disks: readonly DiskDescription[];
+  readonly controller: number;
+  /** By logical unit number. */
+  readonly units: readonly (StorageDescription | undefined)[];
   readonly engine: EngineMemoryHandle;
   /** Of a guest that is being restored. */
-  readonly memory?: SavedMemory | undefined;
+  readonly memory: SavedMemory | undefined;
   readonly control: SharedArrayBuffer;
   readonly bus: VmBus;
   readonly connections: Connections;
+  /** How many channels the guest may have. */
+  readonly channelCount: number;
   /** The connection by which the guest rings a channel. */
   readonly connectionId: (relid: number) => number;
+  /** The host has no room for a disk any more, or has room again. */
+  readonly onCondition: () => void;
   readonly onFailure: (error: unknown) => void;
 }
 
-export class StorageHost implements ChannelService {
-  readonly description = scsiOffer(CONTROLLER_INSTANCE);
-  readonly maxPacketBytes = MAX_REQUEST_BYTES;
+export class StorageHost {
+  /** What is at each logical unit number; changes as the guest and the host's user change it. */
+  readonly units: (StorageDescription | undefined)[];
   readonly #options: StorageHostOptions;
-  readonly #requests = new SharedArrayBuffer(REQUEST_TABLE_BYTES);
+  readonly #requests: readonly SharedArrayBuffer[];
+  readonly #unitStates = new SharedArrayBuffer(UNIT_STATES_BYTES);
   readonly #words = new Int32Array(new SharedArrayBuffer(StorageWord.Count * 4));
+  readonly #watch: ProgressWatch;
+  readonly #channels = new Map<number, { readonly channel: Channel; readonly handle: ChannelHandle }>();
+  readonly #changes = new Map<number, { resolve(): void; reject(error: Error): void }>();
   #worker: Worker | undefined;
   #commands: MessagePort | undefined;
-  #channel: Channel | undefined;
-  #handle: ChannelHandle | undefined;
+  #subChannels = 0;
   #commandNumber = 0;
-  #restarts = 0;
+  readonly #restarts: number[] = [];
+  #restartCount = 0;
   #lastError: Error | undefined;
   #isStarted = false;
   #isStopping = false;
 
   constructor(options: StorageHostOptions) {
     this.#options = options;
+    this.units = [...options.units];
+    this.#requests = Array.from(
+      { length: options.channelCount }, () => new SharedArrayBuffer(REQUEST_TABLE_BYTES));
+    this.#watch = new ProgressWatch({
+      progress: () => Atomics.load(this.#words, StorageWord.Progress),
+      isIdle: () => this.#worker === undefined || Atomics.load(this.#words, StorageWord.Idle) === 1,
+      stuckMs: STUCK_MS,
+      onStuck: () => void this.killThread(),
+    });
   }
 
   /**
@@ -69,33 +94,22 @@ export class StorageHost implements ChannelService {
   async start(): Promise<void> {
     await this.#startThread();
     this.#isStarted = true;
-    this.#options.bus.offer(this);
+    this.#watch.start();
+    this.#options.bus.offer(this.#service(0));
   }
 
-  /** For the bus: the thread gets the channel, and its bell the guest's rings. */
-  opened(channel: Channel): void {
-    const { connections, connectionId } = this.#options;
-    this.#channel = channel;
-    this.#handle = channel.handOver();
-    connections.openEvents(connectionId(channel.relid), STORAGE_DOORBELL);
-    this.#send({ kind: 'open', channel: this.#handle });
+  /** Disks that wait for room on the host, by path. */
+  get fullDisks(): string[] {
+    return this.units.flatMap((unit, lun) => {
+      const isFull = new UnitState(this.#unitStates, lun).condition === UnitCondition.HostFull;
+      return isFull && unit?.path !== undefined ? [unit.path] : [];
+    });
   }
 
-  /** For the bus, on which the guest rang before the bell was handed over. */
-  signalled(): void {
-    this.#ring();
-  }
-
-  /** For the bus: when this returns, the thread does not touch guest memory any more. */
-  closed(): void {
-    this.#channel = undefined;
-    this.#handle = undefined;
-    this.#call({ kind: 'close' });
-  }
-
-  /** Everything is on the medium and every file closed; the thread has ended. The channel is closed. */
+  /** Everything is on the medium and every file closed; the thread has ended. The channels are closed. */
   async stop(): Promise<void> {
     this.#isStopping = true;
+    this.#watch.stop();
     const worker = this.#worker;
     if (worker === undefined) return;
     const ended = new Promise((resolve) => worker.once('exit', resolve));
@@ -108,10 +122,29 @@ export class StorageHost implements ChannelService {
     await this.#worker?.terminate();
   }
 
+  /** Changes what is there while the guest runs. @throws OperatingError when that cannot be. */
+  async change(change: StorageChange): Promise<void> {
+    if (this.#commands === undefined) {
+      throw new OperatingError('host', 'the storage service is being started again: try once more');
+    }
+    const number = this.#send(change);
+    await new Promise<void>((resolve, reject) => {
+      this.#changes.set(number, { resolve, reject });
+    });
+    if (change.kind === 'add') this.units[change.lun] = change.unit;
+    if (change.kind === 'remove') this.units[change.lun] = undefined;
+    if (change.kind === 'medium') this.units[change.lun] = { kind: 'dvd', path: change.path };
+  }
+
   /** Only while the guest is paused; the thread takes no more requests then until it is told to go on. */
   saveState(): StorageState {
     this.#call({ kind: 'hold' });
-    return { version: STORAGE_STATE_VERSION, requests: new RequestTable(this.#requests).save() };
+    return {
+      version: STORAGE_STATE_VERSION,
+      requests: this.#requests.map((buffer) => new RequestTable(buffer).save()),
+      units: new Uint8Array(this.#unitStates).slice(),
+      subChannels: this.#subChannels,
+    };
   }
 
   /** After a state was saved, when the guest goes on nonetheless. */
@@ -119,33 +152,89 @@ export class StorageHost implements ChannelService {
     this.#call({ kind: 'go-on' });
   }
 
-  /** Before the channel is opened again. */
+  /** Before the channels are opened again. */
   restoreState(state: StorageState): void {
     expectStateVersion('storage', state.version, STORAGE_STATE_VERSION);
-    new RequestTable(this.#requests).restore(state.requests);
+    this.#requests.forEach((buffer, index) => new RequestTable(buffer).restore(state.requests[index]));
+    new Uint8Array(this.#unitStates).set(state.units);
+    this.#offerSubChannels(state.subChannels);
   }
 
   inspect(): object {
-    const table = new RequestTable(this.#requests);
-    return { disks: this.#options.disks, unanswered: (table.next - table.oldest) >>> 0, restarts: this.#restarts };
+    const tables = this.#requests.map((buffer) => new RequestTable(buffer));
+    return {
+      controller: this.#options.controller,
+      channels: this.#channels.size,
+      unanswered: tables.reduce((sum, table) => sum + table.count, 0),
+      restarts: this.#restartCount,
+      units: this.units.map((unit, lun) => unit && { lun, ...unit, ...this.#stateOf(lun) })
+        .filter((unit) => unit !== undefined),
+    };
+  }
+
+  /** Counters of each disk. */
+  statistics(): object[] {
+    const { controller } = this.#options;
+    return this.units.flatMap((unit, lun) => unit === undefined ? [] : [
+      { controller, lun, path: unit.path, ...new UnitState(this.#unitStates, lun).counters },
+    ]);
+  }
+
+  #stateOf(lun: number): object {
+    const state = new UnitState(this.#unitStates, lun);
+    return { condition: state.condition === UnitCondition.HostFull ? 'host full' : 'fine', ...state.counters };
+  }
+
+  /** The service of one channel, for the bus. */
+  #service(index: number): ChannelService {
+    return {
+      description: scsiOffer(CONTROLLER_INSTANCES[this.#options.controller] as string),
+      maxPacketBytes: MAX_REQUEST_BYTES,
+      opened: (channel) => this.#opened(index, channel),
+      // The guest rang before the bell was handed over.
+      signalled: () => this.#ring(),
+      closed: () => this.#closed(index),
+    };
+  }
+
+  /** The thread gets the channel, and its bell the guest's rings. */
+  #opened(index: number, channel: Channel): void {
+    const { connections, connectionId } = this.#options;
+    const handle = channel.handOver();
+    this.#channels.set(index, { channel, handle });
+    connections.openEvents(connectionId(channel.relid), this.#doorbell);
+    this.#send({ kind: 'open', index, channel: handle });
+  }
+
+  /** When this returns, the thread does not touch guest memory any more. */
+  #closed(index: number): void {
+    this.#channels.delete(index);
+    if (index === 0) this.#subChannels = 0;
+    this.#call({ kind: 'close', index });
+  }
+
+  #offerSubChannels(count: number): void {
+    this.#subChannels = Math.min(count, this.#requests.length - 1);
+    for (let index = 1; index <= this.#subChannels; index++) this.#options.bus.offer(this.#service(index), index);
   }
 
   async #startThread(): Promise<void> {
-    const { engine, control, bus, disks, memory } = this.#options;
+    const { controller, engine, memory, control, bus } = this.#options;
     const { port1, port2 } = new MessageChannel();
     const data: StorageWorkerData & { readonly commands: MessagePort } = {
-      engine, control, ledger: bus.channels.ledger, requests: this.#requests,
-      words: this.#words.buffer as SharedArrayBuffer, disks, memory, commands: port2,
+      controller, engine, control, ledger: bus.channels.ledger, requests: this.#requests,
+      unitStates: this.#unitStates, words: this.#words.buffer as SharedArrayBuffer, units: this.units,
+      memory, commands: port2,
     };
     const worker = new Worker(new URL('./storage-worker.js', import.meta.url), {
-      workerData: data, transferList: [port2], name: 'storage',
+      workerData: data, transferList: [port2], name: `storage${controller}`,
     });
     this.#worker = worker;
     this.#commands = port1;
     const ready = new Promise<StorageReport>((resolve, reject) => {
       worker.on('message', (report: StorageReport) => {
-        if (report.kind === 'broken') this.#onBroken(report.reason);
-        else resolve(report);
+        if (report.kind === 'ready' || report.kind === 'refused') resolve(report);
+        else this.#onReport(report);
       });
       worker.once('error', (error: Error) => {
         this.#lastError = error;
@@ -163,30 +252,68 @@ export class StorageHost implements ChannelService {
     }
   }
 
+  #onReport(report: Exclude<StorageReport, { kind: 'ready' | 'refused' }>): void {
+    switch (report.kind) {
+      case 'broken':
+        this.#channels.get(report.index)?.channel.fail(report.reason);
+        return;
+      case 'sub-channels':
+        this.#offerSubChannels(report.count);
+        return;
+      case 'condition':
+        this.#options.onCondition();
+        return;
+      case 'ejected':
+        this.units[report.lun] = { kind: 'dvd', path: undefined };
+        return;
+      case 'changed': {
+        const change = this.#changes.get(report.number);
+        this.#changes.delete(report.number);
+        const { failure } = report;
+        if (failure === undefined) change?.resolve();
+        else change?.reject(new OperatingError(failure.code as ErrorCode, failure.message));
+        return;
+      }
+      default:
+        report satisfies never;
+    }
+  }
+
   /** The thread has ended. */
   #onExit(): void {
     this.#worker = undefined;
     this.#commands?.close();
     this.#commands = undefined;
+    for (const { reject } of this.#changes.values()) {
+      reject(new OperatingError('host', 'the storage service ended in the middle: look what is there, then try again'));
+    }
+    this.#changes.clear();
     if (this.#isStopping || !this.#isStarted) return;
-    if (++this.#restarts > MAX_RESTARTS) {
+    this.#restartCount++;
+    const now = performance.now();
+    this.#restarts.push(now);
+    while (this.#restarts.length > 0 && (this.#restarts[0] as number) < now - MINUTE_MS) this.#restarts.shift();
+    if (this.#restarts.length > MAX_RESTARTS_PER_MINUTE) {
       this.#options.onFailure(this.#lastError ?? new Error('the storage thread ended again and again'));
       return;
     }
     this.#startThread().then(() => {
-      if (this.#handle !== undefined) this.#send({ kind: 'open', channel: { ...this.#handle, isRestored: true } });
+      for (const [index, { handle }] of this.#channels) {
+        this.#send({ kind: 'open', index, channel: { ...handle, isRestored: true } });
+      }
+      this.#options.onCondition();
     }).catch((error: unknown) => {
       // One that ended while it started is started again; one whose disks are gone is not.
       if (error instanceof OperatingError) this.#options.onFailure(error);
     });
   }
 
-  #onBroken(reason: string): void {
-    this.#channel?.fail(reason);
+  get #doorbell(): number {
+    return STORAGE_DOORBELL + this.#options.controller;
   }
 
   #ring(): void {
-    this.#options.connections.doorbell(STORAGE_DOORBELL).ring();
+    this.#options.connections.doorbell(this.#doorbell).ring();
   }
 
   /** Sends a command; its number. */
@@ -198,7 +325,7 @@ export class StorageHost implements ChannelService {
   }
 
   /** Sends a command and blocks until it was carried out. The thread that is gone has done all that it will. */
-  #call(command: { readonly kind: 'close' | 'hold' | 'go-on' }): void {
+  #call(command: { readonly kind: 'close'; readonly index: number } | { readonly kind: 'hold' | 'go-on' }): void {
     if (this.#worker === undefined) return;
     const number = this.#send(command);
     const deadline = performance.now() + ANSWER_MS;

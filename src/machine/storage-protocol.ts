@@ -1,40 +1,65 @@
-/** What the main thread and the storage thread of a VM say to each other. */
+/** What the main thread and the storage thread of a controller say to each other. */
 
 import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import type { ChannelHandle } from '../vmbus/channel.ts';
-import type { DiskDescription } from './description.ts';
+import type { StorageDescription } from './description.ts';
 import type { SavedMemory } from './saved-state/memory-source.ts';
 
-/** The synthetic controller that has the disks; the same in every VM, as nothing outside sees it. */
-export const CONTROLLER_INSTANCE = '7d1c8a4e-52b0-4a53-9a3e-6d0f3b9c2e11';
-/** The bell of the storage thread; the main thread has the first. */
+/** The synthetic controllers; the same in every VM, as nothing outside sees them. */
+export const CONTROLLER_INSTANCES = [
+  '7d1c8a4e-52b0-4a53-9a3e-6d0f3b9c2e11',
+  '7d1c8a4e-52b0-4a53-9a3e-6d0f3b9c2e12',
+  '7d1c8a4e-52b0-4a53-9a3e-6d0f3b9c2e13',
+  '7d1c8a4e-52b0-4a53-9a3e-6d0f3b9c2e14',
+] as const;
+/** The bell of the first storage thread, the others follow; the main thread has the first of all. */
 export const STORAGE_DOORBELL = 1;
 
 /** The words of a buffer that both threads have. */
-export const StorageWord = { Acknowledged: 0, Count: 1 } as const;
+export const StorageWord = {
+  /** The number of the last command that was carried out. */
+  Acknowledged: 0,
+  /** Counts what the thread does. */
+  Progress: 1,
+  /** 1 while the thread has nothing to do. */
+  Idle: 2,
+  Count: 3,
+} as const;
 
 export interface StorageWorkerData {
+  readonly controller: number;
   readonly engine: EngineMemoryHandle;
   readonly control: SharedArrayBuffer;
   readonly ledger: SharedArrayBuffer;
-  /** REQUEST_TABLE_BYTES. */
-  readonly requests: SharedArrayBuffer;
+  /** REQUEST_TABLE_BYTES each, for every channel that the guest may open. */
+  readonly requests: readonly SharedArrayBuffer[];
+  /** UNIT_STATES_BYTES. */
+  readonly unitStates: SharedArrayBuffer;
   /** StorageWord. */
   readonly words: SharedArrayBuffer;
-  readonly disks: readonly DiskDescription[];
+  /** By logical unit number. */
+  readonly units: readonly (StorageDescription | undefined)[];
   /** Guest memory that arrives as it is needed, of a guest that is being restored. */
   readonly memory: SavedMemory | undefined;
 }
 
 /** From the main thread, with the bell. Each is acknowledged by its number. */
 export type StorageCommand = { readonly number: number } & (
-  | { readonly kind: 'open'; readonly channel: ChannelHandle }
-  | { readonly kind: 'close' }
+  | { readonly kind: 'open'; readonly index: number; readonly channel: ChannelHandle }
+  | { readonly kind: 'close'; readonly index: number }
   /** Finish what was begun, put it on the medium, and take no more until told to go on. */
   | { readonly kind: 'hold' }
   | { readonly kind: 'go-on' }
   | { readonly kind: 'stop' }
+  | StorageChange
 );
+
+/** What changes the units of a controller. The answer is a report. */
+export type StorageChange =
+  | { readonly kind: 'add'; readonly lun: number; readonly unit: StorageDescription }
+  | { readonly kind: 'remove'; readonly lun: number }
+  | { readonly kind: 'resize'; readonly lun: number; readonly sizeBytes: number }
+  | { readonly kind: 'medium'; readonly lun: number; readonly path: string | undefined };
 
 /** To the main thread. */
 export type StorageReport =
@@ -42,4 +67,17 @@ export type StorageReport =
   /** The disks could not be opened: for the user. */
   | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   /** The guest broke the protocol. */
-  | { readonly kind: 'broken'; readonly reason: string };
+  | { readonly kind: 'broken'; readonly index: number; readonly reason: string }
+  /** The guest wants so many channels beside the first. */
+  | { readonly kind: 'sub-channels'; readonly count: number }
+  /** The host has no room for a disk any more, or has room again. */
+  | { readonly kind: 'condition'; readonly lun: number; readonly isFull: boolean }
+  /** The guest has taken out what was in a drive. */
+  | { readonly kind: 'ejected'; readonly lun: number }
+  /** A change was made, or could not be. */
+  | { readonly kind: 'changed'; readonly number: number; readonly failure: StorageFailure | undefined };
+
+export interface StorageFailure {
+  readonly code: string;
+  readonly message: string;
+}

@@ -1,11 +1,9 @@
 /**
- * The storage thread of a VM: disks are read and written with system calls that block, so that it waits in
- * `Atomics.wait` on its bell and has no event loop. The main thread gives it an open channel; between a command to
- * close and its acknowledgement the last access to guest memory is over.
+ * The storage thread of a controller: disks are read and written with system calls that block, so that it waits in
+ * `Atomics.wait` on its bell and has no event loop. The main thread gives it open channels; between a command to close
+ * one and its acknowledgement the last access to guest memory for that channel is over.
  */
 
-import { createHash } from 'node:crypto';
-import { realpathSync } from 'node:fs';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ProcessorRequests } from '../engine/processor-requests.ts';
 import { Connections } from '../hypervisor/connections.ts';
@@ -15,24 +13,21 @@ import { InterruptRouter } from '../hypervisor/interrupt-router.ts';
 import { SynicPort } from '../hypervisor/synic-port.ts';
 import { OperatingError } from '../kit/errors.ts';
 import { NO_TARGET_VP, VMBUS_SINT } from '../protocols/vmbus/message-table.ts';
-import type { Disk } from '../storage/disk.ts';
-import { openDisk } from '../storage/open-disk.ts';
 import { Channel, type ChannelHandle } from '../vmbus/channel.ts';
 import { GuestPages } from '../vmbus/guest-pages.ts';
 import { ChannelLedger } from '../vmbus/ledger.ts';
 import { StorageController } from '../vsp/storage/device.ts';
-import { IDENTITY_SIZE, LogicalUnit } from '../vsp/storage/logical-unit.ts';
 import { RequestTable } from '../vsp/storage/request-table.ts';
-import type { DiskDescription } from './description.ts';
+import { UnitCondition } from '../vsp/storage/unit-state.ts';
 import { attachMemory } from './saved-state/attach-memory.ts';
 import {
-  CONTROLLER_INSTANCE, STORAGE_DOORBELL, type StorageCommand, type StorageReport, StorageWord, type StorageWorkerData,
+  CONTROLLER_INSTANCES, STORAGE_DOORBELL, type StorageChange, type StorageCommand, type StorageFailure,
+  type StorageReport, StorageWord, type StorageWorkerData,
 } from './storage-protocol.ts';
+import { StorageUnits } from './storage-units.ts';
 
 /** Waiting is by notification; the limit only bounds one wait. */
 const WAIT_MS = 60_000;
-/** An NAA identifier, registered and extended, of the vendor that the disks say they are from [SPC-4 7.8.6.6.5]. */
-const NAA_PREFIX = [0x60, 0x02, 0x24, 0x80];
 
 class StorageThread {
   readonly #data: StorageWorkerData;
@@ -40,10 +35,11 @@ class StorageThread {
   readonly #memory: GuestMemory;
   readonly #synic: SynicPort;
   readonly #connections: Connections;
+  readonly #doorbell: number;
   readonly #words: Int32Array;
-  readonly #disks: readonly Disk[];
+  readonly #units: StorageUnits;
   readonly #controller: StorageController;
-  #channel: Channel | undefined;
+  readonly #channels = new Map<number, Channel>();
   #wantsTurn = false;
   #isHeld = false;
 
@@ -56,36 +52,53 @@ class StorageThread {
     const router = new InterruptRouter({ control, kick: (index) => requests.kick(index) });
     this.#synic = new SynicPort({ control, router });
     this.#connections = new Connections(control);
+    this.#doorbell = STORAGE_DOORBELL + data.controller;
     this.#words = new Int32Array(data.words);
-    this.#disks = openDisks(data.disks);
+    this.#units = new StorageUnits({
+      controller: data.controller, unitStates: data.unitStates, descriptions: data.units,
+      onEject: (lun) => report({ kind: 'ejected', lun }),
+    });
     this.#controller = new StorageController({
-      instanceId: CONTROLLER_INSTANCE,
+      instanceId: CONTROLLER_INSTANCES[data.controller] as string,
       memory: this.#memory,
       requests: data.requests,
-      units: this.#disks.map((disk, lun) => new LogicalUnit({ disk, identity: identityOf(disk.name, lun) })),
+      unitStates: data.unitStates,
+      units: this.#units.units,
       onMemoryWritten: this.#memory.written,
+      nowMs: () => performance.now(),
+      onSubChannels: (count) => report({ kind: 'sub-channels', count }),
+      onCondition: (lun, condition) => {
+        report({ kind: 'condition', lun, isFull: condition === UnitCondition.HostFull });
+      },
     });
   }
 
   run(): void {
-    const bell = this.#connections.doorbell(STORAGE_DOORBELL);
+    const bell = this.#connections.doorbell(this.#doorbell);
     const onSignal = (): void => {
       this.#wantsTurn = true;
     };
     for (;;) {
-      while (!bell.answer() && !this.#wantsTurn) bell.block(WAIT_MS);
+      while (!bell.answer() && !this.#wantsTurn) {
+        const waitMs = this.#isHeld ? WAIT_MS : Math.min(WAIT_MS, this.#controller.dueMs - performance.now());
+        if (waitMs <= 0) break;
+        Atomics.store(this.#words, StorageWord.Idle, 1);
+        bell.block(waitMs);
+        Atomics.store(this.#words, StorageWord.Idle, 0);
+      }
+      Atomics.add(this.#words, StorageWord.Progress, 1);
       if (!this.#obey()) return;
-      this.#connections.takeSignals(STORAGE_DOORBELL, onSignal);
+      this.#connections.takeSignals(this.#doorbell, onSignal);
       this.#turn();
     }
   }
 
   #turn(): void {
     this.#wantsTurn = false;
-    if (this.#channel === undefined || this.#isHeld) return;
-    this.#channel.beginTurn();
-    this.#controller.signalled();
-    this.#channel?.endTurn();
+    if (this.#isHeld) return;
+    for (const channel of this.#channels.values()) channel.beginTurn();
+    this.#controller.turn();
+    for (const channel of this.#channels.values()) channel.endTurn();
   }
 
   /** False when the thread is to end. */
@@ -104,14 +117,14 @@ class StorageThread {
   #carryOut(command: StorageCommand): void {
     switch (command.kind) {
       case 'open':
-        this.#open(command.channel);
+        this.#open(command.index, command.channel);
         return;
       case 'close':
-        this.#close();
+        this.#close(command.index);
         return;
       case 'hold':
         this.#turn();
-        for (const disk of this.#disks) disk.flushSync();
+        this.#units.flush();
         this.#isHeld = true;
         return;
       case 'go-on':
@@ -119,66 +132,87 @@ class StorageThread {
         this.#wantsTurn = true;
         return;
       case 'stop':
-        this.#close();
-        for (const disk of this.#disks) disk.closeSync();
+        for (const index of this.#channels.keys()) this.#close(index);
+        this.#units.close();
         return;
       default:
-        command satisfies never;
+        report({ kind: 'changed', number: command.number, failure: this.#tryChange(command) });
     }
   }
 
-  #open(handle: ChannelHandle): void {
+  #tryChange(change: StorageChange): StorageFailure | undefined {
+    try {
+      this.#change(change);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof OperatingError)) throw error;
+      return { code: error.code, message: error.message };
+    }
+  }
+
+  #change(change: StorageChange): void {
+    const { lun } = change;
+    switch (change.kind) {
+      case 'add':
+        this.#controller.units[lun] = this.#units.add(lun, change.unit);
+        break;
+      case 'remove':
+        // What the guest was told is done is done; what it still asks of the disk finds none.
+        this.#turn();
+        this.#controller.units[lun] = undefined;
+        this.#units.remove(lun);
+        break;
+      case 'resize':
+        this.#units.resize(lun, change.sizeBytes);
+        break;
+      case 'medium':
+        this.#units.changeMedium(lun, change.path);
+        break;
+      default:
+        change satisfies never;
+    }
+    this.#controller.unitsChanged();
+    this.#wantsTurn = true;
+  }
+
+  #open(index: number, handle: ChannelHandle): void {
     const { relid } = handle;
     const ledger = new ChannelLedger(this.#data.ledger, relid);
-    this.#channel = new Channel({
+    const table = this.#data.requests[index] as SharedArrayBuffer;
+    const signalGuest = (): void => {
+      const processor = ledger.targetVp;
+      if (processor !== NO_TARGET_VP) this.#synic.signalEvent(processor, VMBUS_SINT, relid);
+    };
+    const channel = new Channel({
       ...handle,
       ring: new GuestPages({ buffer: this.#memory.buffer, ...handle.ring }),
       ledger,
-      receivePosition: handle.isRestored ? new RequestTable(this.#data.requests).receivePosition : undefined,
-      signalGuest: () => {
-        const processor = ledger.targetVp;
-        if (processor !== NO_TARGET_VP) this.#synic.signalEvent(processor, VMBUS_SINT, relid);
-      },
+      receivePosition: handle.isRestored ? new RequestTable(table).receivePosition : undefined,
+      signalGuest,
       comeAgain: () => {
         this.#wantsTurn = true;
       },
       fail: (reason) => {
-        this.#close();
-        report({ kind: 'broken', reason });
+        this.#close(index);
+        report({ kind: 'broken', index, reason });
       },
       pagesOf: () => undefined,
     });
-    this.#controller.opened(this.#channel);
+    this.#channels.set(index, channel);
+    this.#controller.opened(channel, index);
+    // The last thread may have ended between an answer and its interrupt.
+    if (handle.isRestored) signalGuest();
     // The guest may have rung before the bell was ours.
     this.#wantsTurn = true;
   }
 
-  #close(): void {
-    if (this.#channel === undefined) return;
-    this.#channel.close();
-    this.#channel = undefined;
-    this.#controller.closed();
+  #close(index: number): void {
+    const channel = this.#channels.get(index);
+    if (channel === undefined) return;
+    channel.close();
+    this.#channels.delete(index);
+    this.#controller.closed(index);
   }
-}
-
-function openDisks(descriptions: readonly DiskDescription[]): Disk[] {
-  const disks: Disk[] = [];
-  try {
-    for (const { path, readOnly } of descriptions) disks.push(openDisk(path, { readOnly }));
-  } catch (error) {
-    for (const disk of disks) disk.closeSync();
-    throw error;
-  }
-  return disks;
-}
-
-/** The same for the same file at the same place, run after run. */
-function identityOf(path: string, lun: number): Uint8Array {
-  const digest = createHash('sha256').update(`${lun}:${realpathSync(path)}`).digest();
-  const identity = new Uint8Array(IDENTITY_SIZE);
-  identity.set(NAA_PREFIX);
-  identity.set(digest.subarray(0, IDENTITY_SIZE - NAA_PREFIX.length), NAA_PREFIX.length);
-  return identity;
 }
 
 function report(message: StorageReport): void {

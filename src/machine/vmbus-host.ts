@@ -4,7 +4,6 @@
  */
 import { Connections } from '../hypervisor/connections.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';
-import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import type { InterruptRouter } from '../hypervisor/interrupt-router.ts';
 import type { ReferenceTime } from '../hypervisor/reference-time.ts';
@@ -29,9 +28,7 @@ import type { TimeSyncState } from '../vsp/timesync/state.ts';
 import { VolumeSnapshots } from '../vsp/vss/device.ts';
 import type { VssState } from '../vsp/vss/state.ts';
 import type { StorageState } from '../vsp/storage/state.ts';
-import type { DiskDescription } from './description.ts';
-import type { SavedMemory } from './saved-state/memory-source.ts';
-import { StorageHost } from './storage-host.ts';
+import { MachineStorage, type MachineStorageOptions } from './storage.ts';
 
 /** The doorbell of this thread; services with threads of their own get the next ones. */
 const MAIN_DOORBELL = 0;
@@ -58,7 +55,8 @@ export interface VmbusHostState {
   readonly snapshots: VssState;
   readonly fileCopy: FileCopyState;
   readonly sockets: SocketState;
-  readonly storage: StorageState | undefined;
+  /** One a controller. */
+  readonly storage: readonly StorageState[];
 }
 
 export class VmbusHost {
@@ -70,8 +68,8 @@ export class VmbusHost {
   readonly snapshots: VolumeSnapshots;
   readonly fileCopy: FileCopy;
   readonly sockets: Sockets;
-  /** Undefined when the guest has no disks. */
-  storage: StorageHost | undefined;
+  /** Undefined until it is connected. */
+  storage: MachineStorage | undefined;
   readonly #connections: Connections;
   readonly #control: SharedArrayBuffer;
   readonly #port: HypervisorBusPort;
@@ -106,18 +104,14 @@ export class VmbusHost {
     void this.#serve();
   }
 
-  /**
-   * Gives the guest a SCSI controller with disks, on a thread of its own.
-   * @throws OperatingError when a disk cannot be opened.
-   */
-  async addDisks(
-    disks: readonly DiskDescription[], engine: EngineMemoryHandle, memory?: SavedMemory,
-  ): Promise<void> {
-    this.storage = new StorageHost({
-      disks, engine, memory, control: this.#control, bus: this.bus, connections: this.#connections,
+  /** Where the guest's disks will be: threads of their own, which work on the guest's memory. */
+  connectStorage(options: Pick<MachineStorageOptions, 'engine' | 'memory' | 'description' | 'partition' | 'notice'>):
+    MachineStorage {
+    this.storage = new MachineStorage({
+      ...options, control: this.#control, bus: this.bus, connections: this.#connections,
       connectionId: (relid) => this.#port.connectionId(relid), onFailure: this.#onFailure,
     });
-    await this.storage.start();
+    return this.storage;
   }
 
   /** The guest was reset, and is not running. */
@@ -144,7 +138,7 @@ export class VmbusHost {
       snapshots: this.snapshots.saveState(),
       fileCopy: this.fileCopy.saveState(),
       sockets: this.sockets.saveState(),
-      storage: this.storage?.saveState(),
+      storage: this.storage?.saveState() ?? [],
     };
   }
 
@@ -157,7 +151,7 @@ export class VmbusHost {
     this.snapshots.restoreState(state.snapshots);
     this.fileCopy.restoreState(state.fileCopy);
     this.sockets.restoreState(state.sockets);
-    if (state.storage !== undefined) this.storage?.restoreState(state.storage);
+    this.storage?.restoreState(state.storage);
     this.bus.restoreState(state.bus);
     // Messages may have been on their way in either direction.
     this.#connections.doorbell(MAIN_DOORBELL).ring();

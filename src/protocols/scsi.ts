@@ -27,27 +27,35 @@ export const ScsiCommand = {
   ReadCapacity10: 0x25,
   Read10: 0x28,
   Write10: 0x2a,
+  WriteVerify10: 0x2e,
   Verify10: 0x2f,
+  Prefetch10: 0x34,
   SynchronizeCache10: 0x35,
   WriteSame10: 0x41,
   Unmap: 0x42,
   ModeSense10: 0x5a,
+  ReserveIn: 0x5e,
+  ReserveOut: 0x5f,
   Read16: 0x88,
   Write16: 0x8a,
+  WriteVerify16: 0x8e,
   Verify16: 0x8f,
+  Prefetch16: 0x90,
   SynchronizeCache16: 0x91,
   WriteSame16: 0x93,
   ServiceActionIn16: 0x9e,
   ReportLuns: 0xa0,
+  MaintenanceIn: 0xa3,
   Read12: 0xa8,
   Write12: 0xaa,
+  WriteVerify12: 0xae,
   Verify12: 0xaf,
 } as const;
 
 /** Of ServiceActionIn16, in the low five bits of byte 1. */
 export const ServiceAction = { ReadCapacity16: 0x10, GetLbaStatus: 0x12 } as const;
 
-export const ScsiStatus = { Good: 0x00, CheckCondition: 0x02 } as const;
+export const ScsiStatus = { Good: 0x00, CheckCondition: 0x02, ReservationConflict: 0x18 } as const;
 
 /** Where a command has its block address and length. */
 export const Cdb6 = struct('CDB of 6 bytes', 6, {
@@ -97,6 +105,7 @@ export const SenseData = struct('fixed sense data', SENSE_SIZE, {
 /** Sense key, additional sense code and its qualifier, in one number: 0xKKAAQQ [SPC-4 annex D]. */
 export const Sense = {
   None: 0x00_0000,
+  MediumNotPresent: 0x02_3a00,
   WriteError: 0x03_0c00,
   ReadError: 0x03_1100,
   InternalTargetFailure: 0x04_4400,
@@ -106,8 +115,12 @@ export const Sense = {
   InvalidFieldInCdb: 0x05_2400,
   UnitNotSupported: 0x05_2500,
   InvalidFieldInParameters: 0x05_2600,
+  InvalidRelease: 0x05_2604,
   SavingNotSupported: 0x05_3900,
+  RemovalPrevented: 0x05_5302,
+  MediumChanged: 0x06_2800,
   CapacityChanged: 0x06_2a09,
+  UnitsChanged: 0x06_3f0e,
   WriteProtected: 0x07_2700,
   /** No room behind a disk that takes it as it goes [SBC-3 4.7.3.6]. */
   SpaceAllocationFailed: 0x07_2707,
@@ -129,6 +142,10 @@ export const InquiryData = struct('standard INQUIRY data', 36, {
 });
 /** Qualifier 3, type 31: there is no device, and there can be none. */
 export const PERIPHERAL_ABSENT = 0x7f;
+export const PERIPHERAL_DISK = 0;
+export const PERIPHERAL_DVD = 5;
+/** In the second byte: the medium can be taken out. */
+export const REMOVABLE = 0x80;
 export const INQUIRY_VERSION_SPC3 = 5;
 
 /** Pages of vital product data [SPC-4 7.8, SBC-3 6.5]. */
@@ -210,3 +227,41 @@ export const LbaStatus = { Mapped: 0, Deallocated: 1 } as const;
 export const LunListHeader = struct('REPORT LUNS header', 8, { length: u32be, reserved: u32be });
 /** One of the list, with peripheral device addressing [SAM-5 4.7.7.2]. */
 export const LUN_ENTRY_SIZE = 8;
+
+/** Persistent reservations [SPC-4 6.15, 6.16]. */
+export const ReserveReadAction = { Keys: 0, Reservation: 1, Capabilities: 2, FullStatus: 3 } as const;
+export const ReserveAction = {
+  Register: 0, Reserve: 1, Release: 2, Clear: 3, Preempt: 4, PreemptAndAbort: 5, RegisterAndIgnore: 6,
+} as const;
+export const ReservationType = {
+  WriteExclusive: 1,
+  ExclusiveAccess: 3,
+  WriteExclusiveRegistrants: 5,
+  ExclusiveAccessRegistrants: 6,
+  WriteExclusiveAll: 7,
+  ExclusiveAccessAll: 8,
+} as const;
+export const ReserveFlag = { PersistThroughPowerLoss: 0x01, AllPorts: 0x04, SpecifyPorts: 0x08 } as const;
+export const RESERVE_KEY_SIZE = 8;
+export const ReserveHeader = struct('PERSISTENT RESERVE IN header', 8, { generation: u32be, length: u32be });
+export const ReservationDescriptor = struct('reservation descriptor', 16, {
+  keyHigh: u32be, keyLow: u32be, obsolete: u32be, reserved: u8, scopeAndType: u8, obsolete2: u16be,
+});
+export const ReserveStatusDescriptor = struct('full status descriptor', 24, {
+  keyHigh: u32be, keyLow: u32be, reserved: u32be, flags: u8, scopeAndType: u8, reserved2: u32be, targetPort: u16be,
+  additionalLength: u32be,
+});
+export const ReserveCapabilities = struct('REPORT CAPABILITIES data', 8, {
+  length: u16be, flags: u8, typeMaskFlags: u8, typeMask: u16be, reserved: u16be,
+});
+export const ReserveParameters = struct('PERSISTENT RESERVE OUT parameter list', 24, {
+  keyHigh: u32be, keyLow: u32be, newKeyHigh: u32be, newKeyLow: u32be, obsolete: u32be, flags: u8, reserved: u8,
+  obsolete2: u16be,
+});
+
+/** REPORT SUPPORTED OPERATION CODES [SPC-4 6.35]. */
+export const MaintenanceAction = { ReportOperations: 0x0c } as const;
+export const OperationListHeader = struct('all_commands header', 4, { length: u32be });
+export const OperationDescriptor = struct('command descriptor', 8, {
+  operation: u8, reserved: u8, serviceAction: u16be, reserved2: u8, flags: u8, size: u16be,
+});

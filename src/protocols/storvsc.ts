@@ -78,6 +78,7 @@ export const DataDirection = { ToDevice: 0, FromDevice: 1, None: 2 } as const;
 /** [Windows driver kit srb.h, SRB_STATUS_…] */
 export const SrbStatus = {
   Success: 0x01,
+  Aborted: 0x02,
   Error: 0x04,
   InvalidRequest: 0x06,
   NoDevice: 0x08,

@@ -59,3 +59,6 @@ export const RECENT = 1 << 16;
 export const MAXIMUM_STORED_BYTES = 65_536 + 512;
 /** A guest with 64 processors, 8 NICs and 2047 channels needs a tenth of it. */
 export const MAXIMUM_VALUE_BYTES = 64 * 2 ** 20;
+
+/** As many as the header has room for. */
+export const MAXIMUM_STAMPS = Math.floor((HEADER_BYTES - StateHeader.$size) / DiskStamp.$size);

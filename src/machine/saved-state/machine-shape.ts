@@ -10,8 +10,10 @@ import { MAX_RELID } from '../../protocols/vmbus/message-table.ts';
 import { LEDGER_SIZE } from '../../vmbus/ledger.ts';
 import { MAX_GPADL_PAGES, MAX_GPADLS } from '../../vmbus/gpadl-table.ts';
 import { REQUEST_TABLE_BYTES } from '../../vsp/storage/request-table.ts';
+import { UNIT_STATES_BYTES } from '../../vsp/storage/unit-state.ts';
 import {
-  MAXIMUM_DISKS, MAXIMUM_MEMORY_BYTES, MAXIMUM_NICS, MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES,
+  DISKS_PER_CONTROLLER, MAXIMUM_CONTROLLERS, MAXIMUM_DISKS, MAXIMUM_MEMORY_BYTES, MAXIMUM_NICS,
+  MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES,
 } from '../description.ts';
 import {
   all, BadShape, bytes, count, flag, int32, integer, list, matching, number, oneOf, optional, record, type Shape, text,
@@ -41,6 +43,17 @@ function registersOf(layout: object): Shape {
   })));
 }
 
+const unit = all(record({
+  kind: optional(oneOf('disk', 'dvd')), path: optional(path), readOnly: optional(flag),
+  limits: optional(record({ operations: optional(number), bytes: optional(number) })),
+  address: optional(record({
+    controller: integer(0, MAXIMUM_CONTROLLERS - 1), lun: integer(0, DISKS_PER_CONTROLLER - 1),
+  })),
+}), (value, at) => {
+  const { kind, path: file, readOnly } = value as { kind?: string; path?: string; readOnly?: boolean };
+  if (kind !== 'dvd' && (file === undefined || readOnly === undefined)) throw new BadShape(at, 'a disk with its image');
+});
+
 const configuration = record({
   version,
   memoryBytes: all(integer(MINIMUM_MEMORY_BYTES, MAXIMUM_MEMORY_BYTES), (value, at) => {
@@ -49,7 +62,7 @@ const configuration = record({
   processors: integer(1, Math.min(MAX_PROCESSORS, MAXIMUM_PROCESSORS)),
   kernel: optional(path), initrd: optional(path), commandLine: text(COMMAND_LINE_LETTERS),
   rebootInPlace: flag, debugExit: flag,
-  disks: list(record({ path, readOnly: flag }), 0, MAXIMUM_DISKS),
+  disks: list(unit, 0, MAXIMUM_DISKS),
   nics: list(record({
     network: text(64), mac: optional(text(17)), name: optional(text(63)),
     slot: optional(integer(0, MAXIMUM_NICS - 1)),
@@ -140,7 +153,10 @@ const vmbus = record({
   shutdown: record({ version }), timeSync: record({ version }), kvp: record({ version }),
   snapshots: record({ version, isFrozen: flag }),
   fileCopy: record({ version }), sockets: record({ version }),
-  storage: optional(record({ version, requests: optional(bytes(REQUEST_TABLE_BYTES, REQUEST_TABLE_BYTES)) })),
+  storage: list(record({
+    version, requests: list(optional(bytes(REQUEST_TABLE_BYTES, REQUEST_TABLE_BYTES)), 1, MAX_PROCESSORS),
+    units: bytes(UNIT_STATES_BYTES, UNIT_STATES_BYTES), subChannels: integer(0, MAX_PROCESSORS - 1),
+  }), 0, MAXIMUM_CONTROLLERS),
 });
 
 const allocation = integer(0, MAXIMUM_PACKETS - 1);

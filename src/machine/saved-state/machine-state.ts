@@ -6,12 +6,13 @@
 import type { ChipsetState } from '../../chipset/chipset.ts';
 import type { PartitionState } from '../../hypervisor/partition-state.ts';
 import type { NetworkState } from '../../vsp/network/state.ts';
-import type { DiskDescription, NicDescription } from '../description.ts';
+import type { NicDescription, StorageDescription } from '../description.ts';
 import type { VmbusHostState } from '../vmbus-host.ts';
 import { MACHINE_SHAPE } from './machine-shape.ts';
 import { BadShape } from './shape.ts';
+import { storageByController } from './storage-migration.ts';
 
-export const MACHINE_STATE_VERSION = 1;
+export const MACHINE_STATE_VERSION = 2;
 
 /**
  * What a guest can notice of its machine: processor identification and registers, protocol versions, identities of
@@ -31,7 +32,7 @@ export interface SavedConfiguration {
   readonly commandLine: string;
   readonly rebootInPlace: boolean;
   readonly debugExit: boolean;
-  readonly disks: readonly DiskDescription[];
+  readonly disks: readonly StorageDescription[];
   readonly nics: readonly NicDescription[];
   /** The range of the machine's own NAT network, if it has one: the guest keeps its address. */
   readonly natSubnet?: string | undefined;
@@ -51,7 +52,7 @@ export interface MachineState {
 /** From a value of one version to the next: pure, and kept for ever. Step n - 1 makes version n + 1 of version n. */
 export type Migration = (value: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
 
-const MIGRATIONS: readonly Migration[] = [];
+const MIGRATIONS: readonly Migration[] = [storageByController];
 
 /**
  * A value of any version that ever was, as one of this version.

@@ -5,7 +5,7 @@ import type { Chipset } from '../../chipset/chipset.ts';
 import type { ProcessorState } from '../../hypervisor/engine-port.ts';
 import type { Partition } from '../../hypervisor/partition.ts';
 import { OperatingError, systemError } from '../../kit/errors.ts';
-import type { MachineDescription, RestoreRequest } from '../description.ts';
+import type { MachineDescription, RestoreRequest, StorageDescription } from '../description.ts';
 import type { MachineNetwork } from '../network.ts';
 import type { VmbusHost } from '../vmbus-host.ts';
 import {
@@ -41,16 +41,20 @@ export function captureState(parts: MachineParts, engines: readonly ProcessorSta
   };
 }
 
-function configurationOf({ description, network }: MachineParts): SavedConfiguration {
+function configurationOf({ description, network, vmbus }: MachineParts): SavedConfiguration {
   const { kernel, initrd, commandLine, memoryBytes, processors, rebootInPlace, debugExit } = description;
   return {
     version: CONFIGURATION_VERSION, memoryBytes, processors, commandLine, rebootInPlace, debugExit,
     kernel: kernel === undefined ? undefined : resolve(kernel),
     initrd: initrd === undefined ? undefined : resolve(initrd),
-    disks: (description.disks ?? []).map(({ path, readOnly }) => ({ path: resolve(path), readOnly })),
+    disks: (vmbus.storage?.descriptions ?? []).map(withWholePath),
     nics: network.nics.map((nic) => ({ ...nic })),
     natSubnet: network.nat.network?.subnet,
   };
+}
+
+function withWholePath(unit: StorageDescription): StorageDescription {
+  return unit.path === undefined ? unit : { ...unit, path: resolve(unit.path) };
 }
 
 /** Into a new machine, paused, whose guest memory is there or arrives. */
@@ -82,20 +86,20 @@ export function restoredDescription(file: StateFile, request: RestoreRequest): M
 function disksOf({ path, state, stamps }: StateFile, { disks }: RestoreRequest): SavedConfiguration['disks'] {
   const saved = state.configuration.disks;
   if (disks !== undefined) {
-    if (disks.length === saved.length) return disks;
+    if (disks.length === saved.length) return disks.map((disk, index) => ({ ...disk, address: saved[index]?.address }));
     throw new OperatingError('usage', `the guest of ${path} has ${saved.length} disks, and ${disks.length} were ` +
       'given: name all of them in their order, or none');
   }
-  saved.forEach((disk, index) => {
+  saved.flatMap((unit) => unit.path ?? []).forEach((disk, index) => {
     let now;
     try {
-      now = stampOf(disk.path);
+      now = stampOf(disk);
     } catch (error) {
-      throw systemError(`find the disk ${disk.path} of the state ${path}`, error);
+      throw systemError(`find the disk ${disk} of the state ${path}`, error);
     }
     const then = stamps[index];
     if (then?.sizeBytes === now.sizeBytes && then.modifiedMicroseconds === now.modifiedMicroseconds) return;
-    throw new OperatingError('bad-input', `the disk ${disk.path} has changed since ${path} was saved: the guest ` +
+    throw new OperatingError('bad-input', `the disk ${disk} has changed since ${path} was saved: the guest ` +
       'would damage it; name the disks with --disk if they are the right ones');
   });
   return saved;

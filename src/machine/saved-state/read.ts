@@ -7,10 +7,9 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { crc32, inflateRawSync } from 'node:zlib';
 import { CHUNK_BYTES } from '../../engine/absent-memory.ts';
 import { OperatingError, systemError } from '../../kit/errors.ts';
-import { MAXIMUM_DISKS } from '../description.ts';
 import {
-  ALL_PAGES, ChunkEntry, DiskStamp, FORMAT_VERSION, HEADER_BYTES, MAGIC, MAXIMUM_STORED_BYTES, MAXIMUM_VALUE_BYTES,
-  RECENT, StateHeader,
+  ALL_PAGES, ChunkEntry, DiskStamp, FORMAT_VERSION, HEADER_BYTES, MAGIC, MAXIMUM_STAMPS, MAXIMUM_STORED_BYTES,
+  MAXIMUM_VALUE_BYTES, RECENT, StateHeader,
 } from './layout.ts';
 import { type MachineState, machineStateOf, NewerState } from './machine-state.ts';
 import { BadShape } from './shape.ts';
@@ -100,7 +99,7 @@ export class StateFile implements Disposable {
     }
     StateHeader.checksum.set(view, 0, 0);
     if (crc32(block) !== header.checksum) throw this.#damaged('its header has changed since it was written');
-    if (header.stampCount > MAXIMUM_DISKS) throw this.#damaged('it has more disks than a guest can have');
+    if (header.stampCount > MAXIMUM_STAMPS) throw this.#damaged('it has more disks than a guest can have');
     const stamps = Array.from({ length: header.stampCount }, (_, index) =>
       DiskStamp.decode(view, StateHeader.$size + index * DiskStamp.$size));
     return { ...header, stamps };

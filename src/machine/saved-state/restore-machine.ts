@@ -1,7 +1,6 @@
 /** The restoring of a machine: its threads start while the file is looked at, its guest before all memory is read. */
 
 import { setTimeout } from 'node:timers/promises';
-import type { EngineMemoryHandle } from '../../engine/memory-handle.ts';
 import type { AttachedMemory } from './attach-memory.ts';
 import { fillMemory } from './fill.ts';
 import { type MachineParts, restoreParts } from './parts.ts';
@@ -12,7 +11,7 @@ const LOOK_MS = 20;
 
 /** Into a new machine, which is paused then. Nothing has touched its memory. */
 export async function restoreMachine(
-  file: StateFile, parts: MachineParts, engine: EngineMemoryHandle, { absent, source }: AttachedMemory,
+  file: StateFile, parts: MachineParts, { absent, source }: AttachedMemory,
 ): Promise<void> {
   const { partition, vmbus, description: { disks = [] } } = parts;
   const created = partition.create();
@@ -27,7 +26,8 @@ export async function restoreMachine(
     await created.finally(() => { isEarly = false; });
     await filling;
   }
-  if (disks.length > 0) await vmbus.addDisks(disks, engine, file.memory);
+  await created;
+  await vmbus.storage?.start(disks);
   await restoreParts(parts, file.state);
 }
 

@@ -5,6 +5,7 @@ import type { EngineMemoryHandle } from '../../engine/memory-handle.ts';
 import { VpActivity } from '../../hypervisor/partition-layout.ts';
 import { OperatingError } from '../../kit/errors.ts';
 import { ramOf } from './attach-memory.ts';
+import { MAXIMUM_STAMPS } from './layout.ts';
 import { captureState, type MachineParts } from './parts.ts';
 import { StateWriter } from './write.ts';
 
@@ -25,6 +26,10 @@ export async function saveMachine(path: string, options: SavingOptions): Promise
       'instructions from its beginning; run it again instead');
   }
   refuseEnded(parts);
+  const disks = (vmbus.storage?.descriptions ?? []).flatMap((unit) => unit.path ?? []);
+  if (disks.length > MAXIMUM_STAMPS) {
+    throw new OperatingError('unsupported', `a state has room for ${MAXIMUM_STAMPS} disks: take some from the guest`);
+  }
   const writer = new StateWriter(path);
   const wasRunning = partition.phase === 'running';
   try {
@@ -43,7 +48,7 @@ export async function saveMachine(path: string, options: SavingOptions): Promise
   // What the guest has written and nobody has read is part of the state.
   chipset.serial.takeTransmitted();
   await release();
-  writer.finish((description.disks ?? []).map((disk) => disk.path));
+  writer.finish(disks);
 }
 
 /** A guest that has asked for its end would wait for it for ever in a new machine. */

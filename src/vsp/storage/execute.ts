@@ -3,18 +3,15 @@
 import { LUN_ENTRY_SIZE, LunListHeader, ScsiCommand, Sense } from '../../protocols/scsi.ts';
 import { ScsiRequest, SRB_CDB_SIZE } from '../../protocols/storvsc.ts';
 import { inquiryOf } from './inquiry.ts';
-import type { LogicalUnit } from './logical-unit.ts';
+import { Outcome, type Unit } from './unit.ts';
 import type { UnitRequest } from './unit-request.ts';
-
-/** There is no such unit: the guest takes it away. */
-export const NO_UNIT = -1;
 
 const COMMAND_SIZES = [6, 10, 10, 0, 16, 12, 0, 0];
 
 // Hot path: one a request.
-/** Carries out the SCSI request at `at`; a number of `Sense`, or NO_UNIT. All units are on path 0, target 0. */
+/** Carries out the SCSI request at `at`; a number of `Sense`, or an `Outcome`. All units are on path 0, target 0. */
 export function executeScsi(
-  units: readonly (LogicalUnit | undefined)[], request: UnitRequest, view: DataView, at: number,
+  units: readonly (Unit | undefined)[], request: UnitRequest, view: DataView, at: number,
 ): number {
   request.cdb = view;
   request.at = at + ScsiRequest.cdb.offset;
@@ -24,14 +21,14 @@ export function executeScsi(
   const unit = isOurs ? units[ScsiRequest.lun.get(view, at)] : undefined;
   if (operation === ScsiCommand.ReportLuns) return reportLuns(isOurs ? units : [], request);
   // The guest's driver turns a failed INQUIRY into a successful one: what is not there says so in its data.
-  if (unit === undefined) return operation === ScsiCommand.Inquiry ? inquiryOf(request, false) : NO_UNIT;
+  if (unit === undefined) return operation === ScsiCommand.Inquiry ? inquiryOf(request, 'absent') : Outcome.NoUnit;
   const needed = COMMAND_SIZES[operation >> 5] as number;
   const length = ScsiRequest.cdbLength.get(view, at);
   if (length < needed || length > SRB_CDB_SIZE) return Sense.InvalidFieldInCdb;
   return unit.execute(request);
 }
 
-function reportLuns(units: readonly (LogicalUnit | undefined)[], request: UnitRequest): number {
+function reportLuns(units: readonly (Unit | undefined)[], request: UnitRequest): number {
   const { scratch, scratchView: view, cdb, at } = request;
   scratch.fill(0, 0, LunListHeader.$size + units.length * LUN_ENTRY_SIZE);
   let length: number = LunListHeader.$size;

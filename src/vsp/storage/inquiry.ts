@@ -1,11 +1,11 @@
 /** What a disk says of itself: INQUIRY with its pages, and READ CAPACITY. */
 
 import {
-  BlockCharacteristics, BlockLimits, Capacity10, Capacity16, CapacityProvisioning, CdbFlag, INQUIRY_VERSION_SPC3,
-  InquiryData,
-  NaaDesignator, NOT_ROTATING, PERIPHERAL_ABSENT, Provisioning, ProvisioningFlag, ProvisioningType, Sense, VitalPage,
-  VitalPageHeader,
+  BlockCharacteristics, BlockLimits, Capacity10, Capacity16, CapacityProvisioning, INQUIRY_VERSION_SPC3, InquiryData,
+  NaaDesignator, NOT_ROTATING, PERIPHERAL_ABSENT, PERIPHERAL_DISK, PERIPHERAL_DVD, Provisioning, ProvisioningFlag,
+  ProvisioningType, REMOVABLE, Sense, VitalPage, VitalPageHeader,
 } from '../../protocols/scsi.ts';
+import type { LogicalUnit } from './logical-unit.ts';
 import { MAX_TRANSFER_BYTES } from './transfer.ts';
 import type { UnitRequest } from './unit-request.ts';
 
@@ -22,28 +22,32 @@ const WRITE_SAME_NOT_ZERO = 1;
 const UNMAP_ALIGNMENT_VALID = 0x8000_0000;
 const SUPPORTED_PAGES = Object.values(VitalPage);
 
-/** Standard data of Hyper-V's disk, or of nothing. */
-export function inquiryOf(request: UnitRequest, isThere: boolean): number {
+export type Peripheral = 'disk' | 'dvd' | 'absent';
+const PERIPHERALS: Readonly<Record<Peripheral, number>> = {
+  disk: PERIPHERAL_DISK, dvd: PERIPHERAL_DVD, absent: PERIPHERAL_ABSENT,
+};
+
+/** Standard data of Hyper-V's disk or DVD drive, or of nothing. */
+export function inquiryOf(request: UnitRequest, peripheral: Peripheral): number {
   const { scratch, scratchView: view, cdb, at } = request;
-  const allocation = cdb.getUint16(at + 3);
-  if (isThere && (cdb.getUint8(at + 1) & CdbFlag.VitalProductData) !== 0) return vitalPage(request, allocation);
-  if (isThere && cdb.getUint8(at + 2) !== 0) return Sense.InvalidFieldInCdb;
+  if (peripheral !== 'absent' && cdb.getUint8(at + 2) !== 0) return Sense.InvalidFieldInCdb;
   scratch.fill(0, 0, InquiryData.$size);
   InquiryData.encode(view, 0, {
-    peripheral: isThere ? 0 : PERIPHERAL_ABSENT,
+    peripheral: PERIPHERALS[peripheral],
+    removable: peripheral === 'dvd' ? REMOVABLE : 0,
     version: INQUIRY_VERSION_SPC3,
     responseFormat: RESPONSE_FORMAT,
     additionalLength: InquiryData.$size - 5,
     flags7: COMMAND_QUEUE,
     vendor: 'Msft',
-    product: 'Virtual Disk',
+    product: peripheral === 'dvd' ? 'Virtual DVD-ROM' : 'Virtual Disk',
     revision: '1.0',
   });
-  return request.reply(InquiryData.$size, allocation);
+  return request.reply(InquiryData.$size, cdb.getUint16(at + 3));
 }
 
-function vitalPage(request: UnitRequest, allocation: number): number {
-  const { scratch, scratchView: view, unit } = request;
+export function vitalPage(request: UnitRequest, unit: LogicalUnit): number {
+  const { scratch, scratchView: view } = request;
   const page = request.cdb.getUint8(request.at + 2);
   scratch.fill(0, 0, 256);
   let length = 0;
@@ -65,7 +69,7 @@ function vitalPage(request: UnitRequest, allocation: number): number {
       length = VitalPageHeader.$size + NaaDesignator.$size;
       break;
     case VitalPage.BlockLimits:
-      length = blockLimits(request);
+      length = blockLimits(request, unit);
       break;
     case VitalPage.BlockCharacteristics:
       BlockCharacteristics.rotationRate.set(view, 0, NOT_ROTATING);
@@ -81,10 +85,10 @@ function vitalPage(request: UnitRequest, allocation: number): number {
       return Sense.InvalidFieldInCdb;
   }
   VitalPageHeader.encode(view, 0, { page, length: length - VitalPageHeader.$size });
-  return request.reply(length, allocation);
+  return request.reply(length, request.cdb.getUint16(request.at + 3));
 }
 
-function blockLimits({ scratchView: view, unit }: UnitRequest): number {
+function blockLimits({ scratchView: view }: UnitRequest, unit: LogicalUnit): number {
   const { logicalSectorBytes, physicalSectorBytes } = unit.disk.geometry;
   const maximum = MAX_TRANSFER_BYTES / logicalSectorBytes;
   BlockLimits.encode(view, 0, {
@@ -105,15 +109,15 @@ function blockLimits({ scratchView: view, unit }: UnitRequest): number {
   return BlockLimits.$size;
 }
 
-export function readCapacity10(request: UnitRequest): number {
-  const { scratchView: view, unit } = request;
+export function readCapacity10(request: UnitRequest, unit: LogicalUnit): number {
+  const { scratchView: view } = request;
   Capacity10.lastAddress.set(view, 0, Math.min(unit.blockCount - 1, 0xffff_ffff));
   Capacity10.blockLength.set(view, 0, unit.disk.geometry.logicalSectorBytes);
   return request.reply(Capacity10.$size, Capacity10.$size);
 }
 
-export function readCapacity16(request: UnitRequest): number {
-  const { scratch, scratchView: view, unit, cdb, at } = request;
+export function readCapacity16(request: UnitRequest, unit: LogicalUnit): number {
+  const { scratch, scratchView: view, cdb, at } = request;
   const { logicalSectorBytes, physicalSectorBytes } = unit.disk.geometry;
   scratch.fill(0, 0, Capacity16.$size);
   Capacity16.encode(view, 0, {

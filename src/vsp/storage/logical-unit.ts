@@ -7,38 +7,52 @@ import {
   CdbFlag, FIXED_SENSE, ScsiCommand, Sense, SENSE_SIZE, SenseData, ServiceAction,
 } from '../../protocols/scsi.ts';
 import type { StorageDisk } from './disk-port.ts';
-import { inquiryOf, readCapacity10, readCapacity16 } from './inquiry.ts';
+import { inquiryOf, readCapacity10, readCapacity16, vitalPage } from './inquiry.ts';
 import { modeSense } from './mode-pages.ts';
 import { lbaStatus, unmap, writeSame } from './provisioning.ts';
+import { RateLimit, type RateLimits } from './rate-limit.ts';
+import { reserveIn, reserveOut } from './reservations.ts';
+import { supportedOperations } from './supported-operations.ts';
+import { Outcome, type Unit } from './unit.ts';
 import { senseOfDiskError, type UnitRequest } from './unit-request.ts';
+import type { UnitState } from './unit-state.ts';
 
 const SERVICE_ACTION_MASK = 0x1f;
 const START_BIT = 0x01;
 export const IDENTITY_SIZE = 16;
 
-type Command = (request: UnitRequest) => number;
+type Command = (request: UnitRequest, unit: LogicalUnit) => number;
 
-export interface UnitCounters {
-  reads: number;
-  writes: number;
-  bytesRead: number;
-  bytesWritten: number;
-  flushes: number;
-  failures: number;
-}
-
-export class LogicalUnit {
+export interface LogicalUnitOptions {
   readonly disk: StorageDisk;
   /** By which the guest knows it again: an NAA identifier. */
   readonly identity: Uint8Array;
-  readonly counters: UnitCounters = { reads: 0, writes: 0, bytesRead: 0, bytesWritten: 0, flushes: 0, failures: 0 };
-  /** Something was written that may be lost with this thread. */
-  isUnsettled = false;
-  #attention: number = Sense.None;
+  readonly state: UnitState;
+  readonly limits?: RateLimits | undefined;
+  /** A host without room is no error that the guest gets: whoever serves the unit tries again. */
+  readonly waitsForRoom?: boolean;
+}
 
-  constructor(options: { disk: StorageDisk; identity: Uint8Array }) {
-    this.disk = options.disk;
+export class LogicalUnit implements Unit {
+  readonly identity: Uint8Array;
+  readonly state: UnitState;
+  readonly limit: RateLimit | undefined;
+  readonly #limits: RateLimits | undefined;
+  readonly #waitsForRoom: boolean;
+  readonly #disk: StorageDisk;
+  isUnsettled = false;
+
+  constructor(options: LogicalUnitOptions) {
+    this.#disk = options.disk;
     this.identity = options.identity;
+    this.state = options.state;
+    this.#limits = options.limits;
+    this.limit = options.limits && new RateLimit(options.limits);
+    this.#waitsForRoom = options.waitsForRoom === true;
+  }
+
+  get disk(): StorageDisk {
+    return this.#disk;
   }
 
   get blockCount(): number {
@@ -57,49 +71,58 @@ export class LogicalUnit {
 
   /** The disk has another size than before: the next command tells the guest. */
   resized(): void {
-    this.#attention = Sense.CapacityChanged;
+    this.state.attention = Sense.CapacityChanged;
   }
 
   // Hot path: one a request. No allocation for reads and writes.
   execute(request: UnitRequest): number {
-    request.unit = this;
     request.moved = 0;
     const { operation } = request;
-    if (this.#attention !== Sense.None && operation !== ScsiCommand.Inquiry && operation !== ScsiCommand.RequestSense) {
-      return this.takeAttention();
-    }
+    const mayAttend = operation !== ScsiCommand.Inquiry && operation !== ScsiCommand.RequestSense
+      && operation !== ScsiCommand.ReportLuns;
+    if (mayAttend && this.state.attention !== Sense.None) return this.state.takeAttention();
     const command = COMMANDS[operation];
-    const sense = command === undefined ? Sense.InvalidOperationCode : command(request);
-    if (sense !== Sense.None) this.counters.failures++;
+    const sense = command === undefined ? Sense.InvalidOperationCode : command(request, this);
+    if (sense > Sense.None) this.state.count('failures');
     return sense;
   }
 
-  takeAttention(): number {
-    const sense = this.#attention;
-    this.#attention = Sense.None;
-    return sense;
-  }
-
-  /** Before the guest is told that writes are done. */
   settle(): number {
     if (!this.isUnsettled) return Sense.None;
-    this.isUnsettled = false;
     try {
       this.disk.settleSync();
     } catch (error) {
-      return senseOfDiskError(error, Sense.WriteError);
+      const sense = this.failure(error, Sense.WriteError);
+      if (sense === Outcome.HostFull) return sense;
+      this.isUnsettled = false;
+      return sense;
     }
+    this.isUnsettled = false;
     return Sense.None;
   }
 
   flush(): number {
-    this.counters.flushes++;
+    this.state.count('flushes');
     try {
       this.disk.flushSync();
     } catch (error) {
-      return senseOfDiskError(error, Sense.InternalTargetFailure);
+      return this.failure(error, Sense.InternalTargetFailure);
     }
     return Sense.None;
+  }
+
+  /** What becomes of a command whose disk threw. @throws what is a mistake of ours. */
+  failure(error: unknown, otherwise: number): number {
+    const sense = senseOfDiskError(error, otherwise);
+    return sense === Sense.SpaceAllocationFailed && this.#waitsForRoom ? Outcome.HostFull : sense;
+  }
+
+  inspect(): object {
+    const { disk, state } = this;
+    return {
+      path: disk.name, sizeBytes: disk.geometry.sizeBytes, readOnly: disk.isReadOnly, limits: this.#limits,
+      ...state.counters,
+    };
   }
 }
 
@@ -114,86 +137,114 @@ export function putSense(view: DataView, at: number, sense: number): void {
 }
 
 /** Checks what a READ or a WRITE asks for; the length in bytes is its blocks'. */
-function checkBlocks(request: UnitRequest): number {
+function checkBlocks(request: UnitRequest, unit: LogicalUnit): number {
   request.setBlocks();
-  const { unit, address, blocks, transfer } = request;
+  const { address, blocks, transfer } = request;
   if (!unit.has(address, blocks)) return Sense.AddressOutOfRange;
   if (blocks * unit.disk.geometry.logicalSectorBytes > transfer.length) return Sense.InvalidFieldInCdb;
   return Sense.None;
 }
 
-function read(request: UnitRequest): number {
-  const checked = checkBlocks(request);
+/** Whether the unit's limits allow a transfer now. */
+function mayTransfer(request: UnitRequest, unit: LogicalUnit, lengthBytes: number): boolean {
+  if (unit.limit === undefined) return true;
+  request.waitMs = unit.limit.take(lengthBytes, request.nowMs);
+  if (request.waitMs > 0) unit.state.count('delays');
+  return request.waitMs === 0;
+}
+
+function read(request: UnitRequest, unit: LogicalUnit): number {
+  const checked = checkBlocks(request, unit);
   if (checked !== Sense.None || request.blocks === 0) return checked;
-  const { unit, address, blocks, flags, transfer } = request;
+  const { address, blocks, flags, transfer } = request;
   const { logicalSectorBytes } = unit.disk.geometry;
+  const length = blocks * logicalSectorBytes;
+  if (!mayTransfer(request, unit, length)) return Outcome.Later;
   if ((flags & CdbFlag.ForceUnitAccess) !== 0) {
     const flushed = unit.flush();
     if (flushed !== Sense.None) return flushed;
   }
-  const length = blocks * logicalSectorBytes;
   try {
     transfer.read(unit.disk, length, address * logicalSectorBytes);
   } catch (error) {
-    return senseOfDiskError(error, Sense.ReadError);
+    return unit.failure(error, Sense.ReadError);
   }
-  unit.counters.reads++;
-  unit.counters.bytesRead += length;
+  unit.state.count('reads');
+  unit.state.count('bytesRead', length);
   request.moved = length;
   return Sense.None;
 }
 
-function write(request: UnitRequest): number {
-  const checked = checkBlocks(request);
+function write(request: UnitRequest, unit: LogicalUnit): number {
+  const checked = checkBlocks(request, unit);
   if (checked !== Sense.None) return checked;
-  const { unit, address, blocks, flags, transfer } = request;
+  const { address, blocks, flags, transfer } = request;
   if (unit.disk.isReadOnly) return Sense.WriteProtected;
   if (blocks === 0) return Sense.None;
   const { logicalSectorBytes } = unit.disk.geometry;
   const length = blocks * logicalSectorBytes;
+  if (!mayTransfer(request, unit, length)) return Outcome.Later;
   unit.isUnsettled = true;
   try {
     transfer.write(unit.disk, length, address * logicalSectorBytes);
   } catch (error) {
-    return senseOfDiskError(error, Sense.WriteError);
+    return unit.failure(error, Sense.WriteError);
   }
-  unit.counters.writes++;
-  unit.counters.bytesWritten += length;
+  unit.state.count('writes');
+  unit.state.count('bytesWritten', length);
   request.moved = length;
   return (flags & CdbFlag.ForceUnitAccess) !== 0 ? unit.flush() : Sense.None;
 }
 
-/** All of the cache goes to the medium, whichever blocks are named; these must be there. */
-function synchronizeCache(request: UnitRequest): number {
+/** What is written is what can be read: there is no medium below that we could look at. */
+function writeAndVerify(request: UnitRequest, unit: LogicalUnit): number {
+  if ((request.cdb.getUint8(request.at + 1) & CdbFlag.ByteCheckMask) !== 0) return Sense.InvalidFieldInCdb;
+  const sense = write(request, unit);
+  return sense === Sense.None && !unit.disk.isReadOnly ? unit.flush() : sense;
+}
+
+/** Reading ahead is the host's. */
+function prefetch(request: UnitRequest, unit: LogicalUnit): number {
   request.setBlocks();
-  if (!request.unit.has(request.address, request.blocks)) return Sense.AddressOutOfRange;
-  return request.unit.flush();
+  return unit.has(request.address, request.blocks) ? Sense.None : Sense.AddressOutOfRange;
+}
+
+/** All of the cache goes to the medium, whichever blocks are named; these must be there. */
+function synchronizeCache(request: UnitRequest, unit: LogicalUnit): number {
+  request.setBlocks();
+  if (!unit.has(request.address, request.blocks)) return Sense.AddressOutOfRange;
+  return unit.flush();
 }
 
 /** Without comparison: that the blocks are there and can be read. */
-function verify(request: UnitRequest): number {
+function verify(request: UnitRequest, unit: LogicalUnit): number {
   request.setBlocks();
-  const { unit, address, blocks, flags } = request;
+  const { address, blocks, flags } = request;
   if ((flags & CdbFlag.ByteCheckMask) !== 0) return Sense.InvalidFieldInCdb;
   return unit.has(address, blocks) ? Sense.None : Sense.AddressOutOfRange;
 }
 
-function startStop(request: UnitRequest): number {
+function startStop(request: UnitRequest, unit: LogicalUnit): number {
   const isStart = (request.cdb.getUint8(request.at + 4) & START_BIT) !== 0;
-  return isStart ? Sense.None : request.unit.flush();
+  return isStart ? Sense.None : unit.flush();
 }
 
-function requestSense(request: UnitRequest): number {
-  putSense(request.scratchView, 0, request.unit.takeAttention());
+export function requestSense(request: UnitRequest, unit: Unit): number {
+  putSense(request.scratchView, 0, unit.state.takeAttention());
   return request.reply(SENSE_SIZE, request.cdb.getUint8(request.at + 4));
 }
 
-function serviceActionIn(request: UnitRequest): number {
+function serviceActionIn(request: UnitRequest, unit: LogicalUnit): number {
   switch (request.cdb.getUint8(request.at + 1) & SERVICE_ACTION_MASK) {
-    case ServiceAction.ReadCapacity16: return readCapacity16(request);
-    case ServiceAction.GetLbaStatus: return lbaStatus(request);
+    case ServiceAction.ReadCapacity16: return readCapacity16(request, unit);
+    case ServiceAction.GetLbaStatus: return lbaStatus(request, unit);
     default: return Sense.InvalidFieldInCdb;
   }
+}
+
+function inquiry(request: UnitRequest, unit: LogicalUnit): number {
+  const isVital = (request.cdb.getUint8(request.at + 1) & CdbFlag.VitalProductData) !== 0;
+  return isVital ? vitalPage(request, unit) : inquiryOf(request, 'disk');
 }
 
 const succeed: Command = () => Sense.None;
@@ -201,7 +252,7 @@ const succeed: Command = () => Sense.None;
 const COMMANDS: Readonly<Record<number, Command>> = {
   [ScsiCommand.TestUnitReady]: succeed,
   [ScsiCommand.RequestSense]: requestSense,
-  [ScsiCommand.Inquiry]: (request) => inquiryOf(request, true),
+  [ScsiCommand.Inquiry]: inquiry,
   [ScsiCommand.ReadCapacity10]: readCapacity10,
   [ScsiCommand.ServiceActionIn16]: serviceActionIn,
   [ScsiCommand.ModeSense6]: modeSense,
@@ -222,6 +273,14 @@ const COMMANDS: Readonly<Record<number, Command>> = {
   [ScsiCommand.SynchronizeCache10]: synchronizeCache,
   [ScsiCommand.SynchronizeCache16]: synchronizeCache,
   [ScsiCommand.Unmap]: unmap,
+  [ScsiCommand.WriteVerify10]: writeAndVerify,
+  [ScsiCommand.WriteVerify12]: writeAndVerify,
+  [ScsiCommand.WriteVerify16]: writeAndVerify,
+  [ScsiCommand.Prefetch10]: prefetch,
+  [ScsiCommand.Prefetch16]: prefetch,
+  [ScsiCommand.ReserveIn]: reserveIn,
+  [ScsiCommand.ReserveOut]: reserveOut,
+  [ScsiCommand.MaintenanceIn]: (request) => supportedOperations(request, COMMANDS),
   [ScsiCommand.WriteSame10]: writeSame,
   [ScsiCommand.WriteSame16]: writeSame,
 };

@@ -3,6 +3,7 @@
 import {
   CACHE_WRITES, CachingPage, ControlPage, ModeDevice, ModeHeader10, ModeHeader6, ModePage, ScsiCommand, Sense,
 } from '../../protocols/scsi.ts';
+import type { LogicalUnit } from './logical-unit.ts';
 import type { UnitRequest } from './unit-request.ts';
 
 /** Page control: values now, bits that can be changed, defaults, saved values. */
@@ -12,8 +13,8 @@ const SAVED = 3;
 const PAGE_MASK = 0x3f;
 const PAGES_SIZE_MAX = 64;
 
-export function modeSense(request: UnitRequest): number {
-  const { scratch, scratchView: view, cdb, at, unit } = request;
+export function modeSense(request: UnitRequest, unit: LogicalUnit): number {
+  const { scratch, scratchView: view, cdb, at } = request;
   const isShort = request.operation === ScsiCommand.ModeSense6;
   const control = cdb.getUint8(at + 2) >> CONTROL_SHIFT;
   if (control === SAVED) return Sense.SavingNotSupported;

@@ -5,13 +5,14 @@ import {
 } from '../../protocols/scsi.ts';
 import type { StorageExtent } from './disk-port.ts';
 import { MAX_UNMAP_BYTES, MAX_UNMAP_DESCRIPTORS, MAX_WRITE_SAME_BYTES } from './inquiry.ts';
-import { senseOfDiskError, type UnitRequest } from './unit-request.ts';
+import type { LogicalUnit } from './logical-unit.ts';
+import type { UnitRequest } from './unit-request.ts';
 
 const PARAMETER_BYTES_MAX = UnmapHeader.$size + MAX_UNMAP_DESCRIPTORS * UnmapDescriptor.$size;
 const STATUS_DESCRIPTORS_MAX = 64;
 
-export function unmap(request: UnitRequest): number {
-  const { transfer, unit, scratch, scratchView: view } = request;
+export function unmap(request: UnitRequest, unit: LogicalUnit): number {
+  const { transfer, scratch, scratchView: view } = request;
   if (!unit.isThin) return Sense.InvalidOperationCode;
   if (unit.disk.isReadOnly) return Sense.WriteProtected;
   const listLength = request.cdb.getUint16(request.at + 7);
@@ -34,30 +35,30 @@ export function unmap(request: UnitRequest): number {
   }
   if (bytes > MAX_UNMAP_BYTES) return Sense.InvalidFieldInParameters;
   for (let at = UnmapHeader.$size; at < end; at += UnmapDescriptor.$size) {
-    const sense = clear(request, UnmapDescriptor.address.get(view, at), UnmapDescriptor.blocks.get(view, at));
+    const sense = clear(unit, UnmapDescriptor.address.get(view, at), UnmapDescriptor.blocks.get(view, at));
     if (sense !== Sense.None) return sense;
   }
   return Sense.None;
 }
 
-export function writeSame(request: UnitRequest): number {
+export function writeSame(request: UnitRequest, unit: LogicalUnit): number {
   request.setBlocks();
-  const { transfer, unit, scratch, address, blocks, flags } = request;
+  const { transfer, scratch, address, blocks, flags } = request;
   const { logicalSectorBytes } = unit.disk.geometry;
   const isNoData = request.operation === ScsiCommand.WriteSame16 && (flags & CdbFlag.NoDataOut) !== 0;
   if ((flags & CdbFlag.Anchor) !== 0 || (isNoData && (flags & CdbFlag.Unmap) === 0)) return Sense.InvalidFieldInCdb;
   if (blocks === 0 || blocks * logicalSectorBytes > MAX_WRITE_SAME_BYTES) return Sense.InvalidFieldInCdb;
   if (!unit.has(address, blocks)) return Sense.AddressOutOfRange;
   if (unit.disk.isReadOnly) return Sense.WriteProtected;
-  if (isNoData) return clear(request, address, blocks);
+  if (isNoData) return clear(unit, address, blocks);
   if (transfer.get(scratch, logicalSectorBytes) < logicalSectorBytes) return Sense.InvalidFieldInCdb;
   request.moved = logicalSectorBytes;
-  if (!scratch.subarray(0, logicalSectorBytes).some((byte) => byte !== 0)) return clear(request, address, blocks);
-  return repeat(request, logicalSectorBytes);
+  if (!scratch.subarray(0, logicalSectorBytes).some((byte) => byte !== 0)) return clear(unit, address, blocks);
+  return repeat(request, unit, logicalSectorBytes);
 }
 
 /** Writes the sector at the start of the scratch buffer all over the request's blocks. */
-function repeat({ unit, scratch, address, blocks }: UnitRequest, sectorBytes: number): number {
+function repeat({ scratch, address, blocks }: UnitRequest, unit: LogicalUnit, sectorBytes: number): number {
   const whole = Math.min(scratch.length, blocks * sectorBytes);
   for (let at = sectorBytes; at < whole; at += sectorBytes) scratch.copyWithin(at, 0, sectorBytes);
   unit.isUnsettled = true;
@@ -67,25 +68,26 @@ function repeat({ unit, scratch, address, blocks }: UnitRequest, sectorBytes: nu
       unit.disk.writeSync(scratch, 0, length, address * sectorBytes + done);
     }
   } catch (error) {
-    return senseOfDiskError(error, Sense.WriteError);
+    return unit.failure(error, Sense.WriteError);
   }
   return Sense.None;
 }
 
-function clear({ unit }: UnitRequest, address: number, blocks: number): number {
+function clear(unit: LogicalUnit, address: number, blocks: number): number {
+  unit.state.count('discards');
   const { logicalSectorBytes } = unit.disk.geometry;
   unit.isUnsettled = true;
   try {
     unit.disk.discardSync(address * logicalSectorBytes, blocks * logicalSectorBytes);
   } catch (error) {
-    return senseOfDiskError(error, Sense.WriteError);
+    return unit.failure(error, Sense.WriteError);
   }
   return Sense.None;
 }
 
-export function lbaStatus(request: UnitRequest): number {
+export function lbaStatus(request: UnitRequest, unit: LogicalUnit): number {
   request.setBlocks();
-  const { unit, address, scratch, scratchView: view, cdb, at } = request;
+  const { address, scratch, scratchView: view, cdb, at } = request;
   const { logicalSectorBytes, sizeBytes } = unit.disk.geometry;
   const allocation = cdb.getUint32(at + 10);
   if (!unit.has(address, 1)) return Sense.AddressOutOfRange;
@@ -109,7 +111,7 @@ export function lbaStatus(request: UnitRequest): number {
       position += blocks * logicalSectorBytes;
     }
   } catch (error) {
-    return senseOfDiskError(error, Sense.ReadError);
+    return unit.failure(error, Sense.ReadError);
   }
   LbaStatusHeader.length.set(view, 0, length - 4);
   return request.reply(length, allocation);

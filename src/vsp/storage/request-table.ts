@@ -1,42 +1,49 @@
 /**
- * The requests that a guest has made and we have not answered, in the order in which they came, in shared memory: they
- * outlive the thread that serves them. A packet is copied here whole before anybody looks at it, and its answer is made
- * here; a service that starts again finds both.
+ * The requests that a guest has made on one channel and we have not answered, in shared memory: they outlive the thread
+ * that serves them. A packet is copied here whole before anybody looks at it, and its answer is made here; a service
+ * that starts again finds both. Answers may go in another order than requests came.
  *
- *   word 0  number of the oldest request   word 1  number behind the newest   word 2  the request whose
- *   answer is being sent   word 3  where in the ring it goes, plus one   word 4  where the
- *   first packet was   from byte 64: the slots, by number
+ *   word 0  one more than the slot whose answer is being sent   word 1  where in the ring it goes, plus one
+ *   word 2  where the first packet was, plus one                from byte 64: the slots
+ *
+ * A thread may end between any two stores. One store makes a request: the slot's `Sequence`, after everything else of
+ * it. One store ends it: `Answered` becomes the same. The slot of the newest request is not used for the next one,
+ * because it says how far the ring was read.
  */
 
 import { VSTOR_PACKET_SIZE } from '../../protocols/storvsc.ts';
 
 const HEADER_BYTES = 64;
-const OLDEST = 0;
-const NEXT = 1;
-const SENDING = 2;
-const SENT_TO = 3;
-const START = 4;
+const SENDING = 0;
+const SENT_TO = 1;
+const START = 2;
 
 /** The words of a slot before the answer. */
 const Slot = {
-  /** Where in the ring the next packet begins. */
-  Position: 0,
-  TransactionLow: 1,
-  TransactionHigh: 2,
-  PacketType: 3,
-  WantsAnswer: 4,
-  /** Where in the packet its payload begins, and how long it is in all. */
-  DataOffset: 5,
-  Length: 6,
+  /** Requests are numbered from 1 on. */
+  Sequence: 0,
+  Answered: 1,
+  /** 1 when it was acted upon and its answer made. */
+  Acted: 2,
   /** The unit that was written to and has not settled yet, plus one. */
-  WrittenUnit: 7,
+  WrittenUnit: 3,
+  /** Where in the ring the next packet begins. */
+  Position: 4,
+  TransactionLow: 5,
+  TransactionHigh: 6,
+  PacketType: 7,
+  WantsAnswer: 8,
+  /** Where in the packet its payload begins, and how long it is in all. */
+  DataOffset: 9,
+  Length: 10,
 } as const;
 type SlotWord = (typeof Slot)[keyof typeof Slot];
-const ANSWER = 32;
+const ANSWER = 64;
 const PACKET = ANSWER + VSTOR_PACKET_SIZE;
 const SLOT_BYTES = 1024;
+const SLOT_SHIFT = 10;
 
-export const REQUEST_COUNT = 64;
+export const REQUEST_COUNT = 256;
 /** The longest packet that finds room. */
 export const MAX_REQUEST_BYTES = SLOT_BYTES - PACKET;
 export const REQUEST_TABLE_BYTES = HEADER_BYTES + REQUEST_COUNT * SLOT_BYTES;
@@ -59,6 +66,11 @@ export class RequestTable {
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #answers: Uint8Array[] = [];
+  /** The slots of requests that are not answered, oldest first. */
+  readonly #order = new Uint16Array(REQUEST_COUNT);
+  #count = 0;
+  #newest = 0;
+  #sequence = 0;
 
   /** @param buffer of REQUEST_TABLE_BYTES: zeros, or what another thread has left. */
   constructor(buffer: SharedArrayBuffer) {
@@ -68,147 +80,220 @@ export class RequestTable {
     for (let slot = 0; slot < REQUEST_COUNT; slot++) {
       this.#answers.push(new Uint8Array(buffer, HEADER_BYTES + slot * SLOT_BYTES + ANSWER, VSTOR_PACKET_SIZE));
     }
+    this.#rebuild();
   }
 
-  get oldest(): number {
-    return (this.#words[OLDEST] as number) >>> 0;
-  }
-
-  get next(): number {
-    return (this.#words[NEXT] as number) >>> 0;
-  }
-
-  get isEmpty(): boolean {
-    return this.#words[OLDEST] === this.#words[NEXT];
+  /** How many requests are not answered. */
+  get count(): number {
+    return this.#count;
   }
 
   get isFull(): boolean {
-    return ((this.next - this.oldest) >>> 0) >= REQUEST_COUNT;
+    return this.#count >= REQUEST_COUNT - 1;
   }
 
   /** @param start where in the ring the first packet will be. */
   clear(start?: number): void {
-    this.#words[START] = start ?? -1;
-    this.#words[OLDEST] = 0;
-    this.#words[NEXT] = 0;
+    for (let slot = 0; slot < REQUEST_COUNT; slot++) {
+      this.#set(slot, Slot.Answered, 0);
+      this.#set(slot, Slot.Sequence, 0);
+    }
+    this.#words[START] = start === undefined ? 0 : start + 1;
     this.stopSending();
+    this.#rebuild();
+  }
+
+  /**
+   * Another thread has ended over what is here. An answer whose place in the ring is behind us was sent. What may not
+   * have settled is done again; other answers stand.
+   * @param sendPosition where in the ring the next answer goes.
+   */
+  takeOver(sendPosition: number): void {
+    const sending = (this.#words[SENDING] as number) - 1;
+    const sentTo = this.#words[SENT_TO] as number;
+    if (sentTo !== 0 && sentTo !== sendPosition + 1 && sending >= 0 && this.#isOpen(sending)) this.finish(sending);
+    this.stopSending();
+    this.#rebuild();
+    for (let i = 0; i < this.#count; i++) {
+      const slot = this.slotAt(i);
+      if (this.writtenUnit(slot) < 0) continue;
+      this.#set(slot, Slot.Acted, 0);
+      this.setWrittenUnit(slot, -1);
+    }
   }
 
   // Hot path: each once a request. A view of the packet is all that is allocated.
 
-  /** Copies a packet; its number. The table is not full, and the packet not too long. */
+  /** Copies a packet; its slot. The table is not full, and the packet not too long. */
   add(packet: IncomingPacket, wantsAnswer: boolean): number {
-    const number = this.next;
-    this.#set(number, Slot.Position, packet.position);
-    this.#set(number, Slot.TransactionLow, packet.transactionLow);
-    this.#set(number, Slot.TransactionHigh, packet.transactionHigh);
-    this.#set(number, Slot.PacketType, packet.type);
-    this.#set(number, Slot.WantsAnswer, wantsAnswer ? 1 : 0);
-    this.#set(number, Slot.DataOffset, packet.dataOffset);
-    this.#set(number, Slot.Length, packet.length);
-    this.#set(number, Slot.WrittenUnit, 0);
-    this.#bytes.set(packet.bytes.subarray(0, packet.length), this.packet(number));
-    this.#words[NEXT] = (number + 1) | 0;
-    return number;
+    let slot = this.#newest;
+    do slot = (slot + 1) % REQUEST_COUNT; while (this.#isOpen(slot));
+    this.#set(slot, Slot.Position, packet.position);
+    this.#set(slot, Slot.TransactionLow, packet.transactionLow);
+    this.#set(slot, Slot.TransactionHigh, packet.transactionHigh);
+    this.#set(slot, Slot.PacketType, packet.type);
+    this.#set(slot, Slot.WantsAnswer, wantsAnswer ? 1 : 0);
+    this.#set(slot, Slot.DataOffset, packet.dataOffset);
+    this.#set(slot, Slot.Length, packet.length);
+    this.#set(slot, Slot.WrittenUnit, 0);
+    this.#set(slot, Slot.Acted, 0);
+    this.#bytes.set(packet.bytes.subarray(0, packet.length), this.packet(slot));
+    // Zero says that the slot was never used.
+    this.#sequence = ((this.#sequence + 1) | 0) || 1;
+    Atomics.store(this.#words, this.#word(slot, Slot.Sequence), this.#sequence);
+    this.#newest = slot;
+    this.#order[this.#count++] = slot;
+    return slot;
   }
 
-  /** The answer to the oldest request goes to this place of the ring. */
-  beginSending(position: number): void {
-    this.#words[SENDING] = this.oldest | 0;
-    this.#words[SENT_TO] = position + 1;
+  /** The slot of the `index`-th oldest request that is not answered. */
+  slotAt(index: number): number {
+    return this.#order[index] as number;
+  }
+
+  /** The answer goes to this place of the ring. */
+  beginSending(slot: number, position: number): void {
+    this.#words[SENDING] = slot + 1;
+    Atomics.store(this.#words, SENT_TO, position + 1);
   }
 
   /** It did not. */
   stopSending(): void {
-    this.#words[SENT_TO] = 0;
+    Atomics.store(this.#words, SENT_TO, 0);
   }
 
-  /** After a start over what is there: an answer whose place in the ring is behind us was sent. */
-  forgetSent(position: number): void {
-    const sentTo = this.#words[SENT_TO] as number;
-    const isOldest = this.#words[SENDING] === this.#words[OLDEST] && !this.isEmpty;
-    if (sentTo !== 0 && sentTo !== position + 1 && isOldest) this.removeOldest();
+  /** The request is answered. It leaves the order with the next `forgetFinished`. */
+  finish(slot: number): void {
+    Atomics.store(this.#words, this.#word(slot, Slot.Answered), this.sequence(slot));
     this.stopSending();
+  }
+
+  forgetFinished(): void {
+    let kept = 0;
+    for (let i = 0; i < this.#count; i++) {
+      const slot = this.#order[i] as number;
+      if (this.#isOpen(slot)) this.#order[kept++] = slot;
+    }
+    this.#count = kept;
   }
 
   /** Where in the ring the packets begin that are not here yet; undefined when only the ring knows. */
   get receivePosition(): number | undefined {
-    if (this.next !== 0) return this.#get((this.next - 1) >>> 0, Slot.Position);
+    if (this.#sequence !== 0) return this.#get(this.#newest, Slot.Position);
     const start = this.#words[START] as number;
-    return start < 0 ? undefined : start;
+    return start === 0 ? undefined : start - 1;
   }
 
-  removeOldest(): void {
-    this.#words[OLDEST] = (this.oldest + 1) | 0;
-    this.stopSending();
+  sequence(slot: number): number {
+    return this.#get(slot, Slot.Sequence);
   }
 
   /** Where in `view` a request's packet begins. */
-  packet(number: number): number {
-    return this.#slot(number) + PACKET;
+  packet(slot: number): number {
+    return HEADER_BYTES + (slot << SLOT_SHIFT) + PACKET;
   }
 
   /** Where in `view` a request's answer is made. */
-  answer(number: number): number {
-    return this.#slot(number) + ANSWER;
+  answer(slot: number): number {
+    return HEADER_BYTES + (slot << SLOT_SHIFT) + ANSWER;
   }
 
-  answerBytes(number: number): Uint8Array {
-    return this.#answers[number % REQUEST_COUNT] as Uint8Array;
+  answerBytes(slot: number): Uint8Array {
+    return this.#answers[slot] as Uint8Array;
+  }
+
+  isActed(slot: number): boolean {
+    return this.#get(slot, Slot.Acted) !== 0;
+  }
+
+  /** Its answer is made, but for what settling may change. */
+  setActed(slot: number): void {
+    Atomics.store(this.#words, this.#word(slot, Slot.Acted), 1);
   }
 
   /** The unit that a request wrote to and whose disk has not settled; -1 when there is none. */
-  writtenUnit(number: number): number {
-    return this.#get(number, Slot.WrittenUnit) - 1;
+  writtenUnit(slot: number): number {
+    return this.#get(slot, Slot.WrittenUnit) - 1;
   }
 
-  setWrittenUnit(number: number, unit: number): void {
-    this.#set(number, Slot.WrittenUnit, unit + 1);
+  setWrittenUnit(slot: number, unit: number): void {
+    Atomics.store(this.#words, this.#word(slot, Slot.WrittenUnit), unit + 1);
   }
 
-  packetType(number: number): number {
-    return this.#get(number, Slot.PacketType);
+  packetType(slot: number): number {
+    return this.#get(slot, Slot.PacketType);
   }
 
-  wantsAnswer(number: number): boolean {
-    return this.#get(number, Slot.WantsAnswer) !== 0;
+  wantsAnswer(slot: number): boolean {
+    return this.#get(slot, Slot.WantsAnswer) !== 0;
   }
 
-  dataOffset(number: number): number {
-    return this.#get(number, Slot.DataOffset);
+  dataOffset(slot: number): number {
+    return this.#get(slot, Slot.DataOffset);
   }
 
-  length(number: number): number {
-    return this.#get(number, Slot.Length);
+  length(slot: number): number {
+    return this.#get(slot, Slot.Length);
   }
 
-  transactionLow(number: number): number {
-    return this.#get(number, Slot.TransactionLow);
+  transactionLow(slot: number): number {
+    return this.#get(slot, Slot.TransactionLow) >>> 0;
   }
 
-  transactionHigh(number: number): number {
-    return this.#get(number, Slot.TransactionHigh);
+  transactionHigh(slot: number): number {
+    return this.#get(slot, Slot.TransactionHigh) >>> 0;
   }
 
   /** For a saved state: everything, when there is anything. */
   save(): Uint8Array | undefined {
-    return this.isEmpty ? undefined : this.#bytes.slice();
+    return this.#count === 0 ? undefined : this.#bytes.slice();
   }
 
   restore(saved: Uint8Array | undefined): void {
-    if (saved === undefined) this.clear();
-    else this.#bytes.set(saved);
+    if (saved === undefined) {
+      this.clear();
+      return;
+    }
+    this.#bytes.set(saved.subarray(0, REQUEST_TABLE_BYTES));
+    this.#rebuild();
+    for (let i = 0; i < this.#count; i++) {
+      const slot = this.slotAt(i);
+      const [offset, length] = [this.dataOffset(slot), this.length(slot)];
+      const isRight = offset >= 0 && offset <= length && length <= MAX_REQUEST_BYTES;
+      if (!isRight || this.#count >= REQUEST_COUNT) throw new Error('its storage requests make no sense');
+    }
   }
 
-  #slot(number: number): number {
-    return HEADER_BYTES + (number % REQUEST_COUNT) * SLOT_BYTES;
+  /** Finds out from the slots what is not answered, and which came last. */
+  #rebuild(): void {
+    const open: number[] = [];
+    this.#sequence = 0;
+    this.#newest = 0;
+    for (let slot = 0; slot < REQUEST_COUNT; slot++) {
+      const sequence = this.sequence(slot);
+      if (this.#isOpen(slot)) open.push(slot);
+      if (sequence === 0 || (this.#sequence !== 0 && ((sequence - this.#sequence) | 0) < 0)) continue;
+      this.#sequence = sequence;
+      this.#newest = slot;
+    }
+    open.sort((a, b) => (this.sequence(a) - this.sequence(b)) | 0);
+    this.#order.set(open);
+    this.#count = open.length;
   }
 
-  #get(number: number, word: SlotWord): number {
-    return (this.#words[(this.#slot(number) >> 2) + word] as number) >>> 0;
+  #isOpen(slot: number): boolean {
+    return this.#get(slot, Slot.Sequence) !== this.#get(slot, Slot.Answered);
   }
 
-  #set(number: number, word: SlotWord, value: number): void {
-    this.#words[(this.#slot(number) >> 2) + word] = value | 0;
+  #word(slot: number, word: SlotWord): number {
+    return ((HEADER_BYTES + (slot << SLOT_SHIFT)) >>> 2) + word;
+  }
+
+  #get(slot: number, word: SlotWord): number {
+    return this.#words[this.#word(slot, word)] as number;
+  }
+
+  #set(slot: number, word: SlotWord, value: number): void {
+    this.#words[this.#word(slot, word)] = value | 0;
   }
 }

@@ -1,12 +1,16 @@
 /**
- * What of a controller outlives a save: requests that are not answered yet. How far the guest is with the protocol is
- * in its channel's ledger, and a disk is its file.
+ * What of a controller outlives a save: requests that are not answered yet, by channel, and what its units remember.
+ * How far the guest is with the protocol is in its channel's ledger, and a disk is its file.
  */
 
 export const STORAGE_STATE_VERSION = 1;
 
 export interface StorageState {
   readonly version: number;
-  /** A request table as bytes; undefined when nothing is unanswered. */
-  readonly requests: Uint8Array | undefined;
+  /** Request tables as bytes; undefined where nothing is unanswered. One a channel that the guest was offered. */
+  readonly requests: readonly (Uint8Array | undefined)[];
+  /** Unit states as bytes. */
+  readonly units: Uint8Array;
+  /** How many channels the guest has asked for beside the first. */
+  readonly subChannels: number;
 }

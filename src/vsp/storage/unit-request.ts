@@ -2,7 +2,6 @@
 
 import { OperatingError } from '../../kit/errors.ts';
 import { Cdb10, Cdb12, Cdb16, Cdb6, Sense } from '../../protocols/scsi.ts';
-import type { LogicalUnit } from './logical-unit.ts';
 import type { Transfer } from './transfer.ts';
 
 const SCRATCH_BYTES = 0x1_0000;
@@ -14,10 +13,16 @@ export class UnitRequest {
   /** For what a command gathers or builds. */
   readonly scratch = new Uint8Array(SCRATCH_BYTES);
   readonly scratchView = new DataView(this.scratch.buffer);
-  unit!: LogicalUnit;
   /** The command begins at `at`. */
   cdb!: DataView;
   at = 0;
+  /** By which a request is known again when it is carried out twice. */
+  queue = 0;
+  sequence = 0;
+  /** The time of this turn, for limits. */
+  nowMs = 0;
+  /** After `Outcome.Later`. */
+  waitMs = 0;
   /** The blocks that it is about: of `setBlocks`. */
   address = 0;
   blocks = 0;
