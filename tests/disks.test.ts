@@ -15,8 +15,8 @@ import { setTimeout } from 'node:timers/promises';
 import { Guest, guestImage, type GuestImage, PARTOUT } from './guest.ts';
 import { MachineGuest } from './machine-guest.ts';
 
-const BOOT_MS = 3 * 60_000;
-const COMMAND_MS = 2 * 60_000;
+const BOOT_MS = 5 * 60_000;
+const COMMAND_MS = 5 * 60_000;
 const MIB = 2 ** 20;
 const COMPLAINTS = 'dmesg | grep -cE "I/O error|Buffer I/O|WARNING:|Call Trace|storvsc.*(error|fail)"';
 

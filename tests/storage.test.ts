@@ -15,8 +15,8 @@ import { Machine } from '../src/machine/machine.ts';
 import { convertDisk } from '../src/storage/convert.ts';
 import { Guest, guestImage, PARTOUT, type GuestImage } from './guest.ts';
 
-const BOOT_MS = 3 * 60_000;
-const COMMAND_MS = 2 * 60_000;
+const BOOT_MS = 5 * 60_000;
+const COMMAND_MS = 5 * 60_000;
 const MIB = 2 ** 20;
 const PARTITION_START = 2048 * 512;
 const COMPLAINTS = /I\/O error|Buffer I\/O|WARNING:|Call Trace|Sense Key|storvsc.*(?:error|fail)|EXT4-fs error/i;

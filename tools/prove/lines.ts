@@ -183,6 +183,21 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 120,
   },
   {
+    name: 'storage-thread',
+    what: 'the storage thread is killed 50 times under fio, which verifies what it writes; the guest sees no error',
+    folders: [...GUEST, 'tests/machine-guest.ts', 'tests/program-files.ts', 'tests/proofs/fio-guest.ts',
+      'tests/proofs/storage-thread.ts'],
+    command: ['dist/tests/proofs/storage-thread.js', '50'],
+    deadlineMinutes: 60,
+  },
+  {
+    name: 'kill-under-writes',
+    what: 'kill -9 of the VM under fio, 50 times: images open, checks are clean, and every flushed write is there',
+    folders: [...GUEST, 'tests/program-files.ts', 'tests/proofs/fio-guest.ts', 'tests/proofs/kill-under-writes.ts'],
+    command: ['dist/tests/proofs/kill-under-writes.js', '50'],
+    deadlineMinutes: 240,
+  },
+  {
     name: 'oracle',
     what: 'every ring-3 instruction form agrees with the host processor in 1,000 samples',
     folders: ['src/engine', 'tests/oracle'],

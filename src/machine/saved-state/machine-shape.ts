@@ -202,7 +202,7 @@ function distinct(key: (each: unknown) => unknown): Shape {
 }
 
 const parts = record({
-  version: integer(1, 1), savedAt: text(40), configuration, partition, chipset, vmbus,
+  version: oneOf(2), savedAt: text(40), configuration, partition, chipset, vmbus,
   network: list(network, 0, MAXIMUM_NICS),
 });
 
