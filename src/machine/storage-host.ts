@@ -31,6 +31,7 @@ const STUCK_MS = 60_000;
 /** A thread that dies again and again has a reason that a restart does not take away. */
 const MAX_RESTARTS_PER_MINUTE = 100;
 const MINUTE_MS = 60_000;
+const NO_REQUESTS = new Uint8Array(0);
 
 /** A command before it has its number. */
 type Unnumbered<C> = C extends StorageCommand ? Omit<C, 'number'> : never;
@@ -155,7 +156,7 @@ export class StorageHost {
   /** Before the channels are opened again. */
   restoreState(state: StorageState): void {
     expectStateVersion('storage', state.version, STORAGE_STATE_VERSION);
-    this.#requests.forEach((buffer, index) => new RequestTable(buffer).restore(state.requests[index]));
+    this.#requests.forEach((buffer, index) => new RequestTable(buffer).restore(state.requests[index] ?? NO_REQUESTS));
     new Uint8Array(this.#unitStates).set(state.units);
     this.#offerSubChannels(state.subChannels);
   }

@@ -154,7 +154,7 @@ const vmbus = record({
   snapshots: record({ version, isFrozen: flag }),
   fileCopy: record({ version }), sockets: record({ version }),
   storage: list(record({
-    version, requests: list(optional(bytes(REQUEST_TABLE_BYTES, REQUEST_TABLE_BYTES)), 1, MAX_PROCESSORS),
+    version, requests: list(bytes(0, REQUEST_TABLE_BYTES), 1, MAX_PROCESSORS),
     units: bytes(UNIT_STATES_BYTES, UNIT_STATES_BYTES), subChannels: integer(0, MAX_PROCESSORS - 1),
   }), 0, MAXIMUM_CONTROLLERS),
 });

@@ -29,6 +29,7 @@ export function storageByController(value: Value): Value {
 
 /** What makes no sense is left as it is: it is refused for its size. */
 function tableOf(old: unknown): unknown {
+  if (old === undefined) return new Uint8Array(0);
   if (!(old instanceof Uint8Array) || old.length !== OLD_TABLE) return old;
   const view = new DataView(old.buffer, old.byteOffset, old.length);
   const table = new RequestTable(new SharedArrayBuffer(REQUEST_TABLE_BYTES));

@@ -132,7 +132,7 @@ export class StorageController implements Service<StorageState> {
 
   restoreState(state: StorageState): void {
     expectStateVersion('storage', state.version, STORAGE_STATE_VERSION);
-    this.#queues.forEach(({ table }, index) => table.restore(state.requests[index]));
+    this.#queues.forEach(({ table }, index) => table.restore(state.requests[index] ?? NO_REQUESTS));
     new Uint8Array(this.#options.unitStates).set(state.units);
     this.#offerSubChannels(state.subChannels);
   }
@@ -328,6 +328,7 @@ export class StorageController implements Service<StorageState> {
   }
 }
 
+const NO_REQUESTS = new Uint8Array(0);
 /** No status: the request stays where it is. */
 const LATER = -1;
 const RESETS: readonly number[] = [

@@ -244,17 +244,19 @@ export class RequestTable {
     return this.#get(slot, Slot.TransactionHigh) >>> 0;
   }
 
-  /** For a saved state: everything, when there is anything. */
-  save(): Uint8Array | undefined {
-    return this.#count === 0 ? undefined : this.#bytes.slice();
+  /** For a saved state: everything, or no bytes when nothing is unanswered. */
+  save(): Uint8Array {
+    return this.#count === 0 ? new Uint8Array(0) : this.#bytes.slice();
   }
 
-  restore(saved: Uint8Array | undefined): void {
-    if (saved === undefined) {
+  /** @throws Error when the state makes no sense. */
+  restore(saved: Uint8Array): void {
+    if (saved.length === 0) {
       this.clear();
       return;
     }
-    this.#bytes.set(saved.subarray(0, REQUEST_TABLE_BYTES));
+    if (saved.length !== REQUEST_TABLE_BYTES) throw new Error('its storage requests are not as many as they should be');
+    this.#bytes.set(saved);
     this.#rebuild();
     for (let i = 0; i < this.#count; i++) {
       const slot = this.slotAt(i);

@@ -7,8 +7,8 @@ export const STORAGE_STATE_VERSION = 1;
 
 export interface StorageState {
   readonly version: number;
-  /** Request tables as bytes; undefined where nothing is unanswered. One a channel that the guest was offered. */
-  readonly requests: readonly (Uint8Array | undefined)[];
+  /** Request tables as bytes, one a channel that the guest may have; empty where nothing is unanswered. */
+  readonly requests: readonly Uint8Array[];
   /** Unit states as bytes. */
   readonly units: Uint8Array;
   /** How many channels the guest has asked for beside the first. */
