@@ -59,6 +59,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, readonly [code: ErrorCode, words: s
  * Anything that is not a system error comes back as it is.
  */
 export function systemError(doing: string, error: unknown): unknown {
+  if (error instanceof OperatingError) return error;
   const systemCode = (error as NodeJS.ErrnoException | undefined)?.code;
   if (systemCode === undefined || !(error instanceof Error)) return error;
   const [code, words] = SYSTEM_ERRORS[systemCode] ?? ['host', `the system says ${systemCode}`];

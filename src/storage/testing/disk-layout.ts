@@ -1,5 +1,6 @@
 /** Disks in memory for tests: file systems put into partitions of a GPT or an MBR. */
 
+import { crc32 } from 'node:zlib';
 import { GPT_SIGNATURE, GptEntry, GptHeader, MBR_SIGNATURE, MBR_SIGNATURE_OFFSET, MBR_TABLE_OFFSET, MBR_TYPE_GPT,
   MbrEntry } from '../../protocols/partition-tables.ts';
 import { viewOf } from '../block-file.ts';
@@ -25,8 +26,9 @@ export function gptDisk(contents: readonly Uint8Array[]): Uint8Array {
   const lastSector = bytes.length / SECTOR - 1;
   for (const [own, table] of [[1, 2], [lastSector, lastSector - 32]] as const) {
     GptHeader.encode(view, own * SECTOR, {
-      signature: GPT_SIGNATURE, revision: 0x1_0000, headerBytes: GptHeader.$size, ownSector: own, entriesSector: table,
-      entries: ENTRIES, entryBytes: GptEntry.$size,
+      signature: GPT_SIGNATURE, revision: 0x1_0000, headerBytes: GptHeader.$size, ownSector: own,
+      otherSector: own === 1 ? lastSector : 1, firstUsable: FIRST_SECTOR, lastUsable: lastSector - 33,
+      entriesSector: table, entries: ENTRIES, entryBytes: GptEntry.$size,
     });
     for (const [index, { start, sectors }] of places.entries()) {
       GptEntry.encode(view, table * SECTOR + index * GptEntry.$size, {
@@ -34,6 +36,10 @@ export function gptDisk(contents: readonly Uint8Array[]): Uint8Array {
         firstSector: start, lastSector: start + sectors - 1,
       });
     }
+    const entries = bytes.subarray(table * SECTOR, (table + ENTRIES * GptEntry.$size / SECTOR) * SECTOR);
+    GptHeader.entriesChecksum.set(view, own * SECTOR, crc32(entries));
+    const header = bytes.subarray(own * SECTOR, own * SECTOR + GptHeader.$size);
+    GptHeader.checksum.set(view, own * SECTOR, crc32(header));
   }
   return bytes;
 }
