@@ -28,6 +28,10 @@ function madeUpHost(next: Numbers, open: StreamEvents[]): HostNetwork {
       send: (payload, address, port) => { if (next(2) === 0) received(payload, address, port); },
       close() {},
     }),
+    bind: (_address, _port, received) => {
+      received(new Uint8Array(next(50)), '127.0.0.1', 1 + next(65_535));
+      return Promise.resolve({ port: 1, send() {}, close() {} });
+    },
     resolvers: () => ['127.0.0.1'],
   };
 }

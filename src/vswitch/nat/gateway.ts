@@ -21,6 +21,7 @@ import type { Neighbours } from './neighbours.ts';
 import { contains, type Subnet } from './subnet.ts';
 import { readSegment } from './tcp-segment.ts';
 import type { TcpTable } from './tcp-table.ts';
+import type { UdpForwards } from './udp-forwards.ts';
 import type { UdpTable } from './udp-table.ts';
 
 const UDP_DATA = PAYLOAD + UdpHeader.$size;
@@ -38,6 +39,7 @@ export interface GatewayOptions {
   readonly dns: DnsProxy;
   readonly tcp: TcpTable;
   readonly udp: UdpTable;
+  readonly udpForwards: UdpForwards;
 }
 
 export class Gateway {
@@ -152,7 +154,7 @@ export class Gateway {
     const sourcePort = UdpHeader.sourcePort.get(view, payload);
     const destinationPort = UdpHeader.destinationPort.get(view, payload);
     const data = bytes.subarray(payload + UdpHeader.$size, payload + length);
-    const { address, dns, udp } = this.#options;
+    const { address, dns, udp, udpForwards } = this.#options;
     const isForGateway = destination === address || this.#isBroadcast(destination);
     if (isForGateway && destinationPort === DHCP_SERVER_PORT) return this.#onDhcp(port, data);
     if (source === 0 || this.#isBroadcast(destination)) return this.#count('broadcast');
@@ -160,6 +162,7 @@ export class Gateway {
     if (destination === address && destinationPort === DNS_PORT) {
       return dns.query(data, (answer) => this.sendUdp(address, DNS_PORT, source, sourcePort, answer));
     }
+    if (destination === address && udpForwards.answer(source, sourcePort, destinationPort, data)) return;
     udp.send(source, sourcePort, destination, destinationPort, data);
   }
 

@@ -41,6 +41,10 @@ export interface HostNetwork {
   /** Rejects with what the system says. `accept` answers with the events of the new stream. */
   listen(address: string, port: number, accept: (stream: HostStream) => StreamEvents): Promise<Listening>;
   datagrams(family: 4 | 6, received: (payload: Uint8Array, address: string, port: number) => void): HostDatagrams;
+  /** A socket of the host's that others send to. Rejects with what the system says. */
+  bind(
+    address: string, port: number, received: (payload: Uint8Array, address: string, port: number) => void,
+  ): Promise<HostDatagrams & { readonly port: number }>;
   /** The host's resolvers, as text with an optional port. */
   resolvers(): readonly string[];
 }

@@ -203,6 +203,64 @@ test('datagrams go out and come back, and nobody else gets in', async (t) => {
   assert.equal(guest.frames.length, 1);
 });
 
+test('datagrams to a port of the host reach the guest, and its answers their senders', async (t) => {
+  const { network, guest } = start(t);
+  guest.output.sendUdp(guest.station, GUEST, 9, GATEWAY, 9, 0);
+  const { port } = await network.forward({ protocol: 'udp', hostPort: 0, guest: 'alpha', guestPort: 700 });
+  const peers = ['one', 'two'].map((text) => {
+    const socket = createSocket('udp4');
+    t.after(() => socket.close());
+    const got: string[] = [];
+    socket.on('message', (payload) => got.push(payload.toString()));
+    socket.send(text, port, '127.0.0.1');
+    return { socket, got };
+  });
+  await until(() => guest.frames.length === 2, 'both come');
+  for (const frame of guest.frames) {
+    const view = new DataView(frame.buffer, frame.byteOffset);
+    assert.deepEqual([view.getUint32(26), view.getUint16(36)], [GATEWAY, 700]);
+    const answer = Buffer.concat([frame.subarray(42), Buffer.from('!')]);
+    guest.output.bytes.set(answer, 42);
+    guest.output.sendUdp(guest.station, GUEST, 700, GATEWAY, view.getUint16(34), answer.length);
+  }
+  await until(() => peers.every(({ got }) => got.length === 1), 'both are answered');
+  assert.deepEqual(peers.map(({ got }) => got[0]), ['one!', 'two!']);
+});
+
+test('10,000 flows of datagrams at once are all answered', async (t) => {
+  const server = createSocket('udp4');
+  t.after(() => server.close());
+  server.bind(0, '127.0.0.1');
+  await once(server, 'listening');
+  server.on('message', (payload, peer) => server.send(payload, peer.port, peer.address));
+  const { network, guest } = start(t);
+  const answered = new Set<number>();
+  const flows = Array.from({ length: 10_000 }, (_, i) => 20_000 + i);
+  // What UDP loses on the way is sent again.
+  for (let round = 0; answered.size < flows.length && round < 50; round++) {
+    for (const flow of flows) {
+      if (answered.has(flow)) continue;
+      guest.output.bytes.set([flow >>> 8, flow & 255], 42);
+      guest.output.sendUdp(guest.station, GUEST, flow, GATEWAY, server.address().port, 2);
+      if (flow % 100 === 0) await sleep(1);
+    }
+    await sleep(200);
+    for (const frame of guest.frames.splice(0)) {
+      const view = new DataView(frame.buffer, frame.byteOffset);
+      if (view.getUint16(36) === view.getUint16(42)) answered.add(view.getUint16(36));
+    }
+  }
+  assert.deepEqual([answered.size, network.sizes.udp], [10_000, 10_000]);
+});
+
+test('a guest reaches its own port of the host by the address of the gateway', async (t) => {
+  const { network, guest } = start(t);
+  guest.output.sendUdp(guest.station, GUEST, 9, GATEWAY, 9, 0);
+  const { port } = await network.forward({ hostPort: 0, guest: 'alpha', guestPort: 80 });
+  guest.connect(GATEWAY, port, 4000);
+  await until(() => guest.frames.some((frame) => frame[23] === 6 && frame[47] === 2), 'a SYN for the guest itself');
+});
+
 test('hostile frames are counted and change nothing', async (t) => {
   const { network, guest } = start(t);
   const endpoint = network.attach('beta');

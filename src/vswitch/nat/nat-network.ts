@@ -22,6 +22,7 @@ import { Neighbours } from './neighbours.ts';
 import { NodeHostNetwork } from './node-host-network.ts';
 import { chooseSubnet, contains, hostSubnets, parseSubnet, subnetText, type Subnet } from './subnet.ts';
 import { TcpTable } from './tcp-table.ts';
+import { UdpForwards } from './udp-forwards.ts';
 import { UdpTable } from './udp-table.ts';
 
 /** 52-55-… is locally administered; the rest is the same on every NAT network, which are apart from each other. */
@@ -47,6 +48,8 @@ export interface NatNetworkOptions {
 }
 
 export interface PortForward {
+  /** TCP unless told. */
+  readonly protocol?: 'tcp' | 'udp';
   /** `127.0.0.1` unless told. */
   readonly hostAddress?: string;
   /** 0: any free one. */
@@ -72,6 +75,7 @@ export class NatNetwork {
   readonly #dns: DnsProxy;
   readonly #tcp: TcpTable;
   readonly #udp: UdpTable;
+  readonly #udpForwards: UdpForwards;
   readonly #gateway: Gateway;
   readonly #frame = new Uint8Array(ETHERNET_HEADER_BYTES + IPV4_MAXIMUM_BYTES);
   readonly #view = new DataView(this.#frame.buffer);
@@ -104,9 +108,13 @@ export class NatNetwork {
       ...shared, route: (ip, port) => this.#route(ip, port),
       deliver: (from, fromPort, to, toPort, payload) => this.#gateway.sendUdp(from, fromPort, to, toPort, payload),
     });
+    this.#udpForwards = new UdpForwards({
+      ...shared, deliver: (fromPort, to, toPort, payload) =>
+        this.#gateway.sendUdp(this.#gatewayIp, fromPort, to, toPort, payload),
+    });
     this.#gateway = new Gateway({
       subnet: this.#subnet, address: this.#gatewayIp, mac: GATEWAY_MAC, counters, neighbours: this.#neighbours, output,
-      dhcp: this.#dhcp, dns: this.#dns, tcp: this.#tcp, udp: this.#udp,
+      dhcp: this.#dhcp, dns: this.#dns, tcp: this.#tcp, udp: this.#udp, udpForwards: this.#udpForwards,
     });
   }
 
@@ -124,20 +132,15 @@ export class NatNetwork {
   }
 
   /**
-   * Lets the host's port reach a guest's, over TCP.
+   * Lets the host's port reach a guest's.
    * @throws OperatingError when the host's port cannot be had.
    */
-  async forward({ hostAddress = '127.0.0.1', hostPort, guest, guestPort }: PortForward): Promise<Listening> {
+  async forward({ protocol, hostAddress = '127.0.0.1', hostPort, guest, guestPort }: PortForward): Promise<Listening> {
+    const address = (): number | undefined => parseIpv4(guest) ?? (this.#lookup(guest.toLowerCase()) || undefined);
     let listening: Listening;
     try {
-      listening = await this.#host.listen(hostAddress, hostPort, (stream) => {
-        const ip = parseIpv4(guest) ?? (this.#lookup(guest.toLowerCase()) || undefined);
-        const events = ip === undefined ? undefined : this.#tcp.accept(ip, guestPort, this.#gatewayIp, stream);
-        if (events !== undefined) return events;
-        this.counters.add('forward-unreachable');
-        stream.reset();
-        return IGNORED;
-      });
+      listening = protocol === 'udp' ? await this.#udpForwards.listen(hostAddress, hostPort, address, guestPort)
+        : await this.#forwardTcp(hostAddress, hostPort, address, guestPort);
     } catch (cause) {
       const why = (cause as Error).message;
       throw new OperatingError('host', `cannot listen on ${hostAddress}:${hostPort}, name another: ${why}`, { cause });
@@ -151,6 +154,19 @@ export class NatNetwork {
     };
     this.#forwards.add(forward);
     return forward;
+  }
+
+  #forwardTcp(
+    hostAddress: string, hostPort: number, address: () => number | undefined, guestPort: number,
+  ): Promise<Listening> {
+    return this.#host.listen(hostAddress, hostPort, (stream) => {
+      const ip = address();
+      const events = ip === undefined ? undefined : this.#tcp.accept(ip, guestPort, this.#gatewayIp, stream);
+      if (events !== undefined) return events;
+      this.counters.add('forward-unreachable');
+      stream.reset();
+      return IGNORED;
+    });
   }
 
   /** Sizes of the tables, for status and tests. */

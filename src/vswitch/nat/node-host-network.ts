@@ -51,6 +51,29 @@ export class NodeHostNetwork implements HostNetwork {
     };
   }
 
+  async bind(
+    address: string, port: number, received: (payload: Uint8Array, address: string, port: number) => void,
+  ): Promise<HostDatagrams & { readonly port: number }> {
+    const socket = createSocket('udp4');
+    const { promise, resolve, reject } = newPromise<void>();
+    socket.once('error', reject);
+    socket.bind({ address, port, exclusive: true }, () => resolve());
+    await promise;
+    socket.off('error', reject);
+    let isOpen = true;
+    const close = (): void => {
+      if (isOpen) socket.close();
+      isOpen = false;
+    };
+    socket.on('error', close);
+    socket.on('message', (payload, from) => received(payload, from.address, from.port));
+    socket.unref();
+    return {
+      port: socket.address().port, close,
+      send: (payload, to, toPort) => { if (isOpen) socket.send(payload, toPort, to, () => {}); },
+    };
+  }
+
   resolvers(): readonly string[] {
     return getServers();
   }
