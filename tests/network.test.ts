@@ -102,6 +102,14 @@ async function changes(guest: MachineGuest, peer: NetworkPeer): Promise<void> {
   assert.match(await guest.run('ping -c 1 -s 8000 10.9.8.1', COMMAND_MS), / 0% packet loss/);
 }
 
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => { server.close(resolve); });
+  return port;
+}
+
 test('the NAT network gives an address, names, and a way to what listens on the host', { skip }, async () => {
   const { kernel, initrd, commandLine } = image;
   const page = Uint8Array.from({ length: STREAM_BYTES }, (_, i) => (i * 29) >> 2);
@@ -109,7 +117,10 @@ test('the NAT network gives an address, names, and a way to what listens on the 
   try {
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    await using guest = await MachineGuest.start({ kernel, initrd, commandLine, nics: [{ network: 'nat' }] });
+    const forwards = [{ protocol: 'tcp', hostPort: await freePort(), guestPort: 80 }] as const;
+    await using guest = await MachineGuest.start({
+      kernel, initrd, commandLine, nics: [{ network: 'nat', forwards }],
+    });
     await guest.prompt(BOOT_MS);
     await guest.run('dmesg -n 1', COMMAND_MS);
     const gateway = guest.machine.network.nat.network?.gatewayAddress ?? '';
@@ -120,6 +131,9 @@ test('the NAT network gives an address, names, and a way to what listens on the 
     assert.match(await guest.run(`nslookup gateway`, COMMAND_MS), new RegExp(`Address: ${gateway}`));
     const fetched = await guest.run(`wget -q -O /tmp/page http://${gateway}:${port}/; md5sum /tmp/page`, COMMAND_MS);
     assert.match(fetched, new RegExp(`^${md5(page)} `, 'm'));
+    await guest.run('mkdir /tmp/www; echo welcome > /tmp/www/index.html; httpd -h /tmp/www', COMMAND_MS);
+    const visited = await fetch(`http://127.0.0.1:${forwards[0].hostPort}/`);
+    assert.equal(await visited.text(), 'welcome\n');
     server.close();
     const refused = await guest.run(`wget -q -O /tmp/x http://${gateway}:${port}/ 2>&1`, COMMAND_MS);
     assert.match(refused, /refused/);

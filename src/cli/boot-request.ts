@@ -25,7 +25,8 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'dvd', value: 'FILE|none', summary: 'a DVD drive with an ISO image in it, or empty', repeatable: true },
   {
     name: 'nic', value: 'nat|none|SWITCH[,mac=…]', repeatable: true,
-    summary: 'a network adapter behind NAT, or on a switch (also name=NAME, vlan=NUMBER); without the option one',
+    summary: 'a network adapter behind NAT (also forward=tcp:HOSTPORT:GUESTPORT), or on a switch (also name=NAME, ' +
+      'vlan=NUMBER); without the option one',
   },
   { name: 'engine', value: 'auto|wasm|kvm', summary: 'what runs the processors: here wasm', fallback: 'auto' },
   { name: 'no-reboot', summary: 'a reset ends the run instead of starting the guest again' },

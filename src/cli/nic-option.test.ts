@@ -14,3 +14,10 @@ test('a NIC on a switch has a name and a VLAN if it is given them', () => {
     { network: 'lab', name: 'web', settings: { vlan: { kind: 'access', id: 10 } } },
   ]);
 });
+
+test('a NIC behind NAT has ports of the host that reach it', () => {
+  assert.deepEqual(nicsOf(['nat,forward=tcp:8080:80,forward=udp:53:53']), [{
+    network: 'nat',
+    forwards: [{ protocol: 'tcp', hostPort: 8080, guestPort: 80 }, { protocol: 'udp', hostPort: 53, guestPort: 53 }],
+  }]);
+});

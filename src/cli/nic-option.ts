@@ -1,8 +1,13 @@
-/** `--nic NETWORK[,mac=ADDRESS][,name=NAME][,vlan=N]` of `partout boot`: what a guest's network adapters are on. */
+/**
+ * `--nic` of `partout boot`: what a guest's network adapters are on. `nat` takes `mac=` and `forward=`; a switch takes
+ * `mac=`, `name=` and `vlan=`.
+ */
 
 import { OperatingError } from '../kit/errors.ts';
 import { parseMacAddress } from '../kit/mac-address.ts';
-import { MAXIMUM_NICS, type NicDescription } from '../machine/description.ts';
+import {
+  type ForwardDescription, MAXIMUM_FORWARDS, MAXIMUM_NICS, type NicDescription,
+} from '../machine/description.ts';
 
 const NONE = 'none';
 const NAT = 'nat';
@@ -26,13 +31,20 @@ const FORM = '--nic is NETWORK or NETWORK,mac=ADDRESS,name=NAME,vlan=NUMBER';
 function nicOf(value: string): NicDescription {
   const [network = '', ...options] = value.split(',');
   const given: { mac?: string; name?: string; vlan?: string } = {};
+  const forwards: ForwardDescription[] = [];
   for (const option of options) {
+    if (option.startsWith('forward=')) {
+      forwards.push(forwardOf(option.slice('forward='.length)));
+      continue;
+    }
     const [, key, text = ''] = /^(mac|name|vlan)=(.+)$/.exec(option) ?? [];
     if (key === undefined || Object.hasOwn(given, key)) throw usage(`${FORM}, not ${value}`);
     given[key as 'mac' | 'name' | 'vlan'] = text;
   }
   const { mac, name, vlan } = given;
   if (network === '') throw usage(`${FORM}, not ${JSON.stringify(value)}`);
+  if (network !== NAT && forwards.length > 0) throw usage(`only a NIC behind NAT has forwards: ${value}`);
+  if (forwards.length > MAXIMUM_FORWARDS) throw usage(`a NIC has at most ${MAXIMUM_FORWARDS} forwards`);
   if (network === NAT && (name ?? vlan) !== undefined) throw usage(`a NIC behind NAT has no name or VLAN: ${value}`);
   if (mac !== undefined && parseMacAddress(mac) === undefined) {
     throw usage(`mac= is the address of one station such as 00-15-5d-00-00-01, not ${mac}`);
@@ -44,8 +56,19 @@ function nicOf(value: string): NicDescription {
     network,
     ...(mac === undefined ? {} : { mac: mac.toLowerCase().replaceAll(':', '-') }),
     ...(name === undefined ? {} : { name }),
+    ...(forwards.length === 0 ? {} : { forwards }),
     ...(vlan === undefined ? {} : { settings: { vlan: { kind: 'access' as const, id: vlanOf(vlan) } } }),
   };
+}
+
+function forwardOf(text: string): ForwardDescription {
+  const [, protocol, host, guest] = /^(tcp|udp):(\d{1,5}):(\d{1,5})$/.exec(text) ?? [];
+  const [hostPort, guestPort] = [Number(host), Number(guest)];
+  const isPort = (port: number): boolean => port >= 1 && port <= 65_535;
+  if ((protocol === 'tcp' || protocol === 'udp') && isPort(hostPort) && isPort(guestPort)) {
+    return { protocol, hostPort, guestPort };
+  }
+  throw usage(`forward= is tcp or udp, a port of the host and one of the guest, as in tcp:8080:80, not ${text}`);
 }
 
 function vlanOf(text: string): number {

@@ -51,6 +51,8 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--nic', 'nat,mac=01-00-5e-00-00-01'], /mac= is the address of one station/],
   [[...BOOT, '--nic', 'nat,ro'], /--nic is NETWORK or NETWORK,mac=ADDRESS,name=NAME,vlan=NUMBER, not nat,ro/],
   [[...BOOT, '--nic', 'nat,vlan=5'], /behind NAT has no name or VLAN/],
+  [[...BOOT, '--nic', 'nat,forward=tcp:0:80'], /forward= is tcp or udp, a port of the host and one of the guest/],
+  [[...BOOT, '--nic', 'lab,forward=tcp:1:80'], /only a NIC behind NAT has forwards/],
   [[...BOOT, '--nic', 'lab,vlan=5000'], /vlan= is a number from 1 to 4094, not 5000/],
   [[...BOOT, '--nic', 'nat,mac=00:15:5d:00:00:01', '--nic', 'nat,mac=00-15-5D-00-00-01'], /two NICs have the address/],
   [[...BOOT, ...Array.from({ length: 9 }, () => ['--nic', 'nat']).flat()], /at most 8 NICs, and 9/],

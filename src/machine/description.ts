@@ -69,6 +69,15 @@ export const MAXIMUM_DISKS = MAXIMUM_CONTROLLERS * DISKS_PER_CONTROLLER;
 /** As many as Hyper-V gives a guest. */
 export const MAXIMUM_NICS = 8;
 
+/** A port of the host's loopback that reaches a port of the guest. */
+export interface ForwardDescription {
+  readonly protocol: 'tcp' | 'udp';
+  readonly hostPort: number;
+  readonly guestPort: number;
+}
+
+export const MAXIMUM_FORWARDS = 64;
+
 /** A network adapter and what it is plugged into. */
 export interface NicDescription {
   /** `nat`, or the name of a switch. */
@@ -77,6 +86,8 @@ export interface NicDescription {
   readonly mac?: string;
   /** What it is called on its switch, which nobody else there is; by default made from the process and its place. */
   readonly name?: string;
+  /** Behind NAT only. */
+  readonly forwards?: readonly ForwardDescription[];
   /** Its place among the guest's NICs; by default the first that is free. */
   readonly slot?: number;
   /** What its port on the switch is set to; the switch's own configuration for that name goes before. */

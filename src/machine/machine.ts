@@ -285,10 +285,10 @@ export class Machine implements RunnableMachine {
 
   /** For a debugger, if the description wants one. */
   async #listen(): Promise<void> {
+    await this.network.listen();
     const { gdb } = this.description;
     if (gdb === undefined) return;
-    const kill = (): void => this.#end({ kind: 'off' });
-    this.#gdb = await GdbServer.listen(gdb.port, { debugger: this.#debugger, kill });
+    this.#gdb = await GdbServer.listen(gdb.port, { debugger: this.#debugger, kill: () => this.#end({ kind: 'off' }) });
   }
 
   get #parts(): MachineParts {

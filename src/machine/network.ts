@@ -86,6 +86,17 @@ export class MachineNetwork {
     throw new OperatingError('unsupported', `a guest has at most ${MAXIMUM_NICS} NICs: remove one first`);
   }
 
+  /**
+   * Opens the ports of the host that reach the guest.
+   * @throws OperatingError when one of them is in use.
+   */
+  async listen(): Promise<void> {
+    for (const { nic: { network, forwards = [] }, number } of this.#slots) {
+      if (network !== NAT) continue;
+      for (const each of forwards) await this.nat.network?.forward({ ...each, guest: nicName(number) });
+    }
+  }
+
   /** Takes a NIC away from the guest. */
   remove(adapter: NetworkAdapter): void {
     const slot = this.#slots.find((each) => each.adapter === adapter);
@@ -140,13 +151,18 @@ export class MachineNetwork {
   }
 
   #connect({ network, name = '', settings }: NicDescription, number: number, address: Uint8Array): NetworkEndpoint {
-    if (network === NAT) return this.nat.attach(`nic${number}`);
+    if (network === NAT) return this.nat.attach(nicName(number));
     const directory = SwitchDirectory.open();
     return new SwitchLink({
       switch: network, nic: name, mac: readMac(address, 0), ...(settings && { settings }),
       reach: () => startSwitches(directory),
     });
   }
+}
+
+/** As the NAT network knows it. */
+function nicName(number: number): string {
+  return `nic${number}`;
 }
 
 function addressOf({ mac, network }: NicDescription, index: number): Uint8Array {

@@ -12,7 +12,7 @@ import { MAX_GPADL_PAGES, MAX_GPADLS } from '../../vmbus/gpadl-table.ts';
 import { REQUEST_TABLE_BYTES } from '../../vsp/storage/request-table.ts';
 import { UNIT_STATES_BYTES } from '../../vsp/storage/unit-state.ts';
 import {
-  DISKS_PER_CONTROLLER, MAXIMUM_CONTROLLERS, MAXIMUM_DISKS, MAXIMUM_MEMORY_BYTES, MAXIMUM_NICS,
+  DISKS_PER_CONTROLLER, MAXIMUM_CONTROLLERS, MAXIMUM_DISKS, MAXIMUM_FORWARDS, MAXIMUM_MEMORY_BYTES, MAXIMUM_NICS,
   MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES,
 } from '../description.ts';
 import {
@@ -66,6 +66,9 @@ const configuration = record({
   nics: list(record({
     network: text(64), mac: optional(text(17)), name: optional(text(63)),
     slot: optional(integer(0, MAXIMUM_NICS - 1)),
+    forwards: optional(list(record({
+      protocol: oneOf('tcp', 'udp'), hostPort: integer(1, 65_535), guestPort: integer(1, 65_535),
+    }), 0, MAXIMUM_FORWARDS)),
   }), 0, MAXIMUM_NICS),
   natSubnet: optional(matching(/^[0-9.]{7,15}\/[0-9]{1,2}$/)),
 });
