@@ -6,11 +6,15 @@
 /** Faults that the kernel tells of at any level. */
 const FAULTS = /WARNING|unchecked MSR|lockup|rcu.*stall|blocked for more than|BUG|Oops|Call Trace|clock.*unstable/;
 
-/** Second-generation machines have no PCI bus, and no AMD processor in a machine describes its performance control. */
+/**
+ * Second-generation machines have no PCI bus, no AMD processor in a machine describes its performance control, and
+ * Linux notes the first time that a processor was late because it had to wait for a core of the host.
+ */
 const USUAL = [
   /PCI: Fatal: No config space access function found$/,
   /PCI: System does not support PCI$/,
   /amd_pstate: the _CPC object is not present in SBIOS or ACPI disabled$/,
+  /hrtimer: interrupt took \d+ ns$/,
 ];
 
 /** Lines of the kernel's own, with their level: 0 to 4 are emergencies to warnings. */

@@ -27,12 +27,9 @@ function check(what: string, holds: boolean): void {
   if (!holds) wrong.push(what);
 }
 
-/** A processor that waits for its turn on a core is late, and Linux notes the first time. */
-const LATE = /hrtimer: interrupt took/;
-
 async function lookForComplaints(guest: Guest): Promise<void> {
   const { output } = await guest.run('dmesg -r', COMMAND_MS);
-  for (const line of complaintsOf(output)) if (!LATE.test(line)) check(`no "${line}"`, false);
+  for (const line of complaintsOf(output)) check(`no "${line}"`, false);
 }
 
 async function rebooted(guest: Guest, processors: number): Promise<void> {

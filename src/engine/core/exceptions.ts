@@ -65,7 +65,8 @@ export function deliver(vector: u32, kind: u32, hasError: bool, error: u32, retu
   store<u32>(cpu + EVENTS, load<u32>(cpu + EVENTS) + 1);
   store<u32>(cpu + HALTED, 0);
   store<u32>(cpu + SHADOW, 0);
-  store<u32>(cpu + PENDING_DEBUG, 0);
+  // A trap that MOV SS held back is not lost to INT n: it comes in front of the handler.
+  if (kind != KIND_SOFTWARE) store<u32>(cpu + PENDING_DEBUG, 0);
   if (!isProtected()) deliverReal(vector, returnIp);
   else if (isLong()) deliverLong(vector, kind, hasError, error, returnIp);
   else deliverProtected(vector, kind, hasError, error, returnIp);
