@@ -21,8 +21,8 @@ export async function judgeDisk(path: string, folder: string): Promise<string> {
     judged.push(name);
   };
   judge('e2fsck finds nothing', 'e2fsck', '-fn', `${raw}?offset=${ROOT_OFFSET}`);
-  // QEMU knows no chains of VHDX.
-  if (!path.includes('child')) judge('qemu-img finds nothing', 'qemu-img', 'check', path);
+  // QEMU knows no chains of VHDX, and nothing that could be wrong with the others.
+  if (/vhdx/.test(path) && !path.includes('child')) judge('qemu-img finds nothing', 'qemu-img', 'check', path);
   rmSync(raw);
   return judged.length === 0 ? 'no tool here to judge the disk' : judged.join(', ');
 }

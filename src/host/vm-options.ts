@@ -12,6 +12,8 @@ import {
 import { SwitchDirectory } from '../vswitch/service/switch-directory.ts';
 import type { VirtualSwitch } from './virtual-switch.ts';
 
+/** What `vm.console` is to the guest: put behind a command line that has none. */
+const SERIAL_CONSOLE = 'console=ttyS0';
 const MIB = 2 ** 20;
 const DEFAULT_MEMORY = '512M';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -26,7 +28,7 @@ export type NicOption =
 export interface VMOptions {
   /** Unique on its host: letters, digits, dots, dashes. */
   readonly name: string;
-  /** An image by its name, or `tiny` or `debian` for the newest of the kind, which is built when there is none. */
+  /** An image by its name, or `tiny` or `debian-initramfs` for the newest of the kind, built when there is none. */
   readonly image?: string;
   /** In place of an image: a bzImage, an ELF file with a PVH note, or a multiboot 1 kernel. */
   readonly kernel?: string;
@@ -65,7 +67,9 @@ async function softwareOf(
 ): Promise<Pick<MachineDescription, 'kernel' | 'initrd' | 'commandLine'>> {
   if (image === undefined) {
     // A system on a disk is found there.
-    if (kernel === undefined && initrd === undefined && disks.length > 0) return { commandLine };
+    if (kernel === undefined && initrd === undefined && disks.length > 0) {
+      return { commandLine: commandLine === '' ? SERIAL_CONSOLE : commandLine };
+    }
     if (kernel === undefined) throw refused(`the VM ${name} has nothing to run: give an image, a kernel or a disk`);
     return { kernel, ...(initrd === undefined ? {} : { initrd }), commandLine };
   }

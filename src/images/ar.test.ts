@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OperatingError } from '../kit/errors.ts';
-import { readAr } from './ar.ts';
+import { readAr, writeAr } from './ar.ts';
 
 function member(name: string, data: string, size: string = String(data.length)): string {
   const header = `${name.padEnd(16)}${'0'.padEnd(12)}${'0'.padEnd(6)}${'0'.padEnd(6)}${'100644'.padEnd(8)}`;
@@ -14,6 +14,12 @@ test('members come in order, padding and the slash of GNU names left out', () =>
   const archive = Buffer.from(`!<arch>\n${member('debian-binary', '2.0\n')}${member('odd/', 'abc')}${member('c', '')}`);
   const read = readAr(archive).map(({ name, data }) => [name, Buffer.from(data).toString()]);
   assert.deepEqual(read, [['debian-binary', '2.0\n'], ['odd', 'abc'], ['c', '']]);
+});
+
+test('what is written reads back', () => {
+  const members = [['debian-binary', '2.0\n'], ['odd', 'abc'], ['data.tar', '']] as const;
+  const archive = writeAr(members.map(([name, data]) => ({ name, data: Buffer.from(data) })));
+  assert.deepEqual(readAr(archive).map(({ name, data }) => [name, Buffer.from(data).toString()]), members);
 });
 
 const HOSTILE: readonly (readonly [what: string, archive: string, message: RegExp])[] = [

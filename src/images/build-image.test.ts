@@ -66,4 +66,6 @@ test('what there is no recipe for is a mistake of usage', async () => {
   const isUsage = (error: unknown): boolean => error instanceof OperatingError && error.code === 'usage';
   await assert.rejects(buildImage('huge'), isUsage);
   await assert.rejects(buildImage('tiny', { packages: ['vim'] }), isUsage);
+  await assert.rejects(buildImage('tiny', { sizeBytes: 2 ** 33 }), isUsage);
+  await assert.rejects(buildImage('debian', { sizeBytes: 2 ** 30 }), isUsage);
 });

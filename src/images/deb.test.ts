@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { OperatingError } from '../kit/errors.ts';
-import { readDeb } from './deb.ts';
+import { readDeb, uncompressedDeb } from './deb.ts';
 
 const CONTROL = 'Package: sample\nVersion: 1.0\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\n';
 const NO_DPKG = spawnSync('dpkg-deb', ['--version']).status !== 0 && 'there is no dpkg-deb here';
@@ -31,6 +31,11 @@ for (const compression of ['gzip', 'xz', 'zstd', 'none']) {
     assert.deepEqual([...sample.controlFiles.keys()], ['postinst']);
     const program = [...sample.files()].find(({ path }) => path === './usr/bin/sample')!;
     assert.deepEqual([program.mode, program.uid, Buffer.from(program.data).toString()], [0o755, 0, 'program']);
+    // Not compressed, it is the same package to dpkg.
+    const plain = join(folder, `${compression}-plain.deb`);
+    writeFileSync(plain, await uncompressedDeb(readFileSync(file), 'sample.deb'));
+    const contents = [file, plain].map((path) => spawnSync('dpkg-deb', ['-c', path], { encoding: 'utf8' }).stdout);
+    assert.ok(contents[0] !== '' && contents[0] === contents[1], contents.join());
   });
 }
 
