@@ -198,6 +198,13 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 240,
   },
   {
+    name: 'switch-kills',
+    what: 'kill -9 of the switch process, 50 times under load: links come back, no frame goes astray',
+    folders: ['src/kit', 'src/protocols', 'src/vswitch', 'tests/proofs/switch-kills.ts'],
+    command: ['dist/tests/proofs/switch-kills.js'],
+    deadlineMinutes: 20,
+  },
+  {
     name: 'oracle',
     what: 'every ring-3 instruction form agrees with the host processor in 1,000 samples',
     folders: ['src/engine', 'tests/oracle'],
