@@ -5,6 +5,9 @@ import type { ProcessorThread } from '../hypervisor/partition.ts';
 import type { InputEntry } from './deterministic/input-record.ts';
 import type { InputReport, ProcessorReport, ProcessorWorkerData } from './processor-worker.ts';
 
+/** Objects of a processor's thread: a few. Should a guest find a way to make them grow, the thread ends. */
+const HEAP_MIB = 256;
+
 export interface ProcessorThreadsOptions {
   /** What a processor's thread is given. */
   readonly dataOf: (index: number) => ProcessorWorkerData;
@@ -33,7 +36,9 @@ export class ProcessorThreads implements ProcessorThread {
 
   start(index: number): void {
     const workerData = this.#options.dataOf(index);
-    const worker = new Worker(new URL('./processor-worker.js', import.meta.url), { workerData, name: `vp${index}` });
+    const worker = new Worker(new URL('./processor-worker.js', import.meta.url), {
+      workerData, name: `vp${index}`, resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+    });
     this.#workers[index] = worker;
     worker.on('message', (report: ProcessorReport | InputReport) => {
       if ('input' in report) {

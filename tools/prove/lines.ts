@@ -139,6 +139,20 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 30,
   },
   {
+    name: 'gdb',
+    what: "a stock gdb breaks in start_kernel and in a user's program, steps a system call, and lets the guest go on",
+    folders: [...GUEST, 'tests/initramfs.ts', 'tests/proofs/gdb.ts', 'tests/proofs/symbols.ts'],
+    command: ['dist/tests/proofs/gdb.js'],
+    deadlineMinutes: 30,
+  },
+  {
+    name: 'deterministic',
+    what: 'a boot with gcc at work has the same trace hash twice, and another seed another',
+    folders: [...GUEST, 'tests/initramfs.ts', 'tests/proofs/deterministic.ts'],
+    command: ['dist/tests/proofs/deterministic.js'],
+    deadlineMinutes: 60,
+  },
+  {
     name: 'hostile',
     what: 'an hour of guests that attack: the host neither throws, hangs nor grows, and another machine has its share',
     folders: [...MACHINE, 'tests/guest.ts', 'tests/hostile', 'tests/proofs/hostile.ts'],

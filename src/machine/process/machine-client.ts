@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../../kit/clock.ts';
 import { OperatingError } from '../../kit/errors.ts';
 import type { HeartbeatHealth, MachineEnd } from '../description.ts';
+import { isolatedStart } from './isolation.ts';
 import { Link, type LinkPort } from './link.ts';
 import { localPorts, processPort } from './link-ports.ts';
 import type { MachineCalls, OwnerCalls } from './machine-calls.ts';
@@ -41,8 +42,9 @@ export class MachineClient {
 
   /** A machine in a process of its own. */
   static inProcess(events: MachineEvents): MachineClient {
+    const { execPath, execArgv, env } = isolatedStart(process.env, ['--enable-source-maps']);
     const child = fork(new URL('./vm-process.js', import.meta.url), {
-      serialization: 'advanced', execArgv: ['--enable-source-maps'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      serialization: 'advanced', execPath, execArgv: [...execArgv], env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     child.on('error', () => {});
     return new MachineClient(processPort(child), events, {
