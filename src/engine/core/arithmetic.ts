@@ -286,7 +286,7 @@ function lockedExchange16(host: usize): void {
   const expectedLow = load<u64>(cpu + RAX);
   const expectedHigh = load<u64>(cpu + RDX);
   const newLow = load<u64>(cpu + RBX);
-  lockExchange();
+  lockExchange(host);
   let low: u64;
   let high: u64;
   let equal: bool;
@@ -300,7 +300,7 @@ function lockedExchange16(host: usize): void {
     // The high half has changed meanwhile: take the low half back, unless that has changed too.
     atomic.cmpxchg<u64>(host, newLow, low);
   }
-  unlockExchange();
+  unlockExchange(host);
   if (equal) {
     if (hasCode(host)) codeWritten(host, 16);
   } else {

@@ -271,7 +271,9 @@ export const CONFIGURATION_SIZE = 0x100;
 // Locks between the processors, i32, atomic.
 export const EXCLUSIVE = 0x00; // held by who runs alone
 export const HOLDING = 0x40; // held by who becomes a holder of a page's code
-export const EXCHANGING = 0x80; // held during a locked 16-byte exchange
+export const EXCHANGING = 0x400; // held during a locked 16-byte exchange: one of several, by the place
+export const EXCHANGING_COUNT = 32;
+export const EXCHANGING_STRIDE = 0x40;
 export const SLOTS = 0x20; // {gpa u64, size u64, host u32, pad u32}, 24 bytes each, at most 8
 export const HASH_BUCKETS = 0x10000;
 

@@ -17,7 +17,8 @@
 // instruction is harmless: records only become OP_STALE, the arena stays as it is.
 
 import {
-  CODE_HOLDERS, CONFIGURATIONS, CONFIGURATION_SIZE, EXCHANGING, EXCLUSIVE, EXIT_REQUEST, HOLDING, INVALIDATIONS,
+  CODE_HOLDERS, CONFIGURATIONS, CONFIGURATION_SIZE, EXCHANGING, EXCHANGING_COUNT, EXCHANGING_STRIDE, EXCLUSIVE,
+  EXIT_REQUEST, HOLDING, INVALIDATIONS,
   INVALIDATION_COUNT, INVALIDATION_HEAD, INVALIDATION_LOCK, INVALIDATION_TAIL, NAP, PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP,
   PAUSES, PROCESSORS, PROCESSOR_COUNT, PROCESSOR_INDEX, PROCESSOR_SIZE, RAM_START, REQUEST_DRAIN, REQUEST_FORGET,
   REQUEST_KICK, REQUEST_PARK, RUNNING, SHARED, SPINS_LONG,
@@ -261,13 +262,18 @@ export function isExclusive(): bool {
   return exclusive;
 }
 
-/** Locked 16-byte exchanges take turns. Nothing is waited for inside. */
-export function lockExchange(): void {
-  lock(load<u32>(configuration, SHARED) + EXCHANGING);
+/** The lock of the 16 bytes at `host`, in a line of its own, shared with some others. */
+function exchangeLock(host: usize): usize {
+  return load<u32>(configuration, SHARED) + EXCHANGING + (host >> 4 & (EXCHANGING_COUNT - 1)) * EXCHANGING_STRIDE;
 }
 
-export function unlockExchange(): void {
-  unlock(load<u32>(configuration, SHARED) + EXCHANGING);
+/** Locked 16-byte exchanges of the same place take turns. Nothing is waited for inside. */
+export function lockExchange(host: usize): void {
+  lock(exchangeLock(host));
+}
+
+export function unlockExchange(host: usize): void {
+  unlock(exchangeLock(host));
 }
 
 /** PAUSE: the guest spins. When it has done so for long, `run` returns and says so: others may need the host's core. */
