@@ -105,3 +105,29 @@ for (const format of CRASH_FORMATS) {
     });
   }
 }
+
+for (const format of CRASH_FORMATS.filter(({ name }) => name.startsWith('VHDX'))) {
+  test(`${format.name} loses nothing when the power goes again while its log is replayed`, () => {
+    let losses = 0;
+    for (let count = 4; ; count += 5) {
+      const loss = lossAt(format, count, 4);
+      if (loss === undefined) break;
+      for (let operation = 0; ; operation++) {
+        const file = new CrashFile(loss.medium, new Power(operation), { sectorBytes: format.sectorBytes });
+        let isThrough = true;
+        try {
+          format.open(file);
+        } catch (error) {
+          if (!(error instanceof PowerLoss)) throw error;
+          isThrough = false;
+          losses++;
+        }
+        const left = file.survivors(generator(count * 31 + operation));
+        const reader = format.open(new CrashFile(left, undefined, { readOnly: true }));
+        assert.equal(loss.model.problemAfterLoss(reader), undefined, `operation ${count}, then ${operation}`);
+        if (isThrough) break;
+      }
+    }
+    assert.ok(losses >= 10, `${losses} losses while a log was replayed`);
+  });
+}
