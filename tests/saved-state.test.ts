@@ -10,14 +10,18 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import { Host, type VM } from 'partout';
+import { GENERATION_ID_BYTES, GENERATION_ID_GPA } from '../src/chipset/platform.ts';
+import { CHUNK_BYTES } from '../src/engine/absent-memory.ts';
 import { OperatingError } from '../src/kit/errors.ts';
 import { FORMAT_VERSION, HEADER_BYTES, StateHeader } from '../src/machine/saved-state/layout.ts';
+import { SavedMemorySource } from '../src/machine/saved-state/memory-source.ts';
 import { StateFile } from '../src/machine/saved-state/read.ts';
 import { Guest } from './guest.ts';
 import { MachineGuest } from './machine-guest.ts';
 import { counts, multibootKernel } from './multiboot-kernel.ts';
 
 const PATIENCE_MS = 60_000;
+const PAGE = 4096;
 const CORPUS = fileURLToPath(new URL('../../tests/saved-states/', import.meta.url));
 
 const folder = mkdtempSync(join(tmpdir(), 'partout-test-'));
@@ -51,7 +55,20 @@ test('a guest goes on in a new machine where it was, and again from there', asyn
   await using guest = await MachineGuest.restore({ file: second });
   guest.type('x');
   await guest.expect(/^D3/, PATIENCE_MS);
+  assert.notDeepEqual(generationOf(second), generationOf(good));
 });
+
+/** The number by which the guest of a state knows that it was restored. */
+function generationOf(file: string): Uint8Array {
+  using state = new StateFile(file);
+  const number = Math.floor(GENERATION_ID_GPA / CHUNK_BYTES);
+  const { pages, bytes } = new SavedMemorySource(state.memory).read(number);
+  const page = (GENERATION_ID_GPA % CHUNK_BYTES) / PAGE;
+  assert.ok((pages & (1 << page)) !== 0);
+  let before = 0;
+  for (let each = 0; each < page; each++) if ((pages & (1 << each)) !== 0) before += PAGE;
+  return bytes.slice(before, before + GENERATION_ID_BYTES);
+}
 
 test('bytes that are on their way to the guest arrive in the new machine', async () => {
   const file = join(folder, 'typed');

@@ -112,6 +112,12 @@ export class Chipset {
     this.powerEvents.clear();
   }
 
+  /** Tells the guest that the number at GENERATION_ID_GPA is another one. */
+  generationChanged(): void {
+    this.ioApic.setLine(platform.Gsi.GenerationChange, true);
+    this.ioApic.setLine(platform.Gsi.GenerationChange, false);
+  }
+
   /** Only while no processor runs. */
   saveState(): ChipsetState {
     return {

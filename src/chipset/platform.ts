@@ -25,7 +25,11 @@ export const IO_APIC_GPA = 0xfec0_0000;
 export const LOCAL_APIC_GPA = 0xfee0_0000;
 
 /** Inputs of the IO-APIC, which are the global system interrupts. */
-export const Gsi = { Timer: 2, Serial2: 3, Serial1: 4, Rtc: 8, Sci: 9 } as const;
+export const Gsi = { Timer: 2, Serial2: 3, Serial1: 4, Rtc: 8, Sci: 9, GenerationChange: 10 } as const;
+
+/** Where a guest reads which generation of its machine this is: 16 bytes of the firmware's part of the ISA hole. */
+export const GENERATION_ID_GPA = 0xf_f000;
+export const GENERATION_ID_BYTES = 16;
 
 /** Address space for VMBus devices with memory of their own: below the IO-APIC, and above all RAM. */
 export const LOW_MMIO = { gpa: 0xf800_0000, sizeBytes: 0x06c0_0000 } as const;

@@ -1,6 +1,7 @@
 /** What a guest starts from: the memory that its description asks for, and in it the kernel with its boot data. */
 
 import { writeAcpiTables } from '../chipset/acpi/tables.ts';
+import { GENERATION_ID_BYTES } from '../chipset/platform.ts';
 import { loadKernel } from '../chipset/loaders/kernel.ts';
 import { createEngineMemory, maximumRamBytes } from '../engine/engine-memory.ts';
 import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
@@ -40,7 +41,11 @@ export async function loadGuest(
   const { name, kernel, initrd, commandLine } = await readBootSource(description);
   const entropySeed = random.bytes(ENTROPY_BYTES);
   const vmbus = description.deterministic === undefined;
-  const rsdp = writeAcpiTables(memory, { processorCount: description.processors, entropySeed, vmbus });
+  const rsdp = writeAcpiTables(memory, {
+    processorCount: description.processors, entropySeed, vmbus,
+    // A guest whose runs are alike is never restored.
+    ...(vmbus ? { generationId: random.bytes(GENERATION_ID_BYTES) } : {}),
+  });
   const result = loadKernel(kernel, memory, { commandLine, rsdp, entropySeed, ...(initrd && { initrd }) });
   if (result.kind === 'refused') throw new OperatingError('bad-input', `cannot start ${name}: ${result.reason}`);
   return result.state;

@@ -20,9 +20,14 @@ export function device(segment: string, terms: Aml[]): Aml {
   return [0x5b, 0x82, ...withLength([...nameSegment(segment), ...terms.flat()])];
 }
 
-/** DefMethod without arguments: Method (name, 0) { … }. */
-export function method(segment: string, terms: Aml[]): Aml {
-  return [0x14, ...withLength([...nameSegment(segment), 0x00, ...terms.flat()])];
+/** DefMethod: Method (name, argumentCount) { … }. */
+export function method(segment: string, terms: Aml[], argumentCount = 0): Aml {
+  return [0x14, ...withLength([...nameSegment(segment), argumentCount, ...terms.flat()])];
+}
+
+/** Notify (device, value). */
+export function notify(segment: string, value: number): Aml {
+  return [0x86, ...nameSegment(segment), ...integer(value)];
 }
 
 /** Return (name). */
@@ -77,6 +82,11 @@ export function ioPorts(port: number, count: number): Aml {
 /** IRQNoFlags () { irq }: edge-triggered, active high. */
 export function irq(line: number): Aml {
   return [0x22, ...littleEndian(1 << line, 2)];
+}
+
+/** Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { gsi }. */
+export function interrupt(gsi: number): Aml {
+  return [0x89, 0x06, 0x00, 0x03, 0x01, ...littleEndian(gsi, 4)];
 }
 
 /** QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite, …). */

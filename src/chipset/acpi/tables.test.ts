@@ -6,10 +6,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { GuestMemory } from '../../hypervisor/guest-memory.ts';
 import { Fadt, Rsdp, TableHeader } from '../../protocols/acpi.ts';
+import { GENERATION_ID_GPA } from '../platform.ts';
 import { type AcpiOptions, writeAcpiTables } from './tables.ts';
 
 const MIB = 0x10_0000;
-const OPTIONS: AcpiOptions = { processorCount: 2, entropySeed: new Uint8Array(64).fill(7) };
+const OPTIONS: AcpiOptions = {
+  processorCount: 2, entropySeed: new Uint8Array(64).fill(7), generationId: new Uint8Array(16).fill(9),
+};
 
 interface Written {
   readonly memory: GuestMemory;
@@ -91,6 +94,14 @@ test('entropy lies in a table as Hyper-V names it, and there is none without a s
   assert.equal(oem0.byteLength, TableHeader.$size + 64);
   assert.equal(oem0.getUint8(TableHeader.$size), 7);
   assert.equal(written({ ...OPTIONS, entropySeed: new Uint8Array() }).tables.has('OEM0'), false);
+});
+
+test('the generation lies where the DSDT says, and without one there is no such device', () => {
+  const { memory, tables } = written();
+  assert.deepEqual(memory.read(GENERATION_ID_GPA, 16), new Uint8Array(16).fill(9));
+  assert.ok(Buffer.from(tables.get('DSDT') ?? []).includes('VM_Gen_Counter'));
+  const { generationId: _, ...without } = OPTIONS;
+  assert.equal(Buffer.from(written(without).tables.get('DSDT') ?? []).includes('VM_Gen_Counter'), false);
 });
 
 test('the window for VMBus devices above 4 GiB begins above all RAM', () => {

@@ -23,6 +23,8 @@ export interface AcpiOptions {
   readonly entropySeed: Uint8Array;
   /** There is a VMBus; by default there is. */
   readonly vmbus?: boolean;
+  /** GENERATION_ID_BYTES random ones by which a guest knows that it was restored; without them it does not. */
+  readonly generationId?: Uint8Array;
 }
 
 /**
@@ -32,12 +34,15 @@ export interface AcpiOptions {
 export function writeAcpiTables(memory: GuestMemory, options: AcpiOptions): number {
   const area = new TableArea();
   const facs = area.place(facsTable());
-  const dsdt = area.place(table('DSDT', 2, dsdtTerms(highMmioGpa(memory), options.vmbus ?? true)));
+  const { generationId, vmbus = true } = options;
+  const terms = dsdtTerms(highMmioGpa(memory), { vmbus, generation: generationId !== undefined });
+  const dsdt = area.place(table('DSDT', 2, terms));
   const roots = [area.place(fadtTable(facs, dsdt)), area.place(madtTable(options.processorCount))];
   if (options.entropySeed.length > 0) roots.push(area.place(entropyTable(options.entropySeed)));
   const rsdt = area.place(table('RSDT', 1, new Uint8Array(Uint32Array.from(roots).buffer)));
   const xsdt = area.place(table('XSDT', 1, new Uint8Array(BigUint64Array.from(roots, BigInt).buffer)));
   area.fill(0, rootPointer(rsdt, xsdt));
+  if (generationId !== undefined) area.fill(platform.GENERATION_ID_GPA - ACPI_AREA_START, generationId);
   if (!memory.write(ACPI_AREA_START, area.bytes)) throw new RangeError('guest memory must cover the first MiB');
   return ACPI_AREA_START;
 }

@@ -1,6 +1,8 @@
 /** The restoring of a machine: its threads start while the file is looked at, its guest before all memory is read. */
 
+import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
+import { GENERATION_ID_BYTES, GENERATION_ID_GPA } from '../../chipset/platform.ts';
 import type { AttachedMemory } from './attach-memory.ts';
 import { fillMemory } from './fill.ts';
 import { type MachineParts, restoreParts } from './parts.ts';
@@ -11,7 +13,7 @@ const LOOK_MS = 20;
 
 /** Into a new machine, which is paused then. Nothing has touched its memory. */
 export async function restoreMachine(
-  file: StateFile, parts: MachineParts, { absent, source }: AttachedMemory,
+  file: StateFile, parts: MachineParts, { memory, absent, source }: AttachedMemory,
 ): Promise<void> {
   const { partition, vmbus, description: { disks = [] } } = parts;
   const created = partition.create();
@@ -29,6 +31,8 @@ export async function restoreMachine(
   await created;
   await vmbus.storage?.start(disks);
   await restoreParts(parts, file.state);
+  memory.write(GENERATION_ID_GPA, randomBytes(GENERATION_ID_BYTES));
+  parts.chipset.generationChanged();
 }
 
 /**
