@@ -1,20 +1,50 @@
 /** Disks in memory for tests: file systems put into partitions of a GPT or an MBR. */
 
 import { crc32 } from 'node:zlib';
+import { assert } from '../../kit/assert.ts';
 import { GPT_SIGNATURE, GptEntry, GptHeader, MBR_SIGNATURE, MBR_SIGNATURE_OFFSET, MBR_TABLE_OFFSET, MBR_TYPE_GPT,
   MbrEntry } from '../../protocols/partition-tables.ts';
-import { viewOf } from '../block-file.ts';
+import { viewOf, type BlockFile } from '../block-file.ts';
 import type { Disk } from '../disk.ts';
 import { RawDisk } from '../raw/raw-disk.ts';
-import { CrashFile } from './crash-file.ts';
-import { mediumOf } from './damage.ts';
 
 const SECTOR = 512;
 const FIRST_SECTOR = 2048;
 const ENTRIES = 128;
 
 export function diskOf(bytes: Uint8Array): Disk {
-  return new RawDisk({ file: new CrashFile(mediumOf(bytes), undefined, { readOnly: true }) });
+  return new RawDisk({ file: new BytesFile(bytes) });
+}
+
+/** Bytes as a file that is only read. */
+class BytesFile implements BlockFile {
+  readonly name = 'memory';
+  readonly isReadOnly = true;
+  readonly sizeBytes: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.sizeBytes = bytes.length;
+  }
+
+  readSync(target: Uint8Array, targetOffset: number, lengthBytes: number, position: number): void {
+    const found = this.#bytes.subarray(position, position + lengthBytes);
+    target.set(found, targetOffset);
+    target.fill(0, targetOffset + found.length, targetOffset + lengthBytes);
+  }
+
+  writeSync(): void {
+    assert(false, 'a disk of a test is written to');
+  }
+
+  truncateSync(): void {
+    assert(false, 'a disk of a test is cut');
+  }
+
+  flushSync(): void {}
+
+  closeSync(): void {}
 }
 
 /** Partitions from 1 on, each as large as its content. */
