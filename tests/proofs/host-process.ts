@@ -21,6 +21,14 @@ export function residentBytes(pid: number): number {
   }, 0);
 }
 
+/** Resident bytes of this process in mappings of less than `limit` bytes: without a guest's memory, which is one. */
+export function residentBytesBelow(limit: number): number {
+  const mappings = readFileSync('/proc/self/smaps', 'utf8').matchAll(/^Size:\s+(\d+) kB\n[^]*?^Rss:\s+(\d+) kB$/gm);
+  let kib = 0;
+  for (const [, size, resident] of mappings) if (Number(size) * 1024 < limit) kib += Number(resident);
+  return kib * 1024;
+}
+
 function family(pid: number): number[] {
   const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
   const children = all.filter((each) => Number(statOf(each)[1]) === pid);
