@@ -17,11 +17,12 @@ import { allOpen, type BusCounts, busCounts, growth, type Memory, memoryOf } fro
 const BOOT_MS = 20 * 60_000;
 const MEMORY_BYTES = 512 * 2 ** 20;
 const WARM_UP = 2;
-const LIBRARIES = ['ld-linux-x86-64.so.2', 'libc.so.6', 'liblzma.so.5', 'libz.so.1'];
+const LINKER = 'ld-linux-x86-64.so.2';
+const LIBRARY = /^(?:ld-linux-x86-64\.so\.2|lib(?:c|dl|lzma|z|zstd|xen\w+)\.so\.[\d.]+)$/;
 const NEXT = `#!/bin/sh
 disk() { echo /dev/$(ls /sys/bus/scsi/devices/0:0:0:$1/block); }
 cat $(disk 0) > /kernel; cat $(disk 1) > /initrd
-kexec() { /kexec/ld-linux-x86-64.so.2 --library-path /kexec /kexec/kexec "$@"; }
+kexec() { /kexec/${LINKER} --library-path /kexec /kexec/kexec "$@"; }
 kexec --load /kernel --initrd=/initrd --reuse-cmdline && kexec --exec
 `;
 
@@ -33,13 +34,13 @@ function kexecFiles(): Record<string, Uint8Array> {
   const nodes = new Map(tree.entries());
   for (const [path, node] of nodes) {
     const name = path.slice(path.lastIndexOf('/') + 1);
-    if (!path.endsWith('sbin/kexec') && !LIBRARIES.includes(name)) continue;
+    if (!path.endsWith('sbin/kexec') && !LIBRARY.test(name)) continue;
     const target = node.kind === 'symlink' ? node.target.slice(node.target.lastIndexOf('/') + 1) : name;
     const end = name === 'kexec' ? 'sbin/kexec' : `/${target}`;
     const found = [...nodes].find(([each, { kind }]) => kind === 'file' && each.endsWith(end))?.[1];
     if (found?.kind === 'file') files[`kexec/${name}`] = found.data;
   }
-  for (const name of ['kexec', ...LIBRARIES]) assert.ok(files[`kexec/${name}`] !== undefined, `${name} is missing`);
+  for (const name of ['kexec', LINKER]) assert.ok(files[`kexec/${name}`] !== undefined, `${name} is missing`);
   return files;
 }
 
