@@ -3,7 +3,7 @@
  * cannot be written leaves nothing behind.
  */
 
-import { closeSync, fsyncSync, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants as files, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { constants, crc32, deflateRawSync } from 'node:zlib';
 import { CHUNK_BYTES, CHUNK_PAGES } from '../../engine/absent-memory.ts';
 import { OperatingError, systemError } from '../../kit/errors.ts';
@@ -12,6 +12,8 @@ import type { MachineState } from './machine-state.ts';
 import { toText } from './value-text.ts';
 
 const PAGE = 4096;
+/** A write is over when it is on the medium: fsync is not to be had where Node's permission model is on. */
+const SYNCHRONOUS = files.O_WRONLY | files.O_CREAT | files.O_TRUNC | files.O_DSYNC;
 /** Small writes are gathered. */
 const BUFFER_BYTES = 4 << 20;
 /** Twice the size of level 6's result would still be read faster than level 6 is made. */
@@ -39,7 +41,7 @@ export class StateWriter {
   constructor(path: string) {
     this.#path = path;
     this.#temporary = `${path}.${process.pid}.partial`;
-    this.#file = this.#try(() => openSync(this.#temporary, 'w', 0o600));
+    this.#file = this.#try(() => openSync(this.#temporary, SYNCHRONOUS, 0o600));
   }
 
   /**
@@ -63,7 +65,6 @@ export class StateWriter {
         valueOffset, valueBytes: value.length, valueTextBytes: text.length, valueChecksum: crc32(value),
       });
       this.#writeHeader();
-      fsyncSync(this.#file as number);
     });
   }
 
@@ -76,7 +77,6 @@ export class StateWriter {
         DiskStamp.encode(view, StateHeader.$size + index * DiskStamp.$size, stampOf(path));
       });
       this.#writeHeader();
-      fsyncSync(this.#file as number);
       closeSync(this.#file as number);
       this.#file = undefined;
       renameSync(this.#temporary, this.#path);
