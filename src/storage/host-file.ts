@@ -86,6 +86,8 @@ export class HostFile implements BlockFile {
     if (this.#hasFlushFailed) {
       throw new OperatingError('host', `an earlier flush of ${this.name} failed: close it, then check it`);
     }
+    // Every write was over when it was on the medium.
+    if (flushIsRefused()) return;
     try {
       fdatasyncSync(this.#descriptor);
     } catch (error) {
@@ -100,9 +102,15 @@ export class HostFile implements BlockFile {
   }
 }
 
+/** Node's permission model refuses fsync and fdatasync, whatever else it allows. */
+function flushIsRefused(): boolean {
+  return (process as { permission?: unknown }).permission !== undefined;
+}
+
 function openFile(path: string, readOnly: boolean, create: boolean): number {
   try {
-    return openSync(path, create ? 'wx+' : readOnly ? 'r' : 'r+');
+    const change = flushIsRefused() ? 'rs+' : 'r+';
+    return openSync(path, create ? 'wx+' : readOnly ? 'r' : change);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
       throw new OperatingError('bad-input', `${path} is there already: give another name, or remove it`,
