@@ -59,14 +59,17 @@ test('disks and media come and go, and the storage thread dies, under two proces
   const { storage } = guest.machine;
   const run = (command: string): Promise<string> => guest.run(command, COMMAND_MS);
   await guest.prompt(BOOT_MS);
+  // The kernel names disks in the order in which it is done with them: the names here are links by place.
+  await run('until [ -b /dev/sda ] && [ -b /dev/sdb ] && [ -b /dev/sr0 ]; do sleep 0.1; done; for i in 0 1; do '
+    + 'ln -s $(ls /sys/bus/scsi/devices/0:0:0:$i/block) /dev/disk$i; done');
   const { controllers } = storage.inspect() as { controllers: { channels: number }[] };
   assert.equal(controllers[0]?.channels, 2, 'a channel for each processor');
 
   // Both processors write, each through its channel, while the thread dies again and again.
   await run('head -c 8388608 /dev/urandom > /tmp/0; head -c 8388608 /dev/urandom > /tmp/1');
-  guest.type('echo b"egins"; for i in 0 1; do taskset $((i+1)) dd if=/tmp/$i of=/dev/sda bs=16k seek=$((i*512)) '
+  guest.type('echo b"egins"; for i in 0 1; do taskset $((i+1)) dd if=/tmp/$i of=/dev/disk0 bs=16k seek=$((i*512)) '
     + 'conv=fsync 2>/dev/null & done; wait; echo 3 > /proc/sys/vm/drop_caches; cat /tmp/0 /tmp/1 | md5sum > /tmp/a; '
-    + 'head -c 16777216 /dev/sda | md5sum | cmp - /tmp/a && echo sa"me as it was"\n');
+    + 'head -c 16777216 /dev/disk0 | md5sum | cmp - /tmp/a && echo sa"me as it was"\n');
   await guest.expect(/begins\r*\n/, COMMAND_MS);
   const same = guest.expect(/same as it was\r*\n/, COMMAND_MS);
   for (let kills = 0; kills < 40; kills++) {
@@ -78,7 +81,7 @@ test('disks and media come and go, and the storage thread dies, under two proces
   await guest.prompt(COMMAND_MS);
 
   const started = performance.now();
-  await run('dd if=/dev/zero of=/dev/sdb bs=8k count=64 oflag=direct');
+  await run('dd if=/dev/zero of=/dev/disk1 bs=8k count=64 oflag=direct');
   assert.ok(performance.now() - started > 400, '64 operations at 100 a second, less a tenth of a second');
 
   const address = await storage.add({ path: file(join(folder, 'third.raw'), 8 * MIB, 'plugged in'), readOnly: false });

@@ -15,12 +15,14 @@ import { fioImage, fioJob } from './fio-guest.ts';
 const BOOT_MS = 10 * 60_000;
 const ROUND_MS = 30 * 60_000;
 const MEMORY_BYTES = 2 ** 30;
+const STOP_MS = 60_000;
 const kills = Number(process.argv[2] ?? 50);
 
+/** The kernel names disks in the order in which it is done with them: these are links by place. */
 const JOBS = [
-  ...fioJob('a', '/dev/sda', '0'), ...fioJob('b', '/dev/sda', '32m'),
-  ...fioJob('c', '/dev/sdb', '0'), ...fioJob('d', '/dev/sdb', '32m'),
-  '--name=trim', '--filename=/dev/sda', '--offset=64m', '--size=32m', '--rw=randtrim', '--bs=1m', '--iodepth=1',
+  ...fioJob('a', '/dev/first', '0'), ...fioJob('b', '/dev/first', '32m'),
+  ...fioJob('c', '/dev/second', '0'), ...fioJob('d', '/dev/second', '32m'),
+  '--name=trim', '--filename=/dev/first', '--offset=64m', '--size=32m', '--rw=randtrim', '--bs=1m', '--iodepth=1',
   '--verify=0', '--ioengine=sync', '--rate_iops=50',
 ];
 
@@ -47,7 +49,9 @@ try {
   const counters = (): Counters[] => storage.statistics() as Counters[];
   const written = (): number => counters().reduce((sum, { writes }) => sum + writes, 0);
   await guest.prompt(BOOT_MS);
-  await guest.run('dmesg -n 1', BOOT_MS);
+  await guest.run('dmesg -n 1; until [ -b /dev/sda ] && [ -b /dev/sdb ]; do sleep 1; done; '
+    + 'ln -s $(ls /sys/bus/scsi/devices/0:0:0:0/block) /dev/first; '
+    + 'ln -s $(ls /sys/bus/scsi/devices/0:0:0:1/block) /dev/second', BOOT_MS);
   guest.type(`until read -t 1 line; do fio ${JOBS.join(' ')} > /tmp/fio 2>&1; echo "round: $?"; done; `
     + 'tail -3 /tmp/fio; dmesg | grep -cE "I/O error|Sense Key|storvsc.*(error|tag)|Call Trace"; echo all d"one"\n');
   await guest.until('fio writes', () => written() > 100, BOOT_MS);
@@ -68,8 +72,11 @@ try {
   const { bytes, failures } = counters().reduce((sum, each) => ({
     bytes: sum.bytes + each.bytesWritten, failures: sum.failures + each.failures,
   }), { bytes: 0, failures: 0 });
+  // The shell throws away what was typed before its prompt.
+  await guest.prompt(BOOT_MS);
   guest.type('poweroff -f\n');
   const end = await guest.ended;
+  await guest.machine.stop(STOP_MS);
   command(PARTOUT, 'vhd', 'check', vhdx);
   if (spawnSync('qemu-img', ['--version']).status === 0) command('qemu-img', 'check', vhdx);
   const isRight = rounds.length > 0 && rounds.every((status) => status === '0') && complaints === '0';
