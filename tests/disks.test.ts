@@ -18,7 +18,8 @@ import { MachineGuest } from './machine-guest.ts';
 const BOOT_MS = 5 * 60_000;
 const COMMAND_MS = 5 * 60_000;
 const MIB = 2 ** 20;
-const COMPLAINTS = 'dmesg | grep -cE "I/O error|Buffer I/O|WARNING:|Call Trace|storvsc.*(error|fail)"';
+// A read that is under way when the medium is taken out fails, as it should.
+const COMPLAINTS = 'dmesg | grep -E "I/O error|WARNING:|Call Trace|storvsc.*(error|fail)" | grep -v "dev sr0"';
 
 function imageOrReason(): { image?: GuestImage; skip: string | false } {
   try {
@@ -105,7 +106,7 @@ test('disks and media come and go, and the storage thread dies, under two proces
     () => !JSON.stringify(storage.inspect()).includes('b.iso'), COMMAND_MS);
   await storage.changeMedium(drive, medium);
   assert.match(await run('head -c 16 /dev/sr0'), /medium A/);
-  assert.match(await run(COMPLAINTS), /^0/m);
+  assert.equal(await run(COMPLAINTS), '');
   guest.type('poweroff -f\n');
   assert.deepEqual(await guest.ended, { kind: 'off' });
 });
@@ -144,7 +145,7 @@ test('a guest is paused while its host has no room, and loses nothing', {
   await guest.expect(/same\r*\n/, COMMAND_MS);
   assert.match(guest.errors, /there is room again: the guest goes on/);
   const { output } = await guest.run(COMPLAINTS, COMMAND_MS);
-  assert.match(output, /^0/m);
+  assert.equal(output, '');
   guest.type('poweroff -f\n');
   assert.equal(await guest.exited, 0);
   assert.equal(spawnSync(PARTOUT, ['vhd', 'check', disk]).status, 0);

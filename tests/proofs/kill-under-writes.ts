@@ -92,7 +92,8 @@ try {
     records += last - before;
     wrong.push(...missing(disk, last));
     if (!disk.endsWith('.raw')) command(PARTOUT, 'vhd', 'check', disk);
-    if (hasQemu && disk.endsWith('.vhdx')) command('qemu-img', 'check', disk);
+    // QEMU reads no differencing VHDX.
+    if (hasQemu && disk.endsWith('a.vhdx')) command('qemu-img', 'check', disk);
     process.stdout.write(`kill ${kill + 1}: ${disk.slice(folder.length + 1)}, ${last - before} records flushed\n`);
   }
   for (const line of wrong) process.stdout.write(`${line}\n`);
