@@ -60,10 +60,20 @@ function tiny(...disks: string[]): Guest {
   return new Guest({ ...image, append: `${image.commandLine} quiet`, words });
 }
 
-/** The prompt is there, and the disks are: the kernel looks for them beside the first programs. */
-async function ready(guest: Guest, ...disks: string[]): Promise<void> {
+/**
+ * The prompt is there, and the disks are: their names by place, as the kernel names them in the order in which it is
+ * done with them, beside the first programs.
+ */
+async function ready(guest: Guest, count = 1): Promise<string[]> {
   await guest.prompt(BOOT_MS);
-  for (const disk of disks) await succeed(guest, `until test -b /dev/${disk}; do sleep 1; done`);
+  const names: string[] = [];
+  for (let place = 0; place < count; place++) {
+    const folder = `/sys/bus/scsi/devices/0:0:0:${place}/block`;
+    await succeed(guest, `until test -b /dev/$(ls ${folder} || echo none); do sleep 1; done 2>/dev/null`);
+    const output = await succeed(guest, `ls ${folder}`);
+    names.push(/\bsd[a-z]+/.exec(output)?.[0] ?? assert.fail(output));
+  }
+  return names;
 }
 
 /** Runs a command that has to succeed. */
@@ -104,9 +114,10 @@ test('a raw file and a VHDX keep what the guest writes, over a reboot', { skip }
   const sums: string[] = [];
   {
     await using guest = tiny(raw, vhdx);
-    await ready(guest, 'sda', 'sdb');
-    await succeed(guest, `printf 'n\\np\\n1\\n2048\\n\\nw\\n' | fdisk -u /dev/sda >/dev/null; test -b /dev/sda1`);
-    for (const disk of ['sda1', 'sdb']) {
+    const [first, second] = await ready(guest, 2);
+    const fdisk = `printf 'n\\np\\n1\\n2048\\n\\nw\\n' | fdisk -u /dev/${first} >/dev/null`;
+    await succeed(guest, `${fdisk}; test -b /dev/${first}1`);
+    for (const disk of [`${first}1`, `${second}`]) {
       await succeed(guest, `mke2fs -F /dev/${disk} >/dev/null && mkdir /mnt/${disk}`);
       await succeed(guest, `mount /dev/${disk} /mnt/${disk}`);
       await succeed(guest, `head -c 12345678 /dev/urandom > /mnt/${disk}/data && cp /bin/busybox /mnt/${disk}/`);
@@ -114,14 +125,15 @@ test('a raw file and a VHDX keep what the guest writes, over a reboot', { skip }
     }
     // Programs come from the disk by direct access to memory, where other programs' instructions were.
     await succeed(guest, 'sync; echo 3 > /proc/sys/vm/drop_caches');
-    for (const [i, disk] of ['sda1', 'sdb'].entries()) {
+    for (const [i, disk] of [`${first}1`, `${second}`].entries()) {
       const output = await succeed(guest, `/mnt/${disk}/busybox md5sum /mnt/${disk}/data`);
       assert.match(output, new RegExp(sums[i] as string));
       await succeed(guest, `umount /mnt/${disk}`);
     }
     guest.type('reboot -f\n');
-    await ready(guest, 'sda1', 'sdb');
-    for (const [i, disk] of ['sda1', 'sdb'].entries()) {
+    const [raw2, vhdx2] = await ready(guest, 2);
+    for (const [i, disk] of [`${raw2}1`, `${vhdx2}`].entries()) {
+      await succeed(guest, `until test -b /dev/${disk}; do sleep 1; done`);
       await succeed(guest, `mkdir /mnt/${disk} && mount /dev/${disk} /mnt/${disk}`);
       assert.equal(await sumOf(guest, `/mnt/${disk}/data`), sums[i]);
       await succeed(guest, `umount /mnt/${disk}`);
@@ -150,7 +162,7 @@ test('a read-only disk refuses writes and stays as it is', { skip }, async (cont
   writeFileSync(raw, 'as it was', { flag: 'r+' });
   const before = readFileSync(raw);
   await using guest = tiny(`${raw},ro`);
-  await ready(guest, 'sda');
+  await ready(guest);
   assert.equal((await succeed(guest, 'cat /sys/block/sda/ro')).trim(), '1');
   const { status } = await guest.run('dd if=/dev/zero of=/dev/sda bs=512 count=1', COMMAND_MS);
   assert.notEqual(status, 0);
@@ -165,7 +177,7 @@ test('flushed writes are there after SIGKILL', { skip }, async (context) => {
   let sum: string;
   {
     await using guest = tiny(vhdx);
-    await ready(guest, 'sda');
+    await ready(guest);
     await succeed(guest, 'head -c 8388608 /dev/urandom > /tmp/data; dd if=/tmp/data of=/dev/sda bs=64k conv=fsync');
     sum = await sumOf(guest, '/tmp/data');
     // More is on its way when the end comes.
