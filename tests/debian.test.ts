@@ -4,34 +4,19 @@
  */
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { extractVmlinux } from '../src/chipset/loaders/vmlinux.ts';
-import { Guest, guestImage, type GuestImage } from './guest.ts';
+import { Guest, tinyImageOrReason } from './guest.ts';
+import { hasTool } from './host.ts';
 
 const BOOT_MS = 3 * 60_000;
 const COMMAND_MS = 60_000;
 const COMPLAINTS = /WARNING:|unchecked MSR|lockup|watchdog: BUG|rcu: INFO|Oops|Call Trace/;
 
-function has(tool: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
-}
-
-/** The tiny image, or why there is none here. Continuous integration takes no excuse. */
-function imageOrReason(): { image?: GuestImage; skip: string | false } {
-  try {
-    return { image: guestImage('tiny'), skip: false };
-  } catch (error) {
-    if (process.env['CI'] !== undefined) throw error;
-    return { skip: `no Debian kernel can be had here: ${(error as Error).message}` };
-  }
-}
-
-const { image: built, skip } = imageOrReason();
-const image = built as GuestImage; // every test that looks at it is skipped when there is none
+const { image, skip } = tinyImageOrReason();
 
 function tiny(...words: string[]): Guest {
   return new Guest({ ...image, append: image.commandLine, words });
@@ -116,7 +101,7 @@ test('a reboot starts the kernel again in place; under --no-reboot it ends the r
 });
 
 test('on a terminal Ctrl-C stops a program of the guest, and Ctrl-] leaves', {
-  skip: skip !== false ? skip : has('script') ? false : 'script(1) is not here to make a terminal',
+  skip: skip !== false ? skip : hasTool('script') ? false : 'script(1) is not here to make a terminal',
 }, async () => {
   await using guest = new Guest({ ...image, append: image.commandLine, terminal: true });
   await guest.prompt(BOOT_MS);

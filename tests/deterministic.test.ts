@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { DeterministicDescription } from '../src/machine/description.ts';
-import { type GuestImage, guestImage } from './guest.ts';
+import { tinyImageOrReason } from './guest.ts';
 import { MachineGuest } from './machine-guest.ts';
 import { multibootKernel } from './multiboot-kernel.ts';
 
@@ -75,17 +75,7 @@ test('a guest that prints more than the host has taken waits for it, and never k
     assert.equal(end.console.length, COUNT);
   });
 
-/** The tiny image, or why there is none here. Continuous integration takes no excuse. */
-function imageOrReason(): { image: GuestImage; skip: string | false } {
-  try {
-    return { image: guestImage('tiny'), skip: false };
-  } catch (error) {
-    if (process.env['CI'] !== undefined) throw error;
-    return { image: {} as GuestImage, skip: `no Debian kernel can be had here: ${(error as Error).message}` };
-  }
-}
-
-const { image, skip } = imageOrReason();
+const { image, skip } = tinyImageOrReason();
 
 function debian(deterministic: DeterministicDescription): Promise<MachineGuest> {
   return MachineGuest.start({

@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gptDisk } from '../src/storage/testing/disk-layout.ts';
-import { Guest, guestImage, type GuestImage, PARTOUT } from './guest.ts';
+import { Guest, type GuestImage, PARTOUT, tinyImageOrReason } from './guest.ts';
+import { folderFor, hasTool } from './host.ts';
 
 const BOOT_MS = 10 * 60_000;
 const COMMAND_MS = 5 * 60_000;
@@ -25,18 +26,8 @@ menuentry 'two' --id second {
 }
 `;
 
-/** The tiny image, or why there is none here. Continuous integration takes no excuse. */
-function imageOrReason(): { image?: GuestImage; skip: string | false } {
-  if (spawnSync('mke2fs', ['-V']).status !== 0) return { skip: 'mke2fs is not here to make a disk' };
-  try {
-    return { image: guestImage('tiny'), skip: false };
-  } catch (error) {
-    if (process.env['CI'] !== undefined) throw error;
-    return { skip: `no Debian kernel can be had here: ${(error as Error).message}` };
-  }
-}
-
-const { image, skip } = imageOrReason();
+const { image, skip } = hasTool('mke2fs') ? tinyImageOrReason()
+  : { image: {} as GuestImage, skip: 'mke2fs is not here to make a disk' };
 
 /** A raw disk with a GPT and, behind another partition, one with the tiny image and GRUB's configuration. */
 function makeDisk(folder: string, { kernel, initrd }: GuestImage): string {
@@ -56,9 +47,8 @@ function makeDisk(folder: string, { kernel, initrd }: GuestImage): string {
 }
 
 test('a disk is booted by its own configuration, and after a reset by the changed one', { skip }, async (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'partout-test-'));
-  context.after(() => rmSync(folder, { recursive: true }));
-  const raw = makeDisk(folder, image as GuestImage);
+  const folder = folderFor(context);
+  const raw = makeDisk(folder, image);
   const vhdx = join(folder, 'disk.vhdx');
   assert.equal(spawnSync(PARTOUT, ['vhd', 'convert', raw, vhdx]).status, 0);
   await using guest = new Guest({ words: ['--disk', vhdx, '--append', 'extra'] });

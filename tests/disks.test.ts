@@ -10,9 +10,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { Guest, guestImage, type GuestImage, PARTOUT } from './guest.ts';
+import { Guest, PARTOUT, tinyImageOrReason } from './guest.ts';
+import { folderFor } from './host.ts';
 import { MachineGuest } from './machine-guest.ts';
 
 const BOOT_MS = 5 * 60_000;
@@ -21,23 +22,7 @@ const MIB = 2 ** 20;
 // A read that is under way when the medium is taken out fails, as it should.
 const COMPLAINTS = 'dmesg | grep -E "I/O error|WARNING:|Call Trace|storvsc.*(error|fail)" | grep -v "dev sr0"';
 
-function imageOrReason(): { image?: GuestImage; skip: string | false } {
-  try {
-    return { image: guestImage('tiny'), skip: false };
-  } catch (error) {
-    if (process.env['CI'] !== undefined) throw error;
-    return { skip: `no Debian kernel can be had here: ${(error as Error).message}` };
-  }
-}
-
-const { image: built, skip } = imageOrReason();
-const image = built as GuestImage; // every test that looks at it is skipped when there is none
-
-function folderFor(context: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'partout-test-'));
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
+const { image, skip } = tinyImageOrReason();
 
 function file(path: string, sizeBytes: number, content = ''): string {
   writeFileSync(path, content);

@@ -13,7 +13,7 @@ import type { Duplex } from 'node:stream';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Host, type VM } from 'partout';
-import { type GuestImage, guestImage } from './guest.ts';
+import { tinyImageOrReason } from './guest.ts';
 import { extendInitramfs } from './initramfs.ts';
 import { IDLE, multibootKernel, says, TIGHT_LOOP, TRIPLE_FAULT } from './multiboot-kernel.ts';
 import { ECHO_PORT, HOST_PORT, vsockProgram } from './vsock-program.ts';
@@ -28,16 +28,6 @@ function kernelOf(name: string, code: readonly number[]): string {
   const path = join(folder, name);
   writeFileSync(path, multibootKernel(code));
   return path;
-}
-
-/** The tiny image, or why there is none here. Continuous integration takes no excuse. */
-function imageOrReason(): { image: GuestImage; skip: string | false } {
-  try {
-    return { image: guestImage('tiny'), skip: false };
-  } catch (error) {
-    if (process.env['CI'] !== undefined) throw error;
-    return { image: {} as GuestImage, skip: `no Debian kernel can be had here: ${(error as Error).message}` };
-  }
 }
 
 /** Reads a VM's console until it shows `pattern`, each time from where it left off. */
@@ -171,7 +161,7 @@ test('a name is taken once, and a kernel that is not there is found out at the s
   assert.deepEqual(vmProcesses(), []);
 });
 
-const { image, skip } = imageOrReason();
+const { image, skip } = tinyImageOrReason();
 
 test('the example of the README runs', { skip }, () => {
   const source = readFileSync(new URL('tests/examples/one-guest.ts', ROOT), 'utf8');

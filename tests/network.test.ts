@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { type GuestImage, guestImage } from './guest.ts';
+import { tinyImageOrReason } from './guest.ts';
 import { MachineGuest } from './machine-guest.ts';
 import { NetworkPeer } from './network-peer.ts';
 
@@ -20,22 +20,11 @@ const STREAM_BYTES = 8 << 20;
 const GIFT_PORT = 5000;
 const SINK_PORT = 5001;
 
-/** The tiny image, or why there is none here. Continuous integration takes no excuse. */
-function imageOrReason(): { image: GuestImage; skip: string | false } {
-  try {
-    return { image: guestImage('tiny'), skip: false };
-  } catch (error) {
-    if (process.env['CI'] !== undefined) throw error;
-    // Every test that looks at the image is skipped when there is none.
-    return { image: {} as GuestImage, skip: `no Debian kernel can be had here: ${(error as Error).message}` };
-  }
-}
-
 function md5(data: Uint8Array): string {
   return createHash('md5').update(data).digest('hex');
 }
 
-const { image, skip } = imageOrReason();
+const { image, skip } = tinyImageOrReason();
 
 test('the stock driver finds its adapter, and streams come through whole in both directions', { skip }, async () => {
   const { kernel, initrd } = image;

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Host } from 'partout';
 import { seededNumbers } from '../src/chipset/testing/seeded-numbers.ts';
-import { type GuestImage, guestImage } from './guest.ts';
+import { tinyImageOrReason } from './guest.ts';
 import { extendInitramfs } from './initramfs.ts';
 import { Traveller, travelWhileBooting } from './traveller.ts';
 import { DISK_BYTES, WORK_FILES, workWhileTravelling } from './travelling-work.ts';
@@ -20,17 +20,7 @@ const COMMAND_MS = 60_000;
 const COMPLAINTS = /WARNING:|unchecked MSR|lockup|watchdog: BUG|rcu: INFO|Oops|Call Trace|I\/O error|BUG:/;
 const SEED = Number(process.env['PARTOUT_SEED'] ?? Date.now() % 100_000);
 
-/** The tiny image, or why there is none here. Continuous integration takes no excuse. */
-function imageOrReason(): { image: GuestImage; skip: string | false } {
-  try {
-    return { image: guestImage('tiny'), skip: false };
-  } catch (error) {
-    if (process.env['CI'] !== undefined) throw error;
-    return { image: {} as GuestImage, skip: `no Debian kernel can be had here: ${(error as Error).message}` };
-  }
-}
-
-const { image, skip } = imageOrReason();
+const { image, skip } = tinyImageOrReason();
 const folder = mkdtempSync(join(tmpdir(), 'partout-test-'));
 after(() => rmSync(folder, { recursive: true }));
 

@@ -6,14 +6,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { Machine } from '../src/machine/machine.ts';
 import { convertDisk } from '../src/storage/convert.ts';
-import { Guest, guestImage, PARTOUT, type GuestImage } from './guest.ts';
+import { Guest, PARTOUT, tinyImageOrReason } from './guest.ts';
+import { folderFor, hasTool } from './host.ts';
 
 const BOOT_MS = 5 * 60_000;
 const COMMAND_MS = 5 * 60_000;
@@ -21,27 +21,7 @@ const MIB = 2 ** 20;
 const PARTITION_START = 2048 * 512;
 const COMPLAINTS = /I\/O error|Buffer I\/O|WARNING:|Call Trace|Sense Key|storvsc.*(?:error|fail)|EXT4-fs error/i;
 
-function imageOrReason(): { image?: GuestImage; skip: string | false } {
-  try {
-    return { image: guestImage('tiny'), skip: false };
-  } catch (error) {
-    if (process.env['CI'] !== undefined) throw error;
-    return { skip: `no Debian kernel can be had here: ${(error as Error).message}` };
-  }
-}
-
-const { image: built, skip } = imageOrReason();
-const image = built as GuestImage; // every test that looks at it is skipped when there is none
-
-function has(tool: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
-}
-
-function folderFor(context: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'partout-test-'));
-  context.after(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
+const { image, skip } = tinyImageOrReason();
 
 function rawFile(path: string, sizeBytes: number): string {
   writeFileSync(path, '');
@@ -141,7 +121,7 @@ test('a raw file and a VHDX keep what the guest writes, over a reboot', { skip }
     assert.doesNotMatch(await succeed(guest, 'dmesg'), COMPLAINTS);
     await powerOff(guest);
   }
-  if (!has('debugfs') || !has('e2fsck')) {
+  if (!hasTool('debugfs') || !hasTool('e2fsck')) {
     context.diagnostic('debugfs and e2fsck are not here to judge the file systems');
     return;
   }
@@ -153,7 +133,7 @@ test('a raw file and a VHDX keep what the guest writes, over a reboot', { skip }
     judge('e2fsck', '-fn', path);
     assert.equal(sumInFileSystem(path, '/data', folder), sums[i]);
   }
-  if (has('qemu-img')) judge('qemu-img', 'check', vhdx);
+  if (hasTool('qemu-img')) judge('qemu-img', 'check', vhdx);
 });
 
 test('a read-only disk refuses writes and stays as it is', { skip }, async (context) => {

@@ -15,24 +15,14 @@ import { ask } from '../src/vswitch/service/ask.ts';
 import { reachSwitches, startSwitches } from '../src/vswitch/service/start.ts';
 import { SwitchDirectory } from '../src/vswitch/service/switch-directory.ts';
 import { until } from '../src/vswitch/testing/own-switches.ts';
-import { Guest, type GuestImage, guestImage, PARTOUT } from './guest.ts';
+import { Guest, PARTOUT, tinyImageOrReason } from './guest.ts';
 
 const BOOT_MS = 300_000;
 const COMMAND_MS = 120_000;
 const A = '00:15:5d:01:00:0a';
 const B = '00:15:5d:01:00:0b';
 
-/** The tiny image, or why there is none here. Continuous integration takes no excuse. */
-function imageOrReason(): { image: GuestImage; skip: string | false } {
-  try {
-    return { image: guestImage('tiny'), skip: false };
-  } catch (error) {
-    if (process.env['CI'] !== undefined) throw error;
-    return { image: {} as GuestImage, skip: `no Debian kernel can be had here: ${(error as Error).message}` };
-  }
-}
-
-const { image, skip } = imageOrReason();
+const { image, skip } = tinyImageOrReason();
 const folder = mkdtempSync(join(tmpdir(), 'partout-switches-'));
 process.env['PARTOUT_CONFIG'] = folder;
 process.env['PARTOUT_RUNTIME'] = folder;

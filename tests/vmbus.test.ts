@@ -12,7 +12,7 @@ import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { readCpio } from '../src/images/cpio.ts';
 import { type Clock, HostClock } from '../src/kit/clock.ts';
-import { type GuestImage, guestImage } from './guest.ts';
+import { tinyImageOrReason } from './guest.ts';
 import { hangingModule } from './hanging-module.ts';
 import { extendInitramfs } from './initramfs.ts';
 import { MachineGuest } from './machine-guest.ts';
@@ -44,17 +44,6 @@ class SteppedClock implements Clock {
   }
 }
 
-/** The tiny image, or why there is none here. Continuous integration takes no excuse. */
-function imageOrReason(suite?: string): { image: GuestImage; skip: string | false } {
-  try {
-    return { image: guestImage('tiny', suite), skip: false };
-  } catch (error) {
-    if (process.env['CI'] !== undefined) throw error;
-    // Every test that looks at the image is skipped when there is none.
-    return { image: {} as GuestImage, skip: `no Debian kernel can be had here: ${(error as Error).message}` };
-  }
-}
-
 async function allOf(stream: Duplex): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of stream) parts.push(part as Buffer);
@@ -67,7 +56,7 @@ async function echoes(guest: MachineGuest, data: Buffer): Promise<boolean> {
   return (await allOf(stream)).equals(data);
 }
 
-const bookworm = imageOrReason();
+const bookworm = tinyImageOrReason();
 
 test('every driver binds, answers, survives being reloaded, and obeys', { skip: bookworm.skip }, async () => {
   const { kernel, initrd, commandLine } = bookworm.image;
@@ -174,7 +163,7 @@ async function hangs(guest: MachineGuest): Promise<void> {
   await guest.until('the heart beats again', () => guest.machine.heartbeat === 'ok', COMMAND_MS);
 }
 
-const trixie = imageOrReason('trixie');
+const trixie = tinyImageOrReason('trixie');
 
 test('a guest of kernel 6.12 restarts when asked to, and finds everything again', { skip: trixie.skip }, async () => {
   const { kernel, initrd, commandLine } = trixie.image;

@@ -3,7 +3,8 @@
 import { workerData } from 'node:worker_threads';
 import type { EngineMemoryHandle } from '../../src/engine/memory-handle.ts';
 import { WasmEngine } from '../../src/engine/wasm-engine.ts';
-import { type ProcessorIntercepts, type ProcessorState, StopReason } from '../../src/hypervisor/engine-port.ts';
+import { type ProcessorState, StopReason } from '../../src/hypervisor/engine-port.ts';
+import { NO_INTERCEPTS } from '../no-intercepts.ts';
 
 export interface ProcessorData {
   readonly handle: EngineMemoryHandle;
@@ -21,20 +22,6 @@ const SPIN_WAIT_MS = 0.05;
 const NAP = new Int32Array(new SharedArrayBuffer(4));
 const CODE_64 = 0xa09b;
 const DATA_FLAT = 0xc093;
-
-const INTERCEPTS: ProcessorIntercepts = {
-  portRead: () => 0,
-  portWrite: () => undefined,
-  mmioRead: () => undefined,
-  mmioWrite: () => undefined,
-  cpuid: () => undefined,
-  readMsr: () => false,
-  writeMsr: () => false,
-  hypercall: () => false,
-  readCr8: () => 0,
-  writeCr8: () => undefined,
-  timeStampCounter: () => 0,
-};
 
 /** 64-bit mode at CPL 0. */
 export function longModeState(state: ProcessorState, data: Omit<ProcessorData, 'handle' | 'index'>): ProcessorState {
@@ -67,7 +54,7 @@ export function makeEngine(data: ProcessorData): WasmEngine {
     return true;
   };
   const engine =
-    new WasmEngine({ handle: data.handle, index: data.index, intercepts: { ...INTERCEPTS, hypercall } });
+    new WasmEngine({ handle: data.handle, index: data.index, intercepts: { ...NO_INTERCEPTS, hypercall } });
   engine.restoreState(longModeState(engine.saveState(), data));
   return engine;
 }
