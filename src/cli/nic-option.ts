@@ -3,7 +3,7 @@
  * `mac=`, `name=` and `vlan=`.
  */
 
-import { OperatingError } from '../kit/errors.ts';
+import { OperatingError, usage } from '../kit/errors.ts';
 import { parseMacAddress } from '../kit/mac-address.ts';
 import {
   type ForwardDescription, MAXIMUM_FORWARDS, MAXIMUM_NICS, type NicDescription,
@@ -75,8 +75,4 @@ function vlanOf(text: string): number {
   const id = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (id >= 1 && id <= 4094) return id;
   throw usage(`vlan= is a number from 1 to 4094, not ${text}`);
-}
-
-function usage(message: string): OperatingError {
-  return new OperatingError('usage', message);
 }

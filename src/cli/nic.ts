@@ -1,9 +1,10 @@
 /** `partout nic …`: what the port of a NIC lets it do, in Hyper-V's terms. It holds at once. */
 
 import type { Switches } from '../host/switches.ts';
-import { OperatingError } from '../kit/errors.ts';
+import { usage } from '../kit/errors.ts';
 import type { Command, Invocation, Option } from './command.ts';
 import { STATUS } from './endings.ts';
+import { openSwitches } from './open-switches.ts';
 import { JSON_OPTION, table, writeData } from './output.ts';
 
 const SWITCH = { name: 'SWITCH', summary: 'the name of a switch' };
@@ -37,7 +38,7 @@ const set: Command = {
   run: async (invocation) => {
     const change = changeOf(invocation);
     const [name = '', nic = ''] = invocation.operands;
-    const { nics } = await (await open()).setNic(name, nic, change);
+    const { nics } = await (await openSwitches()).setNic(name, nic, change);
     await writeData(invocation, nics[nic], () => '');
     return STATUS.done;
   },
@@ -49,7 +50,7 @@ const list: Command = {
   operands: [SWITCH],
   options: [JSON_OPTION],
   run: async (invocation) => {
-    const { ports = [], nics } = await (await open()).show(invocation.operands[0] ?? '');
+    const { ports = [], nics } = await (await openSwitches()).show(invocation.operands[0] ?? '');
     const absent = Object.keys(nics).filter((name) => !ports.some(({ nic }) => nic === name));
     const rows = [
       ...ports.map(({ nic, state, mac = '' }) => ({ nic, state, mac, settings: nics[nic] ?? {} })),
@@ -63,11 +64,6 @@ const list: Command = {
 };
 
 export const nicCommands: readonly Command[] = [set, list];
-
-async function open(): Promise<Switches> {
-  const { Switches: Class } = await import('../host/switches.ts');
-  return new Class();
-}
 
 type Change = Parameters<Switches['setNic']>[2];
 
@@ -110,8 +106,4 @@ function vlanMode(text: string): Change['vlan'] {
 function settingsText(settings: object): string {
   return Object.entries(settings).map(([name, value]) => `${name} ${
     typeof value === 'object' ? Object.values(value as object).join(':') : String(value)}`).join(', ');
-}
-
-function usage(message: string): OperatingError {
-  return new OperatingError('usage', message);
 }

@@ -3,7 +3,7 @@
  * `--` ends them. What does not fit the table is refused in one sentence, with the nearest name that would.
  */
 
-import { OperatingError } from '../kit/errors.ts';
+import { usage } from '../kit/errors.ts';
 import { Invocation, type Command, type Option } from './command.ts';
 
 /** Every data command has it, and every command has help. */
@@ -96,10 +96,6 @@ function checkOperands(command: Command, operands: readonly string[]): void {
   });
   const extra = operands[command.operands.length];
   if (extra !== undefined) throw usage(`${called} does not take ${JSON.stringify(extra)}`);
-}
-
-function usage(message: string): OperatingError {
-  return new OperatingError('usage', message);
 }
 
 /** The candidate that a typing error would explain, if there is one. */

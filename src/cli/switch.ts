@@ -2,9 +2,10 @@
 
 import { createWriteStream } from 'node:fs';
 import type { PortStatus, SwitchStatus, Switches } from '../host/switches.ts';
-import { OperatingError } from '../kit/errors.ts';
+import { usage } from '../kit/errors.ts';
 import type { Command, Invocation, Option } from './command.ts';
 import { STATUS } from './endings.ts';
+import { openSwitches } from './open-switches.ts';
 import { JSON_OPTION, say, table, writeData } from './output.ts';
 
 const NAME = { name: 'NAME', summary: 'of a switch' };
@@ -23,7 +24,7 @@ const create: Command = {
   operands: [{ name: 'NAME', summary: 'letters, digits, dots and dashes' }],
   options: [...SETTINGS, JSON_OPTION],
   run: async (invocation) => {
-    const made = await (await open()).create({ name: invocation.operands[0] ?? '', ...settingsOf(invocation) });
+    const made = await (await openSwitches()).create({ name: invocation.operands[0] ?? '', ...settingsOf(invocation) });
     await writeData(invocation, made, () => '');
     return STATUS.done;
   },
@@ -35,7 +36,7 @@ const list: Command = {
   operands: [],
   options: [JSON_OPTION],
   run: async (invocation) => {
-    const all = (await open()).list();
+    const all = (await openSwitches()).list();
     await writeData(invocation, all, () => all.length === 0 ? '' : table(
       ['NAME', 'TYPE', 'ADAPTER'], all.map(({ name, type, adapter = '' }) => [name, type, adapter])));
     if (all.length === 0 && !invocation.has('json')) say("no switch yet: 'partout switch new NAME' makes one");
@@ -49,7 +50,7 @@ const show: Command = {
   operands: [NAME],
   options: [JSON_OPTION],
   run: async (invocation) => {
-    const status = await (await open()).show(invocation.operands[0] ?? '');
+    const status = await (await openSwitches()).show(invocation.operands[0] ?? '');
     await writeData(invocation, status, () => shown(status));
     return STATUS.done;
   },
@@ -61,7 +62,7 @@ const set: Command = {
   operands: [NAME],
   options: [...SETTINGS, JSON_OPTION],
   run: async (invocation) => {
-    const changed = await (await open()).set(invocation.operands[0] ?? '', settingsOf(invocation));
+    const changed = await (await openSwitches()).set(invocation.operands[0] ?? '', settingsOf(invocation));
     await writeData(invocation, changed, () => '');
     return STATUS.done;
   },
@@ -73,7 +74,7 @@ const remove: Command = {
   operands: [NAME],
   options: [],
   run: async (invocation) => {
-    await (await open()).remove(invocation.operands[0] ?? '');
+    await (await openSwitches()).remove(invocation.operands[0] ?? '');
     return STATUS.done;
   },
 };
@@ -91,7 +92,7 @@ const trace: Command = {
   ],
   run: async (invocation) => {
     const [name = '', nic = ''] = invocation.operands;
-    const switches = await open();
+    const switches = await openSwitches();
     const steps = await switches.trace(name, nic, await frameOf(invocation, switches, name, nic));
     await writeData(invocation, steps, () => steps.join('\n'));
     return STATUS.done;
@@ -116,18 +117,13 @@ const stats: Command = {
   operands: [NAME],
   options: [JSON_OPTION],
   run: async (invocation) => {
-    const { ports = [] } = await (await open()).show(invocation.operands[0] ?? '');
+    const { ports = [] } = await (await openSwitches()).show(invocation.operands[0] ?? '');
     await writeData(invocation, ports.map(({ nic, counters }) => ({ nic, ...counters })), () => figures(ports));
     return STATUS.done;
   },
 };
 
 export const switchCommands: readonly Command[] = [create, list, show, set, remove, trace, capture, stats];
-
-async function open(): Promise<Switches> {
-  const { Switches: Class } = await import('../host/switches.ts');
-  return new Class();
-}
 
 function settingsOf(invocation: Invocation): { type?: string; adapter?: string; allowManagement?: boolean } {
   const [type, adapter, management] =
@@ -209,14 +205,10 @@ async function runCapture(invocation: Invocation): Promise<number> {
   });
   let end!: () => void;
   const ended = new Promise<void>((resolve) => { end = resolve; });
-  const socket = await (await open()).capture(
+  const socket = await (await openSwitches()).capture(
     name, { nic: invocation.value('nic'), points }, (bytes) => { target.write(bytes.slice()); }, end);
   await Promise.race([stopped, ended]);
   socket.destroy();
   if (file !== '-') await new Promise<void>((resolve) => { target.end(resolve); });
   return STATUS.done;
-}
-
-function usage(message: string): OperatingError {
-  return new OperatingError('usage', message);
 }

@@ -2,7 +2,7 @@
 import { buildImage } from '../images/build-image.ts';
 import { ImageStore } from '../images/image-store.ts';
 import { cacheDirectory } from '../kit/cache-directory.ts';
-import { OperatingError } from '../kit/errors.ts';
+import { usage } from '../kit/errors.ts';
 import { parseMacAddress } from '../kit/mac-address.ts';
 import { parseSize } from '../kit/size.ts';
 import {
@@ -48,7 +48,7 @@ export interface VMOptions {
 /** @throws OperatingError when a VM cannot be called so. */
 export function expectName(name: string): void {
   if (NAME.test(name)) return;
-  throw refused(`a VM's name is letters, digits, dots and dashes, not ${JSON.stringify(name)}`);
+  throw usage(`a VM's name is letters, digits, dots and dashes, not ${JSON.stringify(name)}`);
 }
 
 /** @throws OperatingError for what cannot be, in one sentence. */
@@ -70,17 +70,17 @@ async function softwareOf(
     if (kernel === undefined && initrd === undefined && disks.length > 0) {
       return { commandLine: commandLine === '' ? SERIAL_CONSOLE : commandLine };
     }
-    if (kernel === undefined) throw refused(`the VM ${name} has nothing to run: give an image, a kernel or a disk`);
+    if (kernel === undefined) throw usage(`the VM ${name} has nothing to run: give an image, a kernel or a disk`);
     return { kernel, ...(initrd === undefined ? {} : { initrd }), commandLine };
   }
   if (kernel !== undefined || initrd !== undefined) {
-    throw refused(`the VM ${name} has an image and a kernel or initrd: give one or the other`);
+    throw usage(`the VM ${name} has an image and a kernel or initrd: give one or the other`);
   }
   const store = new ImageStore(cacheDirectory());
   const isKind = image === 'tiny' || image === 'debian-initramfs';
   const built = isKind ? await store.find(image) ?? await buildImage(image) : await store.get(image);
   if (built.disk !== undefined) {
-    throw refused(`the image ${image} is a disk: give the VM ${name} a child or a copy of ${built.disk} as a disk`);
+    throw usage(`the image ${image} is a disk: give the VM ${name} a child or a copy of ${built.disk} as a disk`);
   }
   return {
     kernel: built.kernel, initrd: built.initrd,
@@ -91,27 +91,27 @@ async function softwareOf(
 function memoryOf(memory: number | string): number {
   const bytes = typeof memory === 'number' ? memory : parseSize('memory', memory);
   if (bytes % MIB === 0 && bytes >= MINIMUM_MEMORY_BYTES && bytes <= MAXIMUM_MEMORY_BYTES) return bytes;
-  throw refused(`a VM's memory is a whole number of MiB between ${MINIMUM_MEMORY_BYTES / MIB}M and ` +
+  throw usage(`a VM's memory is a whole number of MiB between ${MINIMUM_MEMORY_BYTES / MIB}M and ` +
     `${MAXIMUM_MEMORY_BYTES / MIB}M, not ${memory}`);
 }
 
 function processorsOf(processors: number): number {
   if (Number.isInteger(processors) && processors >= 1 && processors <= MAXIMUM_PROCESSORS) return processors;
-  throw refused(`a VM has 1 to ${MAXIMUM_PROCESSORS} processors, not ${processors}`);
+  throw usage(`a VM has 1 to ${MAXIMUM_PROCESSORS} processors, not ${processors}`);
 }
 
 function disksOf(disks: readonly DiskOption[]): DiskDescription[] {
-  if (disks.length > MAXIMUM_DISKS) throw refused(`a VM has at most ${MAXIMUM_DISKS} disks, not ${disks.length}`);
+  if (disks.length > MAXIMUM_DISKS) throw usage(`a VM has at most ${MAXIMUM_DISKS} disks, not ${disks.length}`);
   return disks.map((disk) => typeof disk === 'string' ? { path: disk, readOnly: false }
     : { path: disk.path, readOnly: disk.readOnly ?? false });
 }
 
 function nicsOf(vm: string, options: readonly NicOption[]): readonly NicDescription[] {
-  if (options.length > MAXIMUM_NICS) throw refused(`a VM has at most ${MAXIMUM_NICS} NICs, not ${options.length}`);
+  if (options.length > MAXIMUM_NICS) throw usage(`a VM has at most ${MAXIMUM_NICS} NICs, not ${options.length}`);
   const nics = options.map((option, index) => nicOf(vm, option, index));
   const wrong = nics.find(({ mac }) => mac !== undefined && parseMacAddress(mac) === undefined);
   if (wrong !== undefined) {
-    throw refused(`a NIC's mac is the address of one station such as 00-15-5d-00-00-01, not ${wrong.mac}`);
+    throw usage(`a NIC's mac is the address of one station such as 00-15-5d-00-00-01, not ${wrong.mac}`);
   }
   return nics;
 }
@@ -122,8 +122,4 @@ function nicOf(vm: string, option: NicOption, index: number): NicDescription {
   const network = typeof hub === 'string' ? hub : hub.name;
   SwitchDirectory.open().read(network);
   return { name: index === 0 ? vm : `${vm}-${index}`, ...rest, network };
-}
-
-function refused(message: string): OperatingError {
-  return new OperatingError('usage', message);
 }

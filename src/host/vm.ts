@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve as absolute } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../kit/clock.ts';
-import { OperatingError, systemError } from '../kit/errors.ts';
+import { OperatingError, systemError, usage } from '../kit/errors.ts';
 import type { MachineDescription, MachineEnd, RestoreRequest } from '../machine/description.ts';
 import { MachineClient, type MachineEvents } from '../machine/process/machine-client.ts';
 import { Console } from './console.ts';
@@ -71,7 +71,7 @@ export class VM implements AsyncDisposable {
 
   /** How the run ends that was started last: by itself, or stopped (then as `off`). */
   get ended(): Promise<MachineEnd> {
-    return this.#lastEnd ?? Promise.reject(refused(`${this.name} was never started`));
+    return this.#lastEnd ?? Promise.reject(usage(`${this.name} was never started`));
   }
 
   /**
@@ -79,8 +79,8 @@ export class VM implements AsyncDisposable {
    * @throws OperatingError when a file cannot be used, or it runs already.
    */
   async start(): Promise<void> {
-    if (this.#isDisposed) throw refused(`${this.name} was disposed of: create another`);
-    if (this.#run !== undefined) throw refused(`${this.name} runs already`);
+    if (this.#isDisposed) throw usage(`${this.name} was disposed of: create another`);
+    if (this.#run !== undefined) throw usage(`${this.name} runs already`);
     const events = this.#events();
     const machine = this.#clock === undefined ? MachineClient.inProcess(events)
       : MachineClient.local(events, this.#clock);
@@ -204,7 +204,7 @@ export class VM implements AsyncDisposable {
   }
 
   #running(): Run {
-    if (this.#run === undefined) throw refused(`${this.name} does not run: start it first`);
+    if (this.#run === undefined) throw usage(`${this.name} does not run: start it first`);
     return this.#run;
   }
 
@@ -232,8 +232,4 @@ async function fileBytes(path: string): Promise<Uint8Array> {
   } catch (error) {
     throw systemError(`read ${path}`, error);
   }
-}
-
-function refused(message: string): OperatingError {
-  return new OperatingError('usage', message);
 }

@@ -43,6 +43,11 @@ export class OperatingError extends Error {
   }
 }
 
+/** What was asked for makes no sense, or is not to be had. */
+export function usage(message: string): OperatingError {
+  return new OperatingError('usage', message);
+}
+
 /** What the operating system's commonest refusals mean, in words that fit behind "cannot do this:". */
 const SYSTEM_ERRORS: Readonly<Record<string, readonly [code: ErrorCode, words: string]>> = {
   ENOENT: ['not-found', 'there is no such file or folder'],

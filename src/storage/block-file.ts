@@ -25,7 +25,3 @@ export function readBytes(file: BlockFile, position: number, lengthBytes: number
   file.readSync(target, 0, lengthBytes, position);
   return target;
 }
-
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}

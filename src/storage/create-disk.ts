@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { OperatingError } from '../kit/errors.ts';
+import { OperatingError, usage } from '../kit/errors.ts';
 import { BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, DISK_BYTES_MAX } from '../protocols/vhdx.ts';
 import { VHD_BLOCK_BYTES_DEFAULT } from '../protocols/vhd.ts';
 import type { BlockFile } from './block-file.ts';
@@ -121,23 +121,19 @@ export function vhdLinkFor(path: string, parent: Disk): VhdParentLink {
 function checkNewDisk(disk: NewDisk): void {
   const { format, sizeBytes, blockBytes, logicalSectorBytes = 512, physicalSectorBytes = 4096 } = disk;
   for (const bytes of [logicalSectorBytes, physicalSectorBytes]) {
-    if (bytes !== 512 && bytes !== 4096) throw wrong(`a sector of ${bytes} bytes is not there: 512 or 4096 is`);
+    if (bytes !== 512 && bytes !== 4096) throw usage(`a sector of ${bytes} bytes is not there: 512 or 4096 is`);
   }
   if (sizeBytes <= 0 || sizeBytes % logicalSectorBytes !== 0) {
-    throw wrong(`a disk of ${sizeBytes} bytes is not there: whole sectors of ${logicalSectorBytes} bytes are`);
+    throw usage(`a disk of ${sizeBytes} bytes is not there: whole sectors of ${logicalSectorBytes} bytes are`);
   }
-  if (format === 'vhdx' && sizeBytes > DISK_BYTES_MAX) throw wrong('a VHDX holds 64 TiB at most');
+  if (format === 'vhdx' && sizeBytes > DISK_BYTES_MAX) throw usage('a VHDX holds 64 TiB at most');
   if (format === 'vhd') checkVhdSize(sizeBytes);
   if (format !== 'vhdx' && logicalSectorBytes !== 512) {
-    throw wrong(`sectors of ${logicalSectorBytes} bytes need VHDX: ${format} does not say them`);
+    throw usage(`sectors of ${logicalSectorBytes} bytes need VHDX: ${format} does not say them`);
   }
   if (blockBytes === undefined) return;
   const [least, most] = format === 'vhd' ? [0x8_0000, 0x1000_0000] : [BLOCK_BYTES_MIN, BLOCK_BYTES_MAX];
   if (blockBytes < least || blockBytes > most || (blockBytes & (blockBytes - 1)) !== 0) {
-    throw wrong(`a block of ${blockBytes} bytes is not there: a power of two from ${least} to ${most} is`);
+    throw usage(`a block of ${blockBytes} bytes is not there: a power of two from ${least} to ${most} is`);
   }
-}
-
-function wrong(message: string): OperatingError {
-  return new OperatingError('usage', message);
 }

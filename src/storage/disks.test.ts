@@ -8,6 +8,7 @@ import { pattern, READING_CASES, WRITING_CASES, type DiskFixture } from './contr
 import { createChild, createDisk, type NewDisk } from './create-disk.ts';
 import type { Disk } from './disk.ts';
 import { openDisk } from './open-disk.ts';
+import { skipWithoutQemu } from './testing/images.ts';
 
 const MIB = 0x10_0000;
 const SIZE = 20 * MIB + 8192;
@@ -69,7 +70,6 @@ for (const [format, make] of FORMATS) {
   }
 }
 
-const skip = spawnSync('qemu-img', ['--version']).error === undefined ? false : 'qemu-img is not installed';
 for (const options of ['cluster_size=65536', 'cluster_size=512', 'compat=0.10', 'cluster_size=2M']) {
   for (const flags of [[], ['-c']]) {
     const content = new Uint8Array(SIZE);
@@ -82,7 +82,8 @@ for (const options of ['cluster_size=65536', 'cluster_size=512', 'compat=0.10', 
       return join(folder, 'image');
     };
     for (const { name, run } of READING_CASES) {
-      test(`QCOW2 with ${options} ${flags.join('')} ${name}`, { skip }, () => withFixture(make, run, content));
+      test(`QCOW2 with ${options} ${flags.join('')} ${name}`, { skip: skipWithoutQemu },
+      () => withFixture(make, run, content));
     }
   }
 }

@@ -7,10 +7,11 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { OperatingError } from '../kit/errors.ts';
+import { viewOf } from '../kit/view.ts';
 import { FILE_SIGNATURE } from '../protocols/vhdx.ts';
 import { FOOTER_COOKIE, LocatorPlatform, PARENT_LOCATOR_COUNT, VhdParentLocator, VhdType } from '../protocols/vhd.ts';
 import { QCOW2_MAGIC } from '../protocols/qcow2.ts';
-import { readBytes, viewOf, type BlockFile } from './block-file.ts';
+import { readBytes, type BlockFile } from './block-file.ts';
 import { damaged, unsupported } from './damaged.ts';
 import type { Disk, DiskFormat } from './disk.ts';
 import { HostFile } from './host-file.ts';

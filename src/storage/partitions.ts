@@ -1,10 +1,10 @@
 /** The partitions of a disk, by its GPT or its MBR; a disk without either is one volume. */
 
+import { viewOf } from '../kit/view.ts';
 import {
   GPT_SIGNATURE, GptEntry, GptHeader, MBR_ACTIVE, MBR_BYTES, MBR_ENTRIES, MBR_EXTENDED_TYPES, MBR_SIGNATURE,
   MBR_SIGNATURE_OFFSET, MBR_TABLE_OFFSET, MBR_TYPE_GPT, MbrEntry,
 } from '../protocols/partition-tables.ts';
-import { viewOf } from './block-file.ts';
 import type { Disk } from './disk.ts';
 import { NULL_GUID } from './guid.ts';
 import { Volume } from './volume.ts';

@@ -4,6 +4,7 @@
  */
 import type { ProcessorState } from '../../hypervisor/engine-port.ts';
 import type { GuestMemory } from '../../hypervisor/guest-memory.ts';
+import { viewOf } from '../../kit/view.ts';
 import * as boot from '../../protocols/linux-boot.ts';
 import { longModeState } from './initial-state.ts';
 import { ISA_HOLE_END, type LoadOptions, LowMemory, lowMemoryTop, mib, placeCommandLine, placeInitrd, refuse,
@@ -119,8 +120,4 @@ function writeEntropy(memory: GuestMemory, seed: Uint8Array): number {
   item.set(used, boot.SetupData.$size);
   memory.write(LowMemory.Lists, item);
   return LowMemory.Lists;
-}
-
-function viewOf(data: Uint8Array): DataView {
-  return new DataView(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -3,6 +3,7 @@
  * Loading"]. Segments go to their physical addresses; nothing is relocated.
  */
 import type { GuestMemory } from '../../hypervisor/guest-memory.ts';
+import { viewOf } from '../../kit/view.ts';
 import * as layout from '../../protocols/elf.ts';
 import { ISA_HOLE_END, ISA_HOLE_START, mib, refuse, type Refusal } from './low-memory.ts';
 
@@ -130,8 +131,4 @@ function isName(file: Uint8Array, at: number, size: number, owner: string): bool
 
 function alignUp4(value: number): number {
   return Math.ceil(value / 4) * 4;
-}
-
-function viewOf(file: Uint8Array): DataView {
-  return new DataView(file.buffer, file.byteOffset, file.byteLength);
 }

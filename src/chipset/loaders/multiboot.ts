@@ -5,6 +5,7 @@
  */
 import type { ProcessorState } from '../../hypervisor/engine-port.ts';
 import type { GuestMemory } from '../../hypervisor/guest-memory.ts';
+import { viewOf } from '../../kit/view.ts';
 import { E820Type } from '../../protocols/linux-boot.ts';
 import * as layout from '../../protocols/multiboot.ts';
 import { type ElfSegment, isElf, parseElf, placeSegments } from './elf.ts';
@@ -116,8 +117,4 @@ function writeInformation(memory: GuestMemory, initrdGpa: number, initrdBytes: n
     bootLoaderName: LISTS + nameOffset,
   });
   memory.write(LowMemory.StartInfo, info);
-}
-
-function viewOf(data: Uint8Array): DataView {
-  return new DataView(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -1,4 +1,5 @@
 /** Small kernel files of every kind that the loaders take, for tests and as seeds for fuzzing. None of them runs. */
+import { viewOf } from '../../kit/view.ts';
 import * as elf from '../../protocols/elf.ts';
 import * as boot from '../../protocols/linux-boot.ts';
 import * as multiboot from '../../protocols/multiboot.ts';
@@ -109,8 +110,4 @@ function pvhNote(entry: number, owner: string): Uint8Array {
   note.set(new TextEncoder().encode(owner), elf.ElfNote.$size);
   view.setUint32(elf.ElfNote.$size + nameBytes, entry, true);
   return note;
-}
-
-function viewOf(data: Uint8Array): DataView {
-  return new DataView(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -1,7 +1,7 @@
 /** An ext2, ext3 or ext4 file system, read; one that was not unmounted is seen as its journal would leave it. */
 
+import { viewOf } from '../../kit/view.ts';
 import { EXT4_ROOT_INODE, Ext4FolderEntry } from '../../protocols/ext4.ts';
-import { viewOf } from '../block-file.ts';
 import { damaged } from '../damaged.ts';
 import type { FileSystemFormat } from '../file-system.ts';
 import type { Volume } from '../volume.ts';

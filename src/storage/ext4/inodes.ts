@@ -1,10 +1,10 @@
 /** The inodes of an ext4 file system: where each is, and which blocks its content has. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   EXT4_BLOCK_FIELD_BYTES, EXT4_BLOCK_FIELD_OFFSET, EXT4_EXTENT_DEPTH_MAX, EXT4_EXTENT_LENGTH_MAX, EXT4_EXTENT_MAGIC,
   Ext4Extent, Ext4ExtentHeader, Ext4ExtentIndex, Ext4GroupDescriptor, Ext4Inode, Ext4InodeFlag, FileMode,
 } from '../../protocols/ext4.ts';
-import { viewOf } from '../block-file.ts';
 import { damaged, unsupported } from '../damaged.ts';
 import type { FileNode, NodeKind } from '../file-system.ts';
 import type { Blocks } from './blocks.ts';

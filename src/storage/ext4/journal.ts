@@ -4,11 +4,11 @@
  * [Linux Documentation/filesystems/ext4/journal.rst, fs/jbd2/recovery.c for the order of the passes].
  */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   JOURNAL_COMMIT_CHECKSUM_OFFSET, JOURNAL_MAGIC, JOURNAL_TAIL_BYTES, JournalBlockType, JournalHeader,
   JournalIncompatible, JournalRevokeHeader, JournalSuperblock, JournalTag, JournalTag3, JournalTagFlag,
 } from '../../protocols/ext4.ts';
-import { viewOf } from '../block-file.ts';
 import { crc32c } from '../crc32c.ts';
 import { damaged, unsupported } from '../damaged.ts';
 import type { Blocks, LoggedBlock } from './blocks.ts';

@@ -1,10 +1,10 @@
 /** What an ext2, ext3 or ext4 file system is, from its superblock, checked [Linux Documentation/filesystems/ext4]. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   EXT4_COMPATIBLE_SPARSE_SUPER2, EXT4_MAGIC, EXT4_READ_ONLY_SPARSE_SUPER, EXT4_SMALL_DESCRIPTOR_BYTES,
   EXT4_SUPERBLOCK_OFFSET, Ext4Incompatible, Ext4Superblock,
 } from '../../protocols/ext4.ts';
-import { viewOf } from '../block-file.ts';
 import { damaged, unsupported } from '../damaged.ts';
 import type { Volume } from '../volume.ts';
 

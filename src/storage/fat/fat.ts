@@ -1,10 +1,10 @@
 /** A FAT12, FAT16 or FAT32 file system, read, with long names [Microsoft FAT32 File System Specification 1.03]. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   FAT12_CLUSTERS, FAT16_CLUSTERS, FAT_BOOT_BYTES, FAT_ENTRY_FREE, FAT_SIGNATURE, Fat32Parameters, FatAttribute,
   FatEntry, FatParameters, LONG_NAME_LAST, LONG_NAME_OFFSETS, LONG_NAME_ORDER_MASK,
 } from '../../protocols/fat.ts';
-import { viewOf } from '../block-file.ts';
 import { damaged } from '../damaged.ts';
 import type { FileNode, FileSystemFormat } from '../file-system.ts';
 import type { Volume } from '../volume.ts';

@@ -5,11 +5,12 @@
  */
 
 import { OperatingError } from '../../kit/errors.ts';
+import { viewOf } from '../../kit/view.ts';
 import {
   BigPathRecord, DESCRIPTOR_SECTOR, DescriptorType, DirectoryRecord, ISO_SECTOR_BYTES, JOLIET_ESCAPE, LittlePathRecord,
   PosixAttributes, ROCK_RIDGE_ID, RecordFlag, SHARING_CHECK, STANDARD_ID, VolumeDescriptor,
 } from '../../protocols/iso9660.ts';
-import { viewOf, type BlockFile } from '../block-file.ts';
+import type { BlockFile } from '../block-file.ts';
 
 /** Behind the two descriptors and their terminator. */
 const FIRST_DATA_SECTOR = DESCRIPTOR_SECTOR + 3;

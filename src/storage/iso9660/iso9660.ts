@@ -3,11 +3,11 @@
  * [ECMA-119; RRIP; Joliet]. Symbolic links, files in several pieces and folders that were moved are not read.
  */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   DESCRIPTOR_SECTOR, DescriptorType, DirectoryRecord, ISO_SECTOR_BYTES, RecordFlag, STANDARD_ID, SystemUseEntry,
   VolumeDescriptor,
 } from '../../protocols/iso9660.ts';
-import { viewOf } from '../block-file.ts';
 import { damaged } from '../damaged.ts';
 import type { FileNode, FileSystemFormat } from '../file-system.ts';
 import type { Volume } from '../volume.ts';

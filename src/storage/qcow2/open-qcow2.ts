@@ -1,10 +1,11 @@
 /** What a QCOW2 image is, read and checked: the first half of opening one; its backing file is found in between. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   BACKING_NAME_BYTES_MAX, CLUSTER_BITS_MAX, CLUSTER_BITS_MIN, COMPRESSION_TYPE_OFFSET, INCOMPATIBLE_KNOWN,
   Incompatible, L1_BYTES_MAX, QCOW2_MAGIC, Qcow2Header, Qcow2HeaderExtension,
 } from '../../protocols/qcow2.ts';
-import { readBytes, viewOf, type BlockFile } from '../block-file.ts';
+import { readBytes, type BlockFile } from '../block-file.ts';
 import { damaged, unsupported } from '../damaged.ts';
 
 export interface OpenedQcow2 {

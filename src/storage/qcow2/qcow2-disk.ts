@@ -7,7 +7,8 @@
 import { inflateRawSync } from 'node:zlib';
 import { L2_COMPRESSED_HIGH, L2_ZERO_LOW, OFFSET_HIGH_MASK, OFFSET_LOW_MASK } from '../../protocols/qcow2.ts';
 import { assert } from '../../kit/assert.ts';
-import { readBytes, viewOf, type BlockFile } from '../block-file.ts';
+import { viewOf } from '../../kit/view.ts';
+import { readBytes, type BlockFile } from '../block-file.ts';
 import { damaged } from '../damaged.ts';
 import type { Disk, DiskGeometry, DiskKind, Extent } from '../disk.ts';
 import { checkRange, readBelow } from '../disk-range.ts';

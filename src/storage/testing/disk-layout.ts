@@ -2,9 +2,10 @@
 
 import { crc32 } from 'node:zlib';
 import { assert } from '../../kit/assert.ts';
+import { viewOf } from '../../kit/view.ts';
 import { GPT_SIGNATURE, GptEntry, GptHeader, MBR_SIGNATURE, MBR_SIGNATURE_OFFSET, MBR_TABLE_OFFSET, MBR_TYPE_GPT,
   MbrEntry } from '../../protocols/partition-tables.ts';
-import { viewOf, type BlockFile } from '../block-file.ts';
+import type { BlockFile } from '../block-file.ts';
 import type { Disk } from '../disk.ts';
 import { RawDisk } from '../raw/raw-disk.ts';
 

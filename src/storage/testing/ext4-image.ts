@@ -1,11 +1,11 @@
 /** A small ext4 file system in memory for tests, its files in one folder, its journal perhaps with work left. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   EXT4_EXTENT_MAGIC, EXT4_MAGIC, EXT4_ROOT_INODE, EXT4_SUPERBLOCK_OFFSET, Ext4Extent, Ext4ExtentHeader,
   Ext4FolderEntry, Ext4GroupDescriptor, Ext4Incompatible, Ext4Inode, Ext4InodeFlag, Ext4Superblock, FileMode,
   JOURNAL_MAGIC, JournalBlockType, JournalHeader, JournalSuperblock, JournalTag, JournalTagFlag,
 } from '../../protocols/ext4.ts';
-import { viewOf } from '../block-file.ts';
 
 const BLOCK = 1024;
 const BLOCKS = 128;

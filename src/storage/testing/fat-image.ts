@@ -1,9 +1,9 @@
 /** A FAT file system in memory for tests, with one folder below the root and long names. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   FAT_SIGNATURE, Fat32Parameters, FatAttribute, FatEntry, FatParameters, LONG_NAME_LAST, LONG_NAME_OFFSETS,
 } from '../../protocols/fat.ts';
-import { viewOf } from '../block-file.ts';
 
 const SECTOR = 512;
 const RESERVED = 4;

@@ -1,10 +1,11 @@
 /** Makes the file of a new VHD. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   LocatorPlatform, PARENT_LOCATOR_COUNT, VHD_BLOCK_BYTES_DEFAULT, VHD_EPOCH_SECONDS, VHD_SECTOR_BYTES,
   VhdDynamicHeader, VhdParentLocator, VhdType,
 } from '../../protocols/vhd.ts';
-import { viewOf, type BlockFile } from '../block-file.ts';
+import type { BlockFile } from '../block-file.ts';
 import { randomGuid, type NewGuid } from '../guid.ts';
 import { checkVhdSize } from './fixed-vhd-disk.ts';
 import { DYNAMIC_HEADER_OFFSET, encodeDynamicHeader, encodeFooter, type FooterValues } from './structures.ts';

@@ -1,10 +1,11 @@
 /** Footer and dynamic header of a VHD: read, checked and made [Microsoft VHD Image Format Specification 1.0]. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   CHS_SECTORS_MAX, DYNAMIC_COOKIE, FOOTER_COOKIE, FOOTER_FEATURES, NO_OFFSET_WORD, VHD_DISK_BYTES_MAX,
   VHD_SECTOR_BYTES, VHD_VERSION, VhdDynamicHeader, VhdFooter, VhdType,
 } from '../../protocols/vhd.ts';
-import { readBytes, viewOf, type BlockFile } from '../block-file.ts';
+import { readBytes, type BlockFile } from '../block-file.ts';
 import { damaged, unsupported } from '../damaged.ts';
 
 export interface FooterValues {

@@ -7,8 +7,9 @@
  * Each entry and each bit lies within one sector, and a sector is written whole or not at all.
  */
 
+import { viewOf } from '../../kit/view.ts';
 import { BAT_UNUSED, VHD_SECTOR_BYTES } from '../../protocols/vhd.ts';
-import { readBytes, viewOf, type BlockFile } from '../block-file.ts';
+import { readBytes, type BlockFile } from '../block-file.ts';
 import { damaged } from '../damaged.ts';
 
 /** 2 MiB of the usual bitmaps. */

@@ -1,7 +1,8 @@
 /** Which room of a dynamic VHD is free: gaps that are as large as a block, and behind everything. */
 
+import { viewOf } from '../../kit/view.ts';
 import { VHD_SECTOR_BYTES, VhdDynamicHeader, VhdParentLocator, PARENT_LOCATOR_COUNT } from '../../protocols/vhd.ts';
-import { viewOf, type BlockFile } from '../block-file.ts';
+import type { BlockFile } from '../block-file.ts';
 import { damaged } from '../damaged.ts';
 import type { DynamicValues } from './structures.ts';
 import { tableBytesOf, type VhdBlocks } from './vhd-blocks.ts';

@@ -1,10 +1,11 @@
 /** What can be wrong with a VHDX beyond what keeps it from being opened. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   BAT_ENTRY_BYTES, BAT_STATE_MASK, PayloadState, REGION_TABLE_BYTES, REGION_TABLE_OFFSETS,
 } from '../../protocols/vhdx.ts';
 import type { BlockFile } from '../block-file.ts';
-import { readBytes, viewOf } from '../block-file.ts';
+import { readBytes } from '../block-file.ts';
 import type { Findings } from '../check.ts';
 import { NULL_GUID } from '../guid.ts';
 import { chunkRatioOf } from './block-table.ts';

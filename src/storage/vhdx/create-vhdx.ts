@@ -1,10 +1,11 @@
 /** Makes the file of a new VHDX: headers, regions, metadata and BAT; blocks only when it is fixed [MS-VHDX 2.1]. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   BAT_ENTRY_BYTES, FILE_SIGNATURE, FileIdentifier, HEADER_OFFSETS, LOG_VERSION, MIB, PayloadState, REGION_BAT,
   REGION_METADATA, REGION_TABLE_OFFSETS, VHDX_VERSION,
 } from '../../protocols/vhdx.ts';
-import { viewOf, type BlockFile } from '../block-file.ts';
+import type { BlockFile } from '../block-file.ts';
 import { NULL_GUID, randomGuid, type NewGuid } from '../guid.ts';
 import { blockCountOf, chunkRatioOf, entryCountOf } from './block-table.ts';
 import { encodeHeader } from './headers.ts';

@@ -3,11 +3,12 @@
  * next update, so that a torn write leaves the current one whole [MS-VHDX 2.2.2, 2.2.2.1].
  */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   FILE_SIGNATURE, FileIdentifier, HEADER_BYTES, HEADER_OFFSETS, HEADER_SIGNATURE, LOG_VERSION, MIB, VHDX_VERSION,
   VhdxHeader,
 } from '../../protocols/vhdx.ts';
-import { readBytes, viewOf, type BlockFile } from '../block-file.ts';
+import { readBytes, type BlockFile } from '../block-file.ts';
 import { crc32cWithout } from '../crc32c.ts';
 import { damaged, unsupported } from '../damaged.ts';
 import { guidBytes, guidText } from '../guid.ts';

@@ -2,7 +2,7 @@
 
 import { MetadataItem, MetadataTableEntry } from '../../protocols/vhdx.ts';
 import { OperatingError } from '../../kit/errors.ts';
-import { viewOf } from '../block-file.ts';
+import { viewOf } from '../../kit/view.ts';
 import { encodeLocator, type ParentLocator } from './parent-locator.ts';
 import { changeThroughLog } from './resize-vhdx.ts';
 import type { VhdxDisk } from './vhdx-disk.ts';

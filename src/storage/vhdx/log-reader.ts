@@ -7,11 +7,12 @@
  * search takes time in proportion to the log.
  */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   LOG_DATA_SIGNATURE, LOG_DESCRIPTOR_SIGNATURE, LOG_ENTRY_SIGNATURE, LOG_SECTOR_BYTES, LOG_ZERO_SIGNATURE,
   LogDataDescriptor, LogDataSector, LogEntryHeader, LogZeroDescriptor, REGION_TABLE_OFFSETS,
 } from '../../protocols/vhdx.ts';
-import { readBytes, viewOf, type BlockFile } from '../block-file.ts';
+import { readBytes, type BlockFile } from '../block-file.ts';
 import { crc32c } from '../crc32c.ts';
 import { damaged } from '../damaged.ts';
 import { guidText, NULL_GUID } from '../guid.ts';

@@ -9,11 +9,12 @@
  * certainly on the medium is never written over, so that a torn entry always leaves one behind to be found.
  */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   LOG_DATA_SIGNATURE, LOG_DESCRIPTOR_SIGNATURE, LOG_ENTRY_SIGNATURE, LOG_SECTOR_BYTES, LogDataDescriptor,
   LogDataSector, LogEntryHeader,
 } from '../../protocols/vhdx.ts';
-import { viewOf, type BlockFile } from '../block-file.ts';
+import type { BlockFile } from '../block-file.ts';
 import { crc32c } from '../crc32c.ts';
 import { guidBytes } from '../guid.ts';
 import type { Page } from './metadata-pages.ts';

@@ -6,7 +6,8 @@
  * since that log entry is not known to be on the medium. A settled page that changes again is dirty and settled.
  */
 
-import { viewOf, type BlockFile } from '../block-file.ts';
+import { viewOf } from '../../kit/view.ts';
+import type { BlockFile } from '../block-file.ts';
 
 export const PAGE_BYTES = 4096;
 /** 8 MiB: the BAT of 32 TiB in blocks of 32 MiB, or the bitmap of 32 GiB. */

@@ -1,10 +1,11 @@
 /** The metadata region of a VHDX file: what the disk is [MS-VHDX 2.6]. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, DISK_BYTES_MAX, FileFlag, FileParameters, METADATA_ENTRIES_MAX,
   METADATA_SIGNATURE, METADATA_TABLE_BYTES, MetadataFlag, MetadataItem, MetadataTableEntry, MetadataTableHeader, MIB,
 } from '../../protocols/vhdx.ts';
-import { readBytes, viewOf, type BlockFile } from '../block-file.ts';
+import { readBytes, type BlockFile } from '../block-file.ts';
 import { damaged, unsupported } from '../damaged.ts';
 import { guidBytes, guidText } from '../guid.ts';
 import { decodeLocator, type ParentLocator } from './parent-locator.ts';

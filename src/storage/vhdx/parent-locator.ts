@@ -1,7 +1,8 @@
 /** How a differencing VHDX names its parent: a table of UTF-16 keys and values [MS-VHDX 2.6.2.6]. */
 
+import { viewOf } from '../../kit/view.ts';
 import { LOCATOR_TYPE_VHDX, ParentLocatorEntry, ParentLocatorHeader } from '../../protocols/vhdx.ts';
-import { viewOf, type BlockFile } from '../block-file.ts';
+import type { BlockFile } from '../block-file.ts';
 import { damaged, unsupported } from '../damaged.ts';
 import { guidBytes, guidText } from '../guid.ts';
 

@@ -1,10 +1,11 @@
 /** The region tables of a VHDX file: where its BAT and its metadata are [MS-VHDX 2.2.3]. */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   MIB, REGION_BAT, REGION_ENTRIES_MAX, REGION_METADATA, REGION_REQUIRED, REGION_SIGNATURE, REGION_TABLE_BYTES,
   REGION_TABLE_OFFSETS, RegionTableEntry, RegionTableHeader,
 } from '../../protocols/vhdx.ts';
-import { readBytes, viewOf, type BlockFile } from '../block-file.ts';
+import { readBytes, type BlockFile } from '../block-file.ts';
 import { crc32cWithout } from '../crc32c.ts';
 import { damaged, unsupported } from '../damaged.ts';
 import { guidBytes, guidText } from '../guid.ts';

@@ -1,7 +1,7 @@
 /** Goes through the BAT of a VHDX file and finds which room is in use. */
 
+import { viewOf } from '../../kit/view.ts';
 import { BAT_ENTRY_BYTES, BAT_STATE_MASK, BITMAP_BLOCK_BYTES, MIB, PayloadState } from '../../protocols/vhdx.ts';
-import { viewOf } from '../block-file.ts';
 import { damaged } from '../damaged.ts';
 import { chunkRatioOf, entryCountOf, entryOffset } from './block-table.ts';
 import type { OpenedVhdx } from './open-vhdx.ts';

@@ -4,10 +4,11 @@
  * own sparse format are refused.
  */
 
+import { viewOf } from '../../kit/view.ts';
 import {
   VMDK_DESCRIPTOR_BYTES_MAX, VMDK_DESCRIPTOR_START, VMDK_MAGIC, VMDK_SECTOR_BYTES,
 } from '../../protocols/vmdk.ts';
-import { readBytes, viewOf, type BlockFile } from '../block-file.ts';
+import { readBytes, type BlockFile } from '../block-file.ts';
 import { damaged, unsupported } from '../damaged.ts';
 import { type VmdkDescriptor, type VmdkExtent, parseDescriptor } from './descriptor.ts';
 import { SparseExtent, readSparseHeader } from './sparse-extent.ts';

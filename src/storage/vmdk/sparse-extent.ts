@@ -1,11 +1,12 @@
 /** A sparse extent of a VMDK: grains, deflated or not, found by tables of two levels. */
 
 import { inflateSync } from 'node:zlib';
+import { viewOf } from '../../kit/view.ts';
 import {
   VMDK_AT_END, VMDK_COMPRESSION_DEFLATE, VMDK_ENTRIES_PER_TABLE_MAX, VMDK_FOOTER_FROM_END, VMDK_GRAIN_BYTES_MAX,
   VMDK_MAGIC, VMDK_SECTOR_BYTES, VMDK_ZERO_GRAIN, VmdkFlag, VmdkGrainMarker, VmdkSparseHeader,
 } from '../../protocols/vmdk.ts';
-import { readBytes, viewOf, type BlockFile } from '../block-file.ts';
+import { readBytes, type BlockFile } from '../block-file.ts';
 import { damaged, unsupported } from '../damaged.ts';
 
 export interface SparseHeader {

@@ -2,7 +2,7 @@
  * What a switch and the NICs on it are set to, as it lies in a file: plain JSON that a person can read. Whoever reads
  * one checks every value; a value that makes no sense is named in a sentence.
  */
-import { OperatingError } from '../../kit/errors.ts';
+import { usage } from '../../kit/errors.ts';
 import { MAXIMUM_VLAN_ID } from '../../protocols/ethernet.ts';
 import { DEFAULT_POLICY, type NicPolicy } from '../switch/nic-policy.ts';
 import type { VlanMode } from '../switch/vlan.ts';
@@ -41,14 +41,14 @@ const INTERFACE_NAME = /^[^\s/:]{1,15}$/;
 const MAXIMUM_NICS = 4096;
 
 export function checkSwitchName(name: string): string {
-  if (RESERVED.includes(name)) throw wrong(`${name} is the name of a network that is always there: choose another`);
+  if (RESERVED.includes(name)) throw usage(`${name} is the name of a network that is always there: choose another`);
   if (NAME.test(name)) return name;
-  throw wrong(`a switch's name is letters, digits, spaces, dots and dashes, at most 63, not ${JSON.stringify(name)}`);
+  throw usage(`a switch's name is letters, digits, spaces, dots and dashes, at most 63, not ${JSON.stringify(name)}`);
 }
 
 export function checkNicName(name: string): string {
   if (NIC_NAME.test(name)) return name;
-  throw wrong(`a NIC's name is letters, digits, dots and dashes, at most 63, not ${JSON.stringify(name)}`);
+  throw usage(`a NIC's name is letters, digits, dots and dashes, at most 63, not ${JSON.stringify(name)}`);
 }
 
 /**
@@ -58,19 +58,19 @@ export function checkNicName(name: string): string {
 export function readConfiguration(value: unknown): SwitchConfiguration {
   const { version, name, type, adapter, allowManagement = true, nics = {} } = record(value, 'a switch');
   if (version !== CONFIGURATION_VERSION) {
-    throw wrong(`the version of a switch's configuration is ${CONFIGURATION_VERSION}, not ${shown(version)}`);
+    throw usage(`the version of a switch's configuration is ${CONFIGURATION_VERSION}, not ${shown(version)}`);
   }
-  if (!isOneOf(SWITCH_TYPES, type)) throw wrong(`a switch is ${SWITCH_TYPES.join(', ')}, not ${shown(type)}`);
-  if (typeof allowManagement !== 'boolean') throw wrong('allowManagement is true or false');
+  if (!isOneOf(SWITCH_TYPES, type)) throw usage(`a switch is ${SWITCH_TYPES.join(', ')}, not ${shown(type)}`);
+  if (typeof allowManagement !== 'boolean') throw usage('allowManagement is true or false');
   if (adapter !== undefined && (typeof adapter !== 'string' || !INTERFACE_NAME.test(adapter))) {
-    throw wrong(`an adapter is the name of an interface of the host such as eth0, not ${shown(adapter)}`);
+    throw usage(`an adapter is the name of an interface of the host such as eth0, not ${shown(adapter)}`);
   }
   if ((type === 'external') !== (adapter !== undefined)) {
-    throw wrong(type === 'external' ? 'an external switch needs an adapter of the host' :
+    throw usage(type === 'external' ? 'an external switch needs an adapter of the host' :
       `only an external switch has an adapter of the host, and this one is ${type}`);
   }
   const entries = Object.entries(record(nics, 'nics'));
-  if (entries.length > MAXIMUM_NICS) throw wrong(`a switch knows the settings of at most ${MAXIMUM_NICS} NICs`);
+  if (entries.length > MAXIMUM_NICS) throw usage(`a switch knows the settings of at most ${MAXIMUM_NICS} NICs`);
   const settings = entries.map(([each, given]) => [checkNicName(each), readNicSettings(given)] as const);
   return {
     version: CONFIGURATION_VERSION, name: checkSwitchName(typeof name === 'string' ? name : ''), type,
@@ -83,7 +83,7 @@ export function readNicSettings(value: unknown): Partial<NicSettings> {
   const settings: Record<string, unknown> = {};
   for (const [name, given] of Object.entries(record(value, 'the settings of a NIC'))) {
     const check = CHECKS[name as keyof NicSettings];
-    if (!Object.hasOwn(CHECKS, name) || check === undefined) throw wrong(`a NIC has no setting ${shown(name)}`);
+    if (!Object.hasOwn(CHECKS, name) || check === undefined) throw usage(`a NIC has no setting ${shown(name)}`);
     settings[name] = check(given, name);
   }
   return settings;
@@ -93,7 +93,7 @@ const CHECKS: { readonly [K in keyof NicSettings]: (value: unknown, name: string
   vlan: readVlan,
   mirror: (value) => {
     if (isOneOf(['none', 'source', 'destination'] as const, value)) return value;
-    throw wrong(`mirror is none, source or destination, not ${shown(value)}`);
+    throw usage(`mirror is none, source or destination, not ${shown(value)}`);
   },
   macSpoofing: flag,
   dhcpGuard: flag,
@@ -105,12 +105,12 @@ const CHECKS: { readonly [K in keyof NicSettings]: (value: unknown, name: string
 
 function flag(value: unknown, name: string): boolean {
   if (typeof value === 'boolean') return value;
-  throw wrong(`${name} is true or false, not ${shown(value)}`);
+  throw usage(`${name} is true or false, not ${shown(value)}`);
 }
 
 function count(value: unknown, name: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw wrong(`${name} is a whole number, 0 for no limit, not ${shown(value)}`);
+  throw usage(`${name} is a whole number, 0 for no limit, not ${shown(value)}`);
 }
 
 function readVlan(value: unknown): VlanMode {
@@ -125,13 +125,13 @@ function readVlan(value: unknown): VlanMode {
     case 'promiscuous':
       return { kind: 'promiscuous', primary: vlanId(mode['primary']), secondaries: vlanIds(mode['secondaries']) };
     default:
-      throw wrong(`vlan is untagged, access, trunk, isolated, community or promiscuous, not ${shown(mode['kind'])}`);
+      throw usage(`vlan is untagged, access, trunk, isolated, community or promiscuous, not ${shown(mode['kind'])}`);
   }
 }
 
 function vlanId(value: unknown): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAXIMUM_VLAN_ID) return value;
-  throw wrong(`a VLAN is a number from 1 to ${MAXIMUM_VLAN_ID}, not ${shown(value)}`);
+  throw usage(`a VLAN is a number from 1 to ${MAXIMUM_VLAN_ID}, not ${shown(value)}`);
 }
 
 /** 0: untagged frames are on no VLAN. */
@@ -140,13 +140,13 @@ function nativeId(value: unknown): number {
 }
 
 function vlanIds(value: unknown): number[] {
-  if (!Array.isArray(value) || value.length > MAXIMUM_VLAN_ID) throw wrong('a list of VLANs is an array of numbers');
+  if (!Array.isArray(value) || value.length > MAXIMUM_VLAN_ID) throw usage('a list of VLANs is an array of numbers');
   return [...new Set(value.map(vlanId))].sort((a, b) => a - b);
 }
 
 function record(value: unknown, what: string): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw wrong(`${what} is an object, not ${shown(value)}`);
+  throw usage(`${what} is an object, not ${shown(value)}`);
 }
 
 function isOneOf<T extends string>(values: readonly T[], value: unknown): value is T {
@@ -155,8 +155,4 @@ function isOneOf<T extends string>(values: readonly T[], value: unknown): value 
 
 function shown(value: unknown): string {
   return (JSON.stringify(value) ?? 'nothing').slice(0, 60);
-}
-
-function wrong(message: string): OperatingError {
-  return new OperatingError('usage', message);
 }

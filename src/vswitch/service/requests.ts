@@ -1,5 +1,5 @@
 /** What a client of the switch process says first on its stream, and what it gets back. Read with care: see server. */
-import { OperatingError, type ErrorCode, ERROR_CODES } from '../../kit/errors.ts';
+import { ERROR_CODES, type ErrorCode, OperatingError, usage } from '../../kit/errors.ts';
 import { SWITCH_LINK_VERSION } from '../../protocols/switch-link.ts';
 import type { CapturePoint } from '../switch/extension.ts';
 import { checkNicName, type NicSettings, readNicSettings } from './configuration.ts';
@@ -52,13 +52,13 @@ export function requestText(request: ClientRequest): object {
 export function readRequest(message: unknown): ClientRequest {
   const value = message as Record<string, unknown>;
   if (value['version'] !== SWITCH_LINK_VERSION) {
-    throw wrong(`the switch process speaks version ${SWITCH_LINK_VERSION} of its protocol: end it, and it starts anew`);
+    throw usage(`the switch process speaks version ${SWITCH_LINK_VERSION} of its protocol: end it, and it starts anew`);
   }
   const kind = text(value, 'kind');
   switch (kind) {
     case 'attach': {
       const mac = value['mac'];
-      if (typeof mac !== 'number' || !Number.isSafeInteger(mac) || mac < 0 || mac >= 2 ** 48) throw wrong('no MAC');
+      if (typeof mac !== 'number' || !Number.isSafeInteger(mac) || mac < 0 || mac >= 2 ** 48) throw usage('no MAC');
       const nic = checkNicName(text(value, 'nic'));
       return { kind, switch: text(value, 'switch'), nic, mac, settings: readNicSettings(value['settings'] ?? {}) };
     }
@@ -69,13 +69,13 @@ export function readRequest(message: unknown): ClientRequest {
     }
     case 'trace': {
       const frame = text(value, 'frame');
-      if (!/^([0-9a-f]{2})*$/i.test(frame)) throw wrong('a frame is hexadecimal bytes');
+      if (!/^([0-9a-f]{2})*$/i.test(frame)) throw usage('a frame is hexadecimal bytes');
       return { kind, switch: text(value, 'switch'), nic: text(value, 'nic'), frame };
     }
     case 'status':
     case 'reload': return { kind, switch: text(value, 'switch') };
     case 'process': return { kind };
-    default: throw wrong(`there is no request ${kind.slice(0, 40)}`);
+    default: throw usage(`there is no request ${kind.slice(0, 40)}`);
   }
 }
 
@@ -88,15 +88,11 @@ export function readReply(message: unknown): Exclude<ServerReply, { kind: 'refus
 
 function text(value: Record<string, unknown>, name: string): string {
   const given = optionalText(value, name);
-  if (given === undefined) throw wrong(`the request has no ${name}`);
+  if (given === undefined) throw usage(`the request has no ${name}`);
   return given;
 }
 
 function optionalText(value: Record<string, unknown>, name: string): string | undefined {
   const given = value[name];
   return typeof given === 'string' && given.length <= MAX_FRAME_TEXT ? given : undefined;
-}
-
-function wrong(message: string): OperatingError {
-  return new OperatingError('usage', message);
 }
