@@ -57,16 +57,22 @@ export class SavedMemorySource implements MemorySource {
   /** @throws OperatingError when it is not what it was when the guest was restored. */
   readStored({ offset, storedBytes, checksum }: StoredChunk): Uint8Array {
     const bytes = Buffer.allocUnsafe(storedBytes);
-    let done = 0;
-    while (done < storedBytes) {
-      const count = readSync(this.#file, bytes, done, storedBytes - done, offset + done);
-      if (count === 0) break;
-      done += count;
-    }
+    const done = readUpTo(this.#file, bytes, offset);
     if (done === storedBytes && crc32(bytes) === checksum) return bytes;
     throw new OperatingError('bad-input', 'the state was changed while the guest was being restored from it: start ' +
       'the guest anew, and leave the file alone');
   }
+}
+
+/** As many bytes as there are, up to what fits. */
+export function readUpTo(file: number, target: Uint8Array, position: number): number {
+  let done = 0;
+  while (done < target.length) {
+    const count = readSync(file, target, done, target.length - done, position + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
 }
 
 /** What was inflated, as the pages that the table says. */

@@ -3,17 +3,18 @@
  * of it is under a checksum, and all are looked at.
  */
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { crc32, inflateRawSync } from 'node:zlib';
 import { CHUNK_BYTES } from '../../engine/absent-memory.ts';
 import { OperatingError, systemError } from '../../kit/errors.ts';
+import { viewOf } from '../../kit/view.ts';
 import {
   ALL_PAGES, ChunkEntry, DiskStamp, FORMAT_VERSION, HEADER_BYTES, MAGIC, MAXIMUM_STAMPS, MAXIMUM_STORED_BYTES,
   MAXIMUM_VALUE_BYTES, RECENT, StateHeader,
 } from './layout.ts';
 import { type MachineState, machineStateOf, NewerState } from './machine-state.ts';
 import { BadShape } from './shape.ts';
-import type { SavedMemory } from './memory-source.ts';
+import { readUpTo, type SavedMemory } from './memory-source.ts';
 import { fromText } from './value-text.ts';
 
 const READ_BYTES = 4 << 20;
@@ -49,7 +50,7 @@ export class StateFile implements Disposable {
     } catch (error) {
       this[Symbol.dispose]();
       if (error instanceof NewerState) throw this.#refused(error.message);
-      throw error instanceof OperatingError ? error : systemError(`read the state ${path}`, error);
+      throw systemError(`read the state ${path}`, error);
     }
   }
 
@@ -70,9 +71,10 @@ export class StateFile implements Disposable {
         buffer.copyWithin(0, start, end);
         end -= start;
         start = 0;
-        end += this.#readSome(buffer.subarray(end), position);
+        const count = readUpTo(this.#file, buffer.subarray(end), position);
+        end += count;
+        position += count;
         if (end < storedBytes) throw this.#damaged('it ends too early');
-        position = this.#position;
       }
       if (crc32(buffer.subarray(start, start + storedBytes)) !== checksum) {
         throw this.#damaged('its memory has changed since it was written');
@@ -143,25 +145,11 @@ export class StateFile implements Disposable {
     }
   }
 
-  #position = 0;
-
-  /** As many bytes as there are, up to what fits. */
-  #readSome(target: Uint8Array, position: number): number {
-    let done = 0;
-    for (;;) {
-      const count = readSync(this.#file, target, done, target.length - done, position + done);
-      done += count;
-      if (count === 0 || done === target.length) break;
-    }
-    this.#position = position + done;
-    return done;
-  }
-
   #read(position: number, length: number, otherwise: string): Buffer {
     const { size } = fstatSync(this.#file);
     if (position + length > size) throw this.#damaged(otherwise);
     const bytes = Buffer.alloc(length);
-    if (this.#readSome(bytes, position) < length) throw this.#damaged(otherwise);
+    if (readUpTo(this.#file, bytes, position) < length) throw this.#damaged(otherwise);
     return bytes;
   }
 
@@ -181,8 +169,4 @@ function opened(path: string): number {
   } catch (error) {
     throw systemError(`read the state ${path}`, error);
   }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

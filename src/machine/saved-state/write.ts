@@ -6,7 +6,8 @@
 import { closeSync, constants as files, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { constants, crc32, deflateRawSync } from 'node:zlib';
 import { CHUNK_BYTES, CHUNK_PAGES } from '../../engine/absent-memory.ts';
-import { OperatingError, systemError } from '../../kit/errors.ts';
+import { systemError } from '../../kit/errors.ts';
+import { viewOf } from '../../kit/view.ts';
 import { ChunkEntry, DiskStamp, FORMAT_VERSION, HEADER_BYTES, MAGIC, RECENT, StateHeader } from './layout.ts';
 import type { MachineState } from './machine-state.ts';
 import { toText } from './value-text.ts';
@@ -145,7 +146,7 @@ export class StateWriter {
       return action();
     } catch (error) {
       this.abandon();
-      throw error instanceof OperatingError ? error : systemError(`write the state to ${this.#path}`, error);
+      throw systemError(`write the state to ${this.#path}`, error);
     }
   }
 }
@@ -160,8 +161,4 @@ function writeAll(file: number, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length;) {
     done += writeSync(file, bytes, done, bytes.length - done, position + done);
   }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
