@@ -18,6 +18,7 @@ import { frame } from '../src/vswitch/testing/lab.ts';
 import { OwnSwitches, until } from '../src/vswitch/testing/own-switches.ts';
 import { readConfiguration } from '../src/vswitch/service/configuration.ts';
 import { SwitchDirectory } from '../src/vswitch/service/switch-directory.ts';
+import { median } from './guest-run.ts';
 
 const SECONDS = 1.5;
 const RUN_FRAMES = 256;
@@ -26,7 +27,6 @@ const A = 0x0015_5d00_1000;
 const B = 0x0015_5d00_2000;
 const SENDER = 'send';
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] as number;
 
 function framesOf(bytes: number): Uint8Array[] {
   return Array.from({ length: SOURCES }, (_, i) => {

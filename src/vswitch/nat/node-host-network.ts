@@ -1,5 +1,5 @@
 /** The host's network through Node's sockets: no privilege needed. */
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { getServers } from 'node:dns';
 import { createServer, Socket, type AddressInfo } from 'node:net';
 import { ipv4Text } from '../packet/addresses.ts';
@@ -34,21 +34,7 @@ export class NodeHostNetwork implements HostNetwork {
     const lookup = (host: string, _options: unknown, done: (error: null, address: string, family: number) => void) =>
       done(null, host, family);
     const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', lookup: lookup as never });
-    let isOpen = true;
-    const close = (): void => {
-      if (isOpen) socket.close();
-      isOpen = false;
-    };
-    socket.on('error', close);
-    socket.on('message', (payload, from) => received(payload, from.address, from.port));
-    socket.unref();
-    return {
-      send: (payload, to, port) => {
-        // A refusal by the system is a lost datagram, which is what UDP promises.
-        if (isOpen) socket.send(payload, port, to, () => {});
-      },
-      close,
-    };
+    return datagramsOver(socket, received);
   }
 
   async bind(
@@ -60,23 +46,33 @@ export class NodeHostNetwork implements HostNetwork {
     socket.bind({ address, port, exclusive: true }, () => resolve());
     await promise;
     socket.off('error', reject);
-    let isOpen = true;
-    const close = (): void => {
-      if (isOpen) socket.close();
-      isOpen = false;
-    };
-    socket.on('error', close);
-    socket.on('message', (payload, from) => received(payload, from.address, from.port));
-    socket.unref();
-    return {
-      port: socket.address().port, close,
-      send: (payload, to, toPort) => { if (isOpen) socket.send(payload, toPort, to, () => {}); },
-    };
+    return { port: socket.address().port, ...datagramsOver(socket, received) };
   }
 
   resolvers(): readonly string[] {
     return getServers();
   }
+}
+
+/** A socket that does not keep the process, and closes by itself when it fails. */
+function datagramsOver(
+  socket: DatagramSocket, received: (payload: Uint8Array, address: string, port: number) => void,
+): HostDatagrams {
+  let isOpen = true;
+  const close = (): void => {
+    if (isOpen) socket.close();
+    isOpen = false;
+  };
+  socket.on('error', close);
+  socket.on('message', (payload, from) => received(payload, from.address, from.port));
+  socket.unref();
+  return {
+    send: (payload, to, port) => {
+      // A refusal by the system is a lost datagram, which is what UDP promises.
+      if (isOpen) socket.send(payload, port, to, () => {});
+    },
+    close,
+  };
 }
 
 function newPromise<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: Error) => void } {

@@ -124,12 +124,13 @@ export class HostedSwitch {
       addresses: addresses.filter((each) => each.port === port.index && each.heardSeconds !== undefined)
         .map(({ vlan, mac, heardSeconds = now }) => ({ vlan, mac, ageSeconds: Math.round(now - heardSeconds) })),
     }]));
-    const text = JSON.stringify({ version: TABLES_VERSION, nics });
+    const tables = { version: TABLES_VERSION, nics };
+    const text = JSON.stringify(tables);
     if (text === this.#lastTables) return;
     this.#lastTables = text;
     const path = this.#directory.tablesPath(this.#configuration.name);
     try {
-      writeFileSync(`${path}.new`, JSON.stringify({ savedMs: this.#clock.wallMs(), ...JSON.parse(text) }));
+      writeFileSync(`${path}.new`, JSON.stringify({ savedMs: this.#clock.wallMs(), ...tables }));
       renameSync(`${path}.new`, path);
     } catch {
       // What is not kept is learned again.
