@@ -13,9 +13,8 @@ import type { Channel, ChannelHandle } from '../vmbus/channel.ts';
 import type { ChannelService } from '../vmbus/offer.ts';
 import { scsiOffer } from '../vsp/storage/device.ts';
 import { MAX_REQUEST_BYTES, REQUEST_TABLE_BYTES, RequestTable } from '../vsp/storage/request-table.ts';
-import { STORAGE_STATE_VERSION, type StorageState } from '../vsp/storage/state.ts';
+import { restoreStorage, saveStorage, type StorageMemory, type StorageState } from '../vsp/storage/state.ts';
 import { UNIT_STATES_BYTES, UnitCondition, UnitState } from '../vsp/storage/unit-state.ts';
-import { expectStateVersion } from '../vsp/service.ts';
 import type { StorageDescription } from './description.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import type { SavedMemory } from './saved-state/memory-source.ts';
@@ -31,7 +30,6 @@ const STUCK_MS = 60_000;
 /** A thread that dies again and again has a reason that a restart does not take away. */
 const MAX_RESTARTS_PER_MINUTE = 100;
 const MINUTE_MS = 60_000;
-const NO_REQUESTS = new Uint8Array(0);
 
 /** A command before it has its number. */
 type Unnumbered<C> = C extends StorageCommand ? Omit<C, 'number'> : never;
@@ -140,12 +138,7 @@ export class StorageHost {
   /** Only while the guest is paused; the thread takes no more requests then until it is told to go on. */
   saveState(): StorageState {
     this.#call({ kind: 'hold' });
-    return {
-      version: STORAGE_STATE_VERSION,
-      requests: this.#requests.map((buffer) => new RequestTable(buffer).save()),
-      units: new Uint8Array(this.#unitStates).slice(),
-      subChannels: this.#subChannels,
-    };
+    return saveStorage(this.#memory, this.#subChannels);
   }
 
   /** After a state was saved, when the guest goes on nonetheless. */
@@ -155,14 +148,12 @@ export class StorageHost {
 
   /** Before the channels are opened again. */
   restoreState(state: StorageState): void {
-    expectStateVersion('storage', state.version, STORAGE_STATE_VERSION);
-    this.#requests.forEach((buffer, index) => new RequestTable(buffer).restore(state.requests[index] ?? NO_REQUESTS));
-    new Uint8Array(this.#unitStates).set(state.units);
+    restoreStorage(state, this.#memory);
     this.#offerSubChannels(state.subChannels);
   }
 
   inspect(): object {
-    const tables = this.#requests.map((buffer) => new RequestTable(buffer));
+    const { tables } = this.#memory;
     return {
       controller: this.#options.controller,
       channels: this.#channels.size,
@@ -179,6 +170,11 @@ export class StorageHost {
     return this.units.flatMap((unit, lun) => unit === undefined ? [] : [
       { controller, lun, path: unit.path, ...new UnitState(this.#unitStates, lun).counters },
     ]);
+  }
+
+  /** As the thread left it: the tables find out from the buffers what is in them. */
+  get #memory(): StorageMemory {
+    return { tables: this.#requests.map((buffer) => new RequestTable(buffer)), unitStates: this.#unitStates };
   }
 
   #stateOf(lun: number): object {

@@ -17,13 +17,13 @@ import {
 } from '../../protocols/storvsc.ts';
 import { type Channel, SendResult } from '../../vmbus/channel.ts';
 import type { ChannelService } from '../../vmbus/offer.ts';
-import { expectStateVersion, type Service } from '../service.ts';
+import type { Service } from '../service.ts';
 import { finishScsi } from './answer.ts';
 import { executeScsi } from './execute.ts';
 import { Handshake } from './handshake.ts';
 import { NO_REQUEST, RequestQueue } from './request-queue.ts';
-import { MAX_REQUEST_BYTES } from './request-table.ts';
-import { STORAGE_STATE_VERSION, type StorageState } from './state.ts';
+import { MAX_REQUEST_BYTES, type RequestTable } from './request-table.ts';
+import { restoreStorage, saveStorage, type StorageMemory, type StorageState } from './state.ts';
 import { type GuestRam, type MemoryWritten, Transfer } from './transfer.ts';
 import { Outcome, type Unit } from './unit.ts';
 import { UnitRequest } from './unit-request.ts';
@@ -122,18 +122,11 @@ export class StorageController implements Service<StorageState> {
   }
 
   saveState(): StorageState {
-    return {
-      version: STORAGE_STATE_VERSION,
-      requests: this.#queues.map(({ table }) => table.save()),
-      units: new Uint8Array(this.#options.unitStates).slice(),
-      subChannels: this.#subChannels,
-    };
+    return saveStorage(this.#memory, this.#subChannels);
   }
 
   restoreState(state: StorageState): void {
-    expectStateVersion('storage', state.version, STORAGE_STATE_VERSION);
-    this.#queues.forEach(({ table }, index) => table.restore(state.requests[index] ?? NO_REQUESTS));
-    new Uint8Array(this.#options.unitStates).set(state.units);
+    restoreStorage(state, this.#memory);
     this.#offerSubChannels(state.subChannels);
   }
 
@@ -144,6 +137,10 @@ export class StorageController implements Service<StorageState> {
       unanswered: this.#queues.reduce((sum, { table }) => sum + table.count, 0),
       units: this.units.map((unit, lun) => unit && { lun, ...unit.inspect() }).filter((unit) => unit !== undefined),
     };
+  }
+
+  get #memory(): StorageMemory {
+    return { tables: this.#queues.map(({ table }) => table), unitStates: this.#options.unitStates };
   }
 
   #offerSubChannels(count: number): void {
@@ -226,10 +223,7 @@ export class StorageController implements Service<StorageState> {
     } else {
       table.answerBytes(slot).fill(0);
     }
-    VstorPacket.flags.set(view, answer, 0);
-    VstorPacket.operation.set(view, answer, StorvscOperation.CompleteIo);
-    VstorPacket.status.set(view, answer, status);
-    table.setActed(slot);
+    complete(table, slot, status);
   }
 
   /** Everything but SCSI commands; what the channels have in common is agreed on over the first. */
@@ -253,10 +247,7 @@ export class StorageController implements Service<StorageState> {
         const answer = table.answer(slot);
         ScsiRequest.srbStatus.set(table.view, answer + VSTOR_BODY, SrbStatus.Aborted);
         ScsiRequest.transferLength.set(table.view, answer + VSTOR_BODY, 0);
-        VstorPacket.flags.set(table.view, answer, 0);
-        VstorPacket.operation.set(table.view, answer, StorvscOperation.CompleteIo);
-        VstorPacket.status.set(table.view, answer, StorvscStatus.Success);
-        table.setActed(slot);
+        complete(table, slot, StorvscStatus.Success);
       }
     }
   }
@@ -328,12 +319,21 @@ export class StorageController implements Service<StorageState> {
   }
 }
 
-const NO_REQUESTS = new Uint8Array(0);
 /** No status: the request stays where it is. */
 const LATER = -1;
 const RESETS: readonly number[] = [
   StorvscOperation.ResetBus, StorvscOperation.ResetAdapter, StorvscOperation.ResetLun,
 ];
+
+/** The answer is made but for its head: that, too. */
+function complete(table: RequestTable, slot: number, status: number): void {
+  const { view } = table;
+  const answer = table.answer(slot);
+  VstorPacket.flags.set(view, answer, 0);
+  VstorPacket.operation.set(view, answer, StorvscOperation.CompleteIo);
+  VstorPacket.status.set(view, answer, status);
+  table.setActed(slot);
+}
 
 /** The description of a controller. */
 export function scsiOffer(instanceId: Guid): { classId: Guid; instanceId: Guid; flags: number } {
