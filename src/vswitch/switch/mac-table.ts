@@ -45,7 +45,12 @@ export class MacTable {
 
   /** The slot of an address; -1 when it is not known. One that is too old is known until `expire` is called. */
   find(high: number, low: number): number {
-    return this.#slotOf(high, low);
+    const mask = this.#port.length - 1;
+    for (let slot = hash(high, low) & mask; ; slot = (slot + 1) & mask) {
+      const port = this.#port[slot] as number;
+      if (port === FREE) return -1;
+      if (port !== REMOVED && this.#high[slot] === high && this.#low[slot] === low) return slot;
+    }
   }
 
   portOf(slot: number): number {
@@ -58,14 +63,14 @@ export class MacTable {
 
   /** An address that was given to the NIC of a port. */
   give(high: number, low: number, port: number): void {
-    const known = this.#slotOf(high, low);
+    const known = this.find(high, low);
     if (known >= 0) this.#remove(known);
     this.#insert(high, low, port, ALWAYS);
   }
 
   /** The slot of an address that was heard on a port; -1: it is somebody else's for good, or the port has too many. */
   learn(high: number, low: number, port: number, nowSeconds: number): number {
-    const known = this.#slotOf(high, low);
+    const known = this.find(high, low);
     if (known >= 0) {
       if (this.#port[known] === port) {
         if (!this.isGiven(known)) this.heard[known] = nowSeconds;
@@ -74,7 +79,7 @@ export class MacTable {
       if (this.isGiven(known)) return -1;
     }
     if (!this.#hasRoom(port, nowSeconds)) return -1;
-    if (known >= 0) this.#remove(this.#slotOf(high, low));
+    if (known >= 0) this.#remove(known);
     return this.#insert(high, low, port, nowSeconds);
   }
 
@@ -111,15 +116,6 @@ export class MacTable {
   #isFresh(slot: number, nowSeconds: number): boolean {
     const heard = this.heard[slot] as number;
     return heard === ALWAYS || nowSeconds - heard <= AGE_SECONDS;
-  }
-
-  #slotOf(high: number, low: number): number {
-    const mask = this.#port.length - 1;
-    for (let slot = hash(high, low) & mask; ; slot = (slot + 1) & mask) {
-      const port = this.#port[slot] as number;
-      if (port === FREE) return -1;
-      if (port !== REMOVED && this.#high[slot] === high && this.#low[slot] === low) return slot;
-    }
   }
 
   #insert(high: number, low: number, port: number, heard: number): number {
