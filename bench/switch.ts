@@ -1,13 +1,11 @@
 /**
  * How many frames a second does the switch forward? One thread sends frames of 64 and of 1500 bytes between two ports:
  * in memory, with learning, VLAN, MAC check and counters; and from process to process through a switch process over its
- * sockets. Beside it, where root and the tools are there: a Linux bridge and Open vSwitch's userspace datapath between
- * the same kind of veth pairs, with a generator of raw sockets. `npm run bench switch [ROUNDS]`: medians of interleaved
- * rounds, in million frames for each second of processor time that the switch takes: what else the machine does does
- * not count.
+ * sockets. `npm run bench switch [ROUNDS]`: medians of interleaved rounds, in million frames for each second of
+ * processor time that the switch takes: what else the machine does does not count. No peer is measured beside it.
  */
 
-import { fork, spawnSync } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { HostClock } from '../src/kit/clock.ts';
@@ -146,8 +144,6 @@ async function main(rounds: number): Promise<void> {
     process.stdout.write(`${name.padEnd(32)} ${median(values).toFixed(2).padStart(6)} Mpps  ${
       values.map((value) => value.toFixed(2)).join(' ')}\n`);
   }
-  const hasPeer = spawnSync('ovs-vsctl', ['--version']).status === 0;
-  if (!hasPeer) process.stdout.write('Open vSwitch is not here (package openvswitch-switch): no peer measured\n');
 }
 
 const [first, ...rest] = process.argv.slice(2);
