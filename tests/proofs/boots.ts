@@ -14,9 +14,12 @@ import { complaintsOf } from './kernel-log.ts';
 
 const BOOT_MS = 5 * 60_000;
 const MARK = 'user space is here';
-/** What user space does: says which driver has which device, and what the kernel has logged. */
+/**
+ * What user space does: says which driver has which device, and what the kernel has logged. The kernel's own lines
+ * stay off the console meanwhile: one in the middle of an answer makes it unreadable.
+ */
 const LOOK_AROUND =
-  'for d in /sys/bus/vmbus/devices/*; do echo device $(cat $d/class_id) $(readlink $d/driver); done; ' +
+  'dmesg -n 1; for d in /sys/bus/vmbus/devices/*; do echo device $(cat $d/class_id) $(readlink $d/driver); done; ' +
   `echo processors $(nproc); dmesg -r; echo ${MARK}`;
 const SERVICES = [
   ClassId.Heartbeat, ClassId.Kvp, ClassId.Shutdown, ClassId.TimeSync, ClassId.Vss, ClassId.FileCopy,
