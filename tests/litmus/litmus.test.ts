@@ -7,12 +7,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   addImmediate, assemble, compare, decrement, exchange, HLT, jump, label, load, loadFixed, lockIncrementFixed, MFENCE,
-  moveImmediate, onMemory, PAUSE, type Piece, RAX, RBX, RCX, RDX, RSI, store, storeImmediate,
+  moveImmediate, onMemory, PAUSE, type Piece, RAX, RBX, RCX, RDI, RDX, RSI, store, storeImmediate,
 } from './assembler.ts';
 import { DATA, LitmusGuest } from './guest.ts';
 
 /** A longer run is asked for by PARTOUT_LITMUS_ROUNDS. */
-const ROUNDS = Number(process.env['PARTOUT_LITMUS_ROUNDS'] ?? 20_000);
+const ASKED = Number(process.env['PARTOUT_LITMUS_ROUNDS'] ?? 20_000);
+/** Rounds between two barriers: far cheaper than a barrier for each, and the processors meet in more ways. */
+const ROUNDS_TOGETHER = 8;
+const ROUNDS = Math.ceil(ASKED / ROUNDS_TOGETHER) * ROUNDS_TOGETHER;
 /** Fresh memory of one guest. */
 const ROUNDS_AT_ONCE = 200_000;
 
@@ -24,13 +27,14 @@ const R = [128, 132, 136, 140] as const;
 const BARRIER = DATA;
 const RECORDS = DATA + 0x1000;
 
-/** All processors come together, do the body, and go on to the next round. */
+/** All processors come together, do the body in a few rounds, and go on to the next ones. */
 function program(body: readonly Piece[], processors: number, rounds: number): number[] {
   return assemble(
-    moveImmediate(RSI, RECORDS), moveImmediate(RCX, rounds), moveImmediate(RBX, 0),
-    label('round'), addImmediate(RBX, processors), lockIncrementFixed(BARRIER),
+    moveImmediate(RSI, RECORDS), moveImmediate(RCX, rounds / ROUNDS_TOGETHER), moveImmediate(RBX, 0),
+    label('rounds'), moveImmediate(RDI, ROUNDS_TOGETHER), addImmediate(RBX, processors), lockIncrementFixed(BARRIER),
     label('wait'), loadFixed(RAX, BARRIER), compare(RAX, RBX), jump(0x73, 'go'), PAUSE, jump(0xeb, 'wait'),
-    label('go'), ...body, addImmediate(RSI, ROUND_BYTES), decrement(RCX), jump(0x75, 'round'), HLT,
+    label('go'), ...body, addImmediate(RSI, ROUND_BYTES), decrement(RDI), jump(0x75, 'go'),
+    decrement(RCX), jump(0x75, 'rounds'), HLT,
   );
 }
 
@@ -107,7 +111,8 @@ for (const { name, bodies, reads, forbidden } of LITMUS) {
   });
 }
 
-test('store buffering is allowed, and everything but 0 and 1 is not', async () => {
+test('store buffering is allowed, and everything but 0 and 1 is not', async (context) => {
   const counts = await outcomes(ordered([]), 2);
+  context.diagnostic(`allowed reordering: ${counts.get('0 0') ?? 0}`);
   assert.deepEqual([...counts.keys()].filter((outcome) => !/^[01] [01]$/.test(outcome)), []);
 });

@@ -14,5 +14,10 @@ const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-report
 const failed = stdout.split('\n').filter((line) => /^\s*not ok/.test(line));
 for (const line of failed) process.stdout.write(`${line}\n`);
 const passed = /^# pass (\d+)$/m.exec(stdout)?.[1] ?? '0';
-process.stdout.write(`figure: ${passed} programs, ${rounds} rounds of each litmus program, ${failed.length} failed\n`);
-process.exitCode = status === 0 && failed.length === 0 ? 0 : 1;
+// Without a barrier the programs must now and then do what x86 allows, or the rounds never met and show nothing.
+const allowed = Number(/allowed reordering: (\d+)/.exec(stdout)?.[1] ?? 0);
+process.stdout.write(
+  `figure: ${passed} programs, ${rounds} rounds of each litmus program, ${failed.length} failed; ` +
+  `the reordering that x86 allows was seen ${allowed} times\n`,
+);
+process.exitCode = status === 0 && failed.length === 0 && allowed > 0 ? 0 : 1;
