@@ -1,19 +1,22 @@
 /**
  * How fast is a VHDX through our disk port, beside `qemu-img bench` on the same file? Sequential in pieces of 256 KiB
- * and random in 4 KiB, reads and writes, one request at a time, cached on both sides and uncached (a flush after each
- * piece of work) on both sides. `npm run bench disk [ROUNDS]`: rounds are interleaved, the figures are medians of
- * requests a second, and of the processor time that a request takes, which a busy host does not change.
+ * and random in 4 KiB, reads and writes, one request at a time; with the host's page cache on both sides and past it
+ * (O_DIRECT) on both sides, writes also with a flush after every 64. `npm run bench disk [ROUNDS [WORD]]`: rounds are
+ * interleaved, each side going first in half of them; the figures are medians of requests a second, and of the
+ * processor time that a request takes, which a busy host does not change. WORD picks the rows that have it.
  */
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pageAlignedBytes } from '../src/kit/page-aligned.ts';
 import { createDisk } from '../src/storage/create-disk.ts';
 import { openDisk } from '../src/storage/open-disk.ts';
 import { median } from './guest-run.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 5);
+const WORD = process.argv[3] ?? '';
 const MIB = 2 ** 20;
 const SIZE = 256 * MIB;
 
@@ -25,27 +28,38 @@ interface Work {
   readonly writes: boolean;
   /** A flush after so many requests; none with 0. */
   readonly flushEvery: number;
+  readonly cache: 'host' | 'none';
 }
 
 /** qemu-img goes through the file in steps, and so do we: a step of an odd number of pieces is as good as random. */
 const SCATTER = 4096 * 4099;
-const WORKS: readonly Work[] = [false, true].flatMap((writes) => [
-  { name: 'sequential', bytes: 256 * 1024, step: 256 * 1024, count: 4096 },
-  { name: 'random 4 KiB', bytes: 4096, step: SCATTER, count: 40_000 },
-].flatMap((work) => [
-  { ...work, writes, flushEvery: 0, name: `${work.name} ${writes ? 'write' : 'read'}, cached` },
-  ...(writes ? [{ ...work, count: work.count / 8, writes, flushEvery: 64, name: `${work.name} write, flushed` }] : []),
-]));
+const PATTERNS = [
+  { name: 'sequential', bytes: 256 * 1024, step: 256 * 1024, counts: { host: 4096, none: 1024 } },
+  { name: 'random 4 KiB', bytes: 4096, step: SCATTER, counts: { host: 40_000, none: 5000 } },
+] as const;
+const MODES = [
+  { name: 'read', writes: false, flushEvery: 0 },
+  { name: 'write', writes: true, flushEvery: 0 },
+  { name: 'write, flushed', writes: true, flushEvery: 64 },
+] as const;
+const WORKS: readonly Work[] = (['host', 'none'] as const).flatMap((cache) => PATTERNS.flatMap((pattern) =>
+  MODES.map((mode) => ({
+    ...pattern, ...mode, cache, name: `${pattern.name} ${mode.name}, ${cache === 'host' ? 'cached' : 'uncached'}`,
+    count: pattern.counts[cache] / (mode.flushEvery > 0 && cache === 'host' ? 8 : 1),
+  }))));
+/** What goes with which cache; native is for files without one only. */
+const QEMU_OPTIONS = { host: ['-t', 'writeback', '-i', 'threads'], none: ['-t', 'none', '-i', 'native'] } as const;
 
 interface Figures {
   readonly perSecond: number;
   readonly processorMicroseconds: number;
 }
 
-function ours(path: string, { bytes, step, count, writes, flushEvery }: Work): Figures {
-  const disk = openDisk(path, { readOnly: !writes });
+function ours(path: string, { bytes, step, count, writes, flushEvery, cache }: Work): Figures {
+  const disk = openDisk(path, { readOnly: !writes, cache });
   try {
-    const buffer = new Uint8Array(bytes).fill(0x5a);
+    // As the memory of a guest is.
+    const buffer = pageAlignedBytes(bytes).fill(0x5a);
     const before = process.cpuUsage();
     const started = performance.now();
     for (let i = 0, position = 0; i < count; i++) {
@@ -64,9 +78,10 @@ function ours(path: string, { bytes, step, count, writes, flushEvery }: Work): F
   }
 }
 
-function theirs(path: string, { bytes, step, count, writes, flushEvery }: Work): Figures {
+function theirs(path: string, { bytes, step, count, writes, flushEvery, cache }: Work): Figures {
   const words = ['bench', '-f', 'vhdx', '-c', String(count), '-d', '1', '-s', String(bytes), '-S', String(step),
-    '-t', 'writeback', ...(writes ? ['-w'] : []), ...(flushEvery > 0 ? [`--flush-interval=${flushEvery}`] : []), path];
+    ...QEMU_OPTIONS[cache],
+    ...(writes ? ['-w'] : []), ...(flushEvery > 0 ? [`--flush-interval=${flushEvery}`] : []), path];
   const { stdout, stderr, status } = spawnSync('sh', ['-c', 'qemu-img "$@" && times', 'sh', ...words],
     { encoding: 'utf8' });
   const seconds = Number(/Run completed in ([\d.]+) seconds/.exec(stdout)?.[1] ?? NaN);
@@ -89,16 +104,17 @@ try {
   const piece = new Uint8Array(MIB).fill(1);
   for (let at = 0; at < SIZE; at += MIB) disk.writeSync(piece, 0, MIB, at);
   disk.closeSync();
-  for (const work of WORKS) {
+  for (const work of WORKS.filter(({ name }) => name.includes(WORD))) {
     const [mine, other]: [Figures[], Figures[]] = [[], []];
     for (let round = 0; round < ROUNDS; round++) {
-      mine.push(ours(path, work));
+      if (round % 2 === 0) mine.push(ours(path, work));
       other.push(theirs(path, work));
+      if (round % 2 === 1) mine.push(ours(path, work));
     }
     const of = (figures: readonly Figures[], what: keyof Figures): number => median(figures.map((each) => each[what]));
     const rate = of(mine, 'perSecond') / of(other, 'perSecond');
     const [busy, otherBusy] = [of(mine, 'processorMicroseconds'), of(other, 'processorMicroseconds')];
-    process.stdout.write(`${work.name.padEnd(28)} ${of(mine, 'perSecond').toFixed(0).padStart(7)} /s, qemu-img `
+    process.stdout.write(`${work.name.padEnd(37)} ${of(mine, 'perSecond').toFixed(0).padStart(7)} /s, qemu-img `
       + `${of(other, 'perSecond').toFixed(0).padStart(7)} /s: ${rate.toFixed(2)} ×; processor ${busy.toFixed(1)} us, `
       + `qemu-img ${otherBusy.toFixed(1)} us: ${(otherBusy / busy).toFixed(2)} ×\n`);
   }

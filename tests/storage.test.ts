@@ -12,6 +12,7 @@ import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { Machine } from '../src/machine/machine.ts';
 import { convertDisk } from '../src/storage/convert.ts';
+import { skipWithoutDirectAccess } from '../src/storage/testing/images.ts';
 import { Guest, PARTOUT, tinyImageOrReason } from './guest.ts';
 import { folderFor, hasTool } from './host.ts';
 
@@ -93,7 +94,8 @@ test('a raw file and a VHDX keep what the guest writes, over a reboot', { skip }
   const vhdx = newVhdx(join(folder, 'disk.vhdx'), '64M');
   const sums: string[] = [];
   {
-    await using guest = tiny(raw, vhdx);
+    const pastCache = skipWithoutDirectAccess === false ? ',cache=none' : '';
+    await using guest = tiny(`${raw}${pastCache}`, `${vhdx}${pastCache}`);
     const [first, second] = await ready(guest, 2);
     const fdisk = `printf 'n\\np\\n1\\n2048\\n\\nw\\n' | fdisk -u /dev/${first} >/dev/null`;
     await succeed(guest, `${fdisk}; test -b /dev/${first}1`);

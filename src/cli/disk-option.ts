@@ -1,4 +1,4 @@
-/** `--disk FILE[,ro][,iops=N][,bandwidth=SIZE]` and `--dvd FILE|none`: what a guest has on its SCSI controllers. */
+/** `--disk FILE[,ro][,cache=none][,iops=N][,bandwidth=SIZE]`, `--dvd FILE|none`: what is on the SCSI controllers. */
 
 import { OperatingError } from '../kit/errors.ts';
 import type { DiskDescription, DvdDescription, StorageDescription } from '../machine/description.ts';
@@ -23,11 +23,13 @@ function driveOf(value: string): DvdDescription {
 function diskOf(value: string): DiskDescription {
   let path = value;
   let readOnly = false;
+  let cache: DiskDescription['cache'];
   const limits: { operations?: number; bytes?: number } = {};
   for (;;) {
-    const [, rest = '', name, setting = ''] = /^(.*),(ro|iops|bandwidth)(?:=([^,]*))?$/.exec(path) ?? [];
+    const [, rest = '', name, setting = ''] = /^(.*),(ro|cache|iops|bandwidth)(?:=([^,]*))?$/.exec(path) ?? [];
     if (name === undefined) break;
     if (name === 'ro') readOnly = true;
+    else if (name === 'cache') cache = cacheOf(setting);
     else if (name === 'iops') limits.operations = operationsOf(setting);
     else limits.bytes = bandwidthOf(setting);
     path = rest;
@@ -35,7 +37,12 @@ function diskOf(value: string): DiskDescription {
   if (path === '') {
     throw new OperatingError('usage', `--disk is a file, or a file and ",ro", not ${JSON.stringify(value)}`);
   }
-  return { path, readOnly, ...(Object.keys(limits).length > 0 && { limits }) };
+  return { path, readOnly, ...(cache !== undefined && { cache }), ...(Object.keys(limits).length > 0 && { limits }) };
+}
+
+function cacheOf(text: string): 'host' | 'none' {
+  if (text === 'host' || text === 'none') return text;
+  throw new OperatingError('usage', `cache= is none or host, not ${text || 'nothing'}`);
 }
 
 function operationsOf(text: string): number {

@@ -46,6 +46,7 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--cpus', '0'], /--cpus 0 leaves nothing/],
   [[...BOOT, '--cpus', '65'], /--cpus 65 is too many/],
   [[...BOOT, '--cpus', 'many'], /--cpus is a number/],
+  [[...BOOT, '--disk', 'a,cache=some'], /cache= is none or host, not some/],
   [[...BOOT, '--timeout', '0'], /--timeout is a number of seconds between 0 and/],
   [[...BOOT, '--timeout', 'soon'], /--timeout is a number of seconds/],
   [[...BOOT, '--nic', 'nat,mac=01-00-5e-00-00-01'], /mac= is the address of one station/],

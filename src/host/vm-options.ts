@@ -18,8 +18,9 @@ const MIB = 2 ** 20;
 const DEFAULT_MEMORY = '512M';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** A disk image of the host; a path alone is one that is written to. */
-export type DiskOption = string | { readonly path: string; readonly readOnly?: boolean };
+/** A disk image of the host; a path alone is one that is written to, through the host's page cache. */
+export type DiskOption =
+  string | { readonly path: string; readonly readOnly?: boolean; readonly cache?: 'host' | 'none' };
 
 /** A network adapter by the name of its network, or on a switch, where it has the VM's name unless told. */
 export type NicOption =
@@ -103,7 +104,7 @@ function processorsOf(processors: number): number {
 function disksOf(disks: readonly DiskOption[]): DiskDescription[] {
   if (disks.length > MAXIMUM_DISKS) throw usage(`a VM has at most ${MAXIMUM_DISKS} disks, not ${disks.length}`);
   return disks.map((disk) => typeof disk === 'string' ? { path: disk, readOnly: false }
-    : { path: disk.path, readOnly: disk.readOnly ?? false });
+    : { path: disk.path, readOnly: disk.readOnly ?? false, cache: disk.cache });
 }
 
 function nicsOf(vm: string, options: readonly NicOption[]): readonly NicDescription[] {

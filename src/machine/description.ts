@@ -47,6 +47,8 @@ export interface DiskDescription {
   readonly kind?: 'disk' | undefined;
   readonly path: string;
   readonly readOnly: boolean;
+  /** 'none' keeps what it reads and writes out of the host's memory; 'host' by default. */
+  readonly cache?: 'host' | 'none' | undefined;
   /** Operations a second, a started 8 KiB being one, and bytes a second; without it as much as goes. */
   readonly limits?: { readonly operations?: number | undefined; readonly bytes?: number | undefined } | undefined;
   /** By default the next place that is free. */

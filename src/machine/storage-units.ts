@@ -104,8 +104,8 @@ export class StorageUnits {
     return description.kind === 'dvd' ? this.#openDrive(lun, description) : this.#openDisk(lun, description);
   }
 
-  #openDisk(lun: number, { path, readOnly, limits }: DiskDescription): Unit {
-    const disk = openDisk(path, { readOnly });
+  #openDisk(lun: number, { path, readOnly, cache, limits }: DiskDescription): Unit {
+    const disk = openDisk(path, { readOnly, cache });
     this.#disks.set(lun, disk);
     return new LogicalUnit({
       disk, identity: identityOf(`${this.#place(lun)}:${realpathSync(path)}`), limits, waitsForRoom: true,

@@ -1,15 +1,23 @@
 /** A file of the host as a `BlockFile`. */
 
-import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync,
+} from 'node:fs';
 import { OperatingError, systemError } from '../kit/errors.ts';
 import type { BlockFile } from './block-file.ts';
+import { DirectAccess } from './direct-access.ts';
 import { lockForWriting } from './image-lock.ts';
 
 /** No system call of the hosts moves more in one go. */
 const TRANSFER_BYTES_MAX = 0x4000_0000;
 
+/** Whether what is read and written stays in the host's memory: as the host likes, or not at all. */
+export type CacheMode = 'host' | 'none';
+
 export interface HostFileOptions {
   readonly readOnly: boolean;
+  /** 'host' by default. */
+  readonly cache?: CacheMode | undefined;
   /** Makes a new file; one that is there is refused. */
   readonly create?: boolean;
 }
@@ -19,11 +27,12 @@ export class HostFile implements BlockFile {
   readonly isReadOnly: boolean;
   readonly #descriptor: number;
   readonly #lock: Disposable | undefined;
+  readonly #direct: DirectAccess | undefined;
   #sizeBytes: number;
   #hasFlushFailed = false;
 
   /** @throws OperatingError when the file cannot be opened so, or another process writes to it. */
-  constructor(path: string, { readOnly, create = false }: HostFileOptions) {
+  constructor(path: string, { readOnly, cache = 'host', create = false }: HostFileOptions) {
     this.name = path;
     this.isReadOnly = readOnly;
     this.#descriptor = openFile(path, readOnly, create);
@@ -34,7 +43,9 @@ export class HostFile implements BlockFile {
       }
       this.#sizeBytes = status.size;
       this.#lock = readOnly ? undefined : lockForWriting(path, status);
+      this.#direct = cache === 'none' ? new DirectAccess(path, accessFlags(readOnly)) : undefined;
     } catch (error) {
+      this.#lock?.[Symbol.dispose]();
       closeSync(this.#descriptor);
       throw error;
     }
@@ -48,7 +59,8 @@ export class HostFile implements BlockFile {
     try {
       for (let done = 0; done < lengthBytes;) {
         const length = Math.min(lengthBytes - done, TRANSFER_BYTES_MAX);
-        const count = readSync(this.#descriptor, target, targetOffset + done, length, position + done);
+        const count = this.#direct?.read(target, targetOffset + done, length, position + done)
+          ?? readSync(this.#descriptor, target, targetOffset + done, length, position + done);
         if (count === 0) {
           target.fill(0, targetOffset + done, targetOffset + lengthBytes);
           return;
@@ -64,7 +76,8 @@ export class HostFile implements BlockFile {
     try {
       for (let done = 0; done < lengthBytes;) {
         const length = Math.min(lengthBytes - done, TRANSFER_BYTES_MAX);
-        done += writeSync(this.#descriptor, source, sourceOffset + done, length, position + done);
+        done += this.#direct?.write(source, sourceOffset + done, length, position + done)
+          ?? writeSync(this.#descriptor, source, sourceOffset + done, length, position + done);
       }
     } catch (error) {
       throw systemError(`write to ${this.name}`, error);
@@ -98,6 +111,7 @@ export class HostFile implements BlockFile {
 
   closeSync(): void {
     this.#lock?.[Symbol.dispose]();
+    this.#direct?.close();
     closeSync(this.#descriptor);
   }
 }
@@ -105,6 +119,11 @@ export class HostFile implements BlockFile {
 /** Node's permission model refuses fsync and fdatasync, whatever else it allows. */
 function flushIsRefused(): boolean {
   return (process as { permission?: unknown }).permission !== undefined;
+}
+
+function accessFlags(readOnly: boolean): number {
+  if (readOnly) return constants.O_RDONLY;
+  return flushIsRefused() ? constants.O_RDWR | constants.O_SYNC : constants.O_RDWR;
 }
 
 function openFile(path: string, readOnly: boolean, create: boolean): number {

@@ -14,7 +14,7 @@ import { QCOW2_MAGIC } from '../protocols/qcow2.ts';
 import { readBytes, type BlockFile } from './block-file.ts';
 import { damaged, unsupported } from './damaged.ts';
 import type { Disk, DiskFormat } from './disk.ts';
-import { HostFile } from './host-file.ts';
+import { type CacheMode, HostFile } from './host-file.ts';
 import { hostPathOf } from './parent-path.ts';
 import { openQcow2 } from './qcow2/open-qcow2.ts';
 import { Qcow2Disk } from './qcow2/qcow2-disk.ts';
@@ -34,6 +34,8 @@ export interface OpenOptions {
   readonly readOnly: boolean;
   /** What the file is; found out when absent. An image that says nothing of itself is raw. */
   readonly format?: DiskFormat | undefined;
+  /** Of the whole chain; 'host' by default. */
+  readonly cache?: CacheMode | undefined;
   /** A parent into which the disk was merged to the end is right, too. */
   readonly acceptsMergedParent?: boolean;
 }
@@ -61,18 +63,18 @@ export function formatOf(file: BlockFile): DiskFormat {
 }
 
 function openLink(path: string, options: OpenOptions, above: readonly string[]): Disk {
-  const { readOnly, format } = options;
+  const { readOnly, format, cache } = options;
   if (above.length >= CHAIN_LENGTH_MAX) {
     throw new OperatingError('bad-input',
       `the chain of parents of ${above[0]} has more than ${CHAIN_LENGTH_MAX} disks`);
   }
-  const file = new HostFile(path, { readOnly });
+  const file = new HostFile(path, { readOnly, cache });
   const opened: Disk[] = [];
   try {
     const real = realpathSync(path);
     if (above.includes(real)) throw damaged(file, 'it is its own parent, directly or through others');
     const openParent = (parentPath: string, parentFormat: DiskFormat | undefined): Disk => {
-      const parent = openLink(parentPath, { readOnly: true, format: parentFormat }, [...above, real]);
+      const parent = openLink(parentPath, { readOnly: true, format: parentFormat, cache }, [...above, real]);
       opened.push(parent);
       return parent;
     };
@@ -92,7 +94,7 @@ function openFormat(file: BlockFile, format: DiskFormat, openParent: OpenParent,
     case 'vhdx': return openVhdxLink(file, openParent, options.acceptsMergedParent === true);
     case 'vhd': return openVhdLink(openVhd(file), openParent);
     case 'qcow2': return openQcow2Link(file, openParent);
-    case 'vmdk': return openVmdkDisk(file);
+    case 'vmdk': return openVmdkDisk(file, options.cache);
   }
 }
 
@@ -159,9 +161,10 @@ function openQcow2Link(file: BlockFile, openParent: OpenParent): Qcow2Disk {
   return new Qcow2Disk(opened, openParent(findParent(file, [opened.backingName]), undefined));
 }
 
-function openVmdkDisk(file: BlockFile): VmdkDisk {
+function openVmdkDisk(file: BlockFile, cache: CacheMode | undefined): VmdkDisk {
   if (!file.isReadOnly) throw unsupported(file, 'a VMDK image is only read: convert it to VHDX');
-  return new VmdkDisk(openVmdk(file, (name) => new HostFile(join(dirname(file.name), name), { readOnly: true })));
+  return new VmdkDisk(openVmdk(file,
+    (name) => new HostFile(join(dirname(file.name), name), { readOnly: true, cache })));
 }
 
 function findParent(file: BlockFile, candidates: readonly string[]): string {

@@ -7,6 +7,7 @@
  * through a buffer of ours: one system call and a copy are cheaper than a system call for each page.
  */
 
+import { pageAlignedBytes } from '../../kit/page-aligned.ts';
 import { GpaDirectHeader } from '../../protocols/vmbus/ring-layout.ts';
 import type { StorageDisk } from './disk-port.ts';
 
@@ -37,7 +38,7 @@ export class Transfer {
   readonly #memory: GuestRam;
   readonly #guest: Uint8Array;
   readonly #onMemoryWritten: MemoryWritten;
-  readonly #bounce = new Uint8Array(MAX_TRANSFER_BYTES);
+  readonly #bounce = pageAlignedBytes(MAX_TRANSFER_BYTES);
   /** Pieces of the run: offset in guest memory and length, two numbers each. */
   readonly #pieces = new Float64Array(MAX_TRANSFER_PAGES * 2);
   #pieceCount = 0;
