@@ -117,7 +117,7 @@ test('crash registers report a crash with their parameters, and keep what is sup
   assert.equal(events.take(), undefined);
   engine.writeMsr(HvMsr.HV_X64_MSR_CRASH_CTL, 0xc000_0000_0000_0000n);
   assert.deepEqual(events.take(), {
-    kind: PartitionEventKind.Crash, processor: 0, crashParameters: values, crashMessage: true,
+    kind: PartitionEventKind.Crash, processor: 0, crashParameters: values, crashMessage: true, identified: false,
   });
   assert.equal(engine.readMsr(HvMsr.HV_X64_MSR_CRASH_P0 + 2), values[2]);
   assert.equal(engine.readMsr(HvMsr.HV_X64_MSR_CRASH_CTL), 0xc000_0000_0000_0000n);

@@ -13,6 +13,6 @@ test('events come out in the order in which they went in, up to the limit, and t
   assert.equal(events.take(), undefined);
   events.post(PartitionEventKind.TripleFault, 3);
   assert.deepEqual(events.take(), {
-    kind: PartitionEventKind.TripleFault, processor: 3, crashParameters: [], crashMessage: false,
+    kind: PartitionEventKind.TripleFault, processor: 3, crashParameters: [], crashMessage: false, identified: false,
   });
 });

@@ -4,7 +4,9 @@
  * (a guest that writes its crash registers in a loop) new events are dropped and counted.
  */
 import type { ControlBuffer } from './control-buffer.ts';
-import { EVENT_COUNT, EVENT_SIZE, EVENTS_OFFSET, PartitionControl } from './partition-layout.ts';
+import {
+  EVENT_COUNT, EVENT_SIZE, EVENTS_OFFSET, PARTITION_REGISTERS_OFFSET, PartitionControl, PartitionRegisters,
+} from './partition-layout.ts';
 import { SharedLock } from './shared-lock.ts';
 
 export const PartitionEventKind = {
@@ -26,6 +28,8 @@ export interface PartitionEvent {
   readonly crashParameters: readonly bigint[];
   /** Crash: P3 and P4 are address and length of a text in guest memory. */
   readonly crashMessage: boolean;
+  /** The guest had told what it is (HV_X64_MSR_GUEST_OS_ID) when it happened. */
+  readonly identified: boolean;
 }
 
 const WRITTEN = PartitionControl.eventsWritten.offset >> 2;
@@ -33,8 +37,9 @@ const READ = PartitionControl.eventsRead.offset >> 2;
 const DROPPED = PartitionControl.eventsDropped.offset >> 2;
 const LOCK = PartitionControl.lock.offset >> 2;
 
-// An entry: kind, processor, crash message flag, 0, then five parameters of two words.
+// An entry: kind, processor, crash message flag, identified, then five parameters of two words.
 const PARAMETERS = 4;
+const GUEST_OS_ID = (PARTITION_REGISTERS_OFFSET + PartitionRegisters.guestOsId.offset) >> 2;
 const PARAMETER_WORDS = 10;
 
 export class PartitionEvents {
@@ -58,6 +63,7 @@ export class PartitionEvents {
       words[at] = kind;
       words[at + 1] = processor;
       words[at + 2] = message ? 1 : 0;
+      words[at + 3] = words[GUEST_OS_ID] !== 0 || words[GUEST_OS_ID + 1] !== 0 ? 1 : 0;
       for (let i = 0; i < PARAMETER_WORDS; i++) {
         words[at + PARAMETERS + i] = parametersAt < 0 ? 0 : words[parametersAt + i] as number;
       }
@@ -79,7 +85,10 @@ export class PartitionEvents {
       const low = BigInt((words[at + PARAMETERS + i] as number) >>> 0);
       crashParameters.push((BigInt((words[at + PARAMETERS + i + 1] as number) >>> 0) << 32n) | low);
     }
-    const event = { kind, processor: words[at + 1] as number, crashParameters, crashMessage: words[at + 2] === 1 };
+    const event = {
+      kind, processor: words[at + 1] as number, crashParameters,
+      crashMessage: words[at + 2] === 1, identified: words[at + 3] === 1,
+    };
     Atomics.store(words, READ, (read + 1) | 0);
     return event;
   }

@@ -12,7 +12,9 @@ import { ControlBuffer } from './control-buffer.ts';
 import type { ProcessorState } from './engine-port.ts';
 import { InterruptRouter } from './interrupt-router.ts';
 import { type PartitionEvent, PartitionEvents } from './partition-events.ts';
-import { type VpActivity, VpControl, VpRegisters } from './partition-layout.ts';
+import {
+  PARTITION_REGISTERS_OFFSET, PartitionRegisters, type VpActivity, VpControl, VpRegisters,
+} from './partition-layout.ts';
 import {
   PARTITION_STATE_VERSION, type PartitionState, readControlState, writeControlState,
 } from './partition-state.ts';
@@ -243,6 +245,11 @@ export class Partition {
 
   activity(index: number): VpActivity {
     return Atomics.load(this.#control.words, this.#control.vpRegistersWord(index) + ACTIVITY) as VpActivity;
+  }
+
+  /** Whether the guest has told what it is (HV_X64_MSR_GUEST_OS_ID), without which it has no hypercalls. */
+  get identified(): boolean {
+    return PartitionRegisters.guestOsId.get(this.#control.view, PARTITION_REGISTERS_OFFSET) !== 0n;
   }
 
   setTracing(on: boolean): void {

@@ -155,6 +155,7 @@ export class Machine implements RunnableMachine {
       powerEvents: this.#chipset.powerEvents, traceOf: (processor) => this.traceLines(processor),
       end: this.#end, reset: (end) => this.#reboot(end), fail: (error) => this.#fail(error),
       stopped: (processor) => this.#debugger.stoppedByItself(processor),
+      identified: () => this.#partition.identified, notice: ports.notice ?? ((): void => {}),
     });
     this.#deviceTimers = new DeviceTimers({ devices: deterministic ? [] : this.#chipset.timedDevices });
     this.vmbus = new VmbusHost({

@@ -4,45 +4,24 @@
  */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FileTree } from '../../src/images/file-tree.ts';
-import { readCpio } from '../../src/images/cpio.ts';
 import { guestImage } from '../guest.ts';
 import { extendInitramfs } from '../initramfs.ts';
 import { MachineGuest } from '../machine-guest.ts';
+import { KEXEC_IN_GUEST, kexecFiles } from './kexec-files.ts';
 import { allOpen, type BusCounts, busCounts, growth, type Memory, memoryOf } from './leaks.ts';
 
 const BOOT_MS = 20 * 60_000;
 const MEMORY_BYTES = 512 * 2 ** 20;
 const WARM_UP = 2;
-const LINKER = 'ld-linux-x86-64.so.2';
-const LIBRARY = /^(?:ld-linux-x86-64\.so\.2|lib(?:c|dl|lzma|z|zstd|xen\w+)\.so\.[\d.]+)$/;
 const NEXT = `#!/bin/sh
 disk() { echo /dev/$(ls /sys/bus/scsi/devices/0:0:0:$1/block); }
 cat $(disk 0) > /kernel; cat $(disk 1) > /initrd
-kexec() { /kexec/${LINKER} --library-path /kexec /kexec/kexec "$@"; }
+${KEXEC_IN_GUEST}
 kexec --load /kernel --initrd=/initrd --reuse-cmdline && kexec --exec
 `;
-
-/** kexec and its libraries, out of a Debian image. */
-function kexecFiles(): Record<string, Uint8Array> {
-  const tree = new FileTree();
-  tree.unpack(readCpio(readFileSync(guestImage('debian-initramfs', undefined, ['kexec-tools']).initrd)));
-  const files: Record<string, Uint8Array> = {};
-  const nodes = new Map(tree.entries());
-  for (const [path, node] of nodes) {
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    if (!path.endsWith('sbin/kexec') && !LIBRARY.test(name)) continue;
-    const target = node.kind === 'symlink' ? node.target.slice(node.target.lastIndexOf('/') + 1) : name;
-    const end = name === 'kexec' ? 'sbin/kexec' : `/${target}`;
-    const found = [...nodes].find(([each, { kind }]) => kind === 'file' && each.endsWith(end))?.[1];
-    if (found?.kind === 'file') files[`kexec/${name}`] = found.data;
-  }
-  for (const name of ['kexec', LINKER]) assert.ok(files[`kexec/${name}`] !== undefined, `${name} is missing`);
-  return files;
-}
 
 const count = Number(process.argv[2] ?? 20);
 const image = guestImage('tiny');

@@ -132,6 +132,13 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 30,
   },
   {
+    name: 'crash-kernel',
+    what: 'a kernel on 2 processors crashes into its crash kernel, which finds every service again and the memory',
+    folders: [...GUEST, 'tests/initramfs.ts', 'tests/proofs/kexec-files.ts', 'tests/proofs/crash-kernel.ts'],
+    command: ['dist/tests/proofs/crash-kernel.js', 'bookworm', '2'],
+    deadlineMinutes: 30,
+  },
+  {
     name: 'services',
     what: "Debian's daemons tell name, kernel and addresses, exchange values both ways, freeze, and take a file",
     folders: [...SERVICES, 'src/host/guest-facts.ts', 'tests/proofs/debian-guest.ts', 'tests/proofs/services.ts'],
@@ -183,7 +190,8 @@ export const LINES: readonly ProofLine[] = [
   {
     name: 'kexec-again',
     what: 'a kernel with all of its drivers jumps into the next with kexec 20 times, and nothing leaks',
-    folders: [...SERVICES, 'tests/initramfs.ts', 'tests/proofs/leaks.ts', 'tests/proofs/kexec-again.ts'],
+    folders: [...SERVICES, 'tests/initramfs.ts', 'tests/proofs/kexec-files.ts', 'tests/proofs/leaks.ts',
+      'tests/proofs/kexec-again.ts'],
     command: ['dist/tests/proofs/kexec-again.js', '20'],
     deadlineMinutes: 90,
   },

@@ -3,12 +3,15 @@
  * themselves are loaded above 1 MiB, so nothing here meets them; the ACPI area is the firmware's part of the ISA hole.
  *
  *     0x01000 GDT   0x02000 boot_params, hvm_start_info or multiboot_info   0x03000 command line
- *     0x04000 page tables, 6 pages   0x0A000 set-up data, memory map, module list   0xE0000 ACPI tables
+ *     0x04000 page tables, 6 pages   0x9E000 set-up data, memory map, module list   0xE0000 ACPI tables
+ *
+ * Linux lists set-up data as memory of its own. It lies last, as kexec gives a crash kernel the first piece of low
+ * memory only, and that must hold its real-mode trampoline.
  */
 import type { GuestMemory } from '../../hypervisor/guest-memory.ts';
 
 export const LowMemory = {
-  Gdt: 0x1000, StartInfo: 0x2000, CommandLine: 0x3000, PageTables: 0x4000, Lists: 0xa000, ListsEnd: 0xc000,
+  Gdt: 0x1000, StartInfo: 0x2000, CommandLine: 0x3000, PageTables: 0x4000, Lists: 0x9_e000, ListsEnd: 0xa_0000,
 } as const;
 /** Room for the command line with its NUL. */
 export const COMMAND_LINE_ROOM = 0x1000;
