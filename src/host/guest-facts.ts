@@ -6,7 +6,7 @@ export interface GuestFacts {
   /** The release of its kernel, as `uname -r` has it. */
   readonly kernel: string;
   readonly operatingSystem: string;
-  /** Every IPv4 and IPv6 address of the guest. */
+  /** Every IPv4 and IPv6 address of the guest but those of its loopback. */
   readonly addresses: readonly string[];
   /** All of it, as the guest names it. */
   readonly all: ReadonlyMap<string, string>;

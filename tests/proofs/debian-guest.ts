@@ -10,7 +10,7 @@ const MEMORY_BYTES = 2 ** 31;
 /** Boots one and logs in. */
 export async function debianGuest(packages: readonly string[]): Promise<MachineGuest> {
   const image = guestImage('debian-initramfs', undefined, packages);
-  const guest = await MachineGuest.start({ ...image, memoryBytes: MEMORY_BYTES });
+  const guest = await MachineGuest.start({ ...image, memoryBytes: MEMORY_BYTES, nics: [{ network: 'nat' }] });
   await guest.expect(/login: /, BOOT_MS);
   guest.type('root\n');
   await guest.expect(/# /, COMMAND_MS);

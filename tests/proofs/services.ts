@@ -1,6 +1,6 @@
 /**
- * Debian's own daemons as the peers of the services: the guest's name, kernel and loopback addresses, values both ways,
- * freezing, and a file of 4 MiB.
+ * Debian's own daemons as the peers of the services: the guest's name, kernel and addresses, values both ways,
+ * freezing, and a file of 4 MiB. The daemon tells the addresses of every interface but the loopback.
  */
 
 import assert from 'node:assert/strict';
@@ -9,11 +9,14 @@ import { guestFacts } from '../../src/host/guest-facts.ts';
 import { debianGuest } from './debian-guest.ts';
 
 const COMMAND_MS = 5 * 60_000;
+const ADDRESSES = ['192.0.2.7', '2001:db8::7'];
 const FILE_BYTES = 4 << 20;
 
 await using guest = await debianGuest(['hyperv-daemons', 'socat']);
 const { machine } = guest;
 const { vmbus } = machine;
+await guest.run(`ip link set eth0 up; ${
+  ADDRESSES.map((address) => `ip address add ${address} dev eth0`).join('; ')}`, COMMAND_MS);
 await guest.run('mkdir -p /var/lib/hyperv', COMMAND_MS);
 await guest.run('pgrep -x hv_kvp_daemon || { hv_kvp_daemon; hv_vss_daemon; hv_fcopy_daemon; }', COMMAND_MS);
 
@@ -21,7 +24,9 @@ await guest.until('the daemon is there', () => vmbus.kvp.version !== undefined, 
 const facts = guestFacts(await machine.kvp.facts());
 assert.equal(facts.kernel, (await guest.run('uname -r', COMMAND_MS)).trim());
 assert.equal(facts.name, (await guest.run('hostname -f 2>/dev/null || hostname', COMMAND_MS)).trim());
-for (const address of ['127.0.0.1', '::1']) assert.ok(facts.addresses.includes(address), facts.addresses.join());
+for (const address of ADDRESSES) {
+  assert.ok(facts.addresses.includes(address), `${address} is not in ${JSON.stringify(facts)}`);
+}
 
 await machine.kvp.set(0, 'from the host', 'größer');
 // A record of the pool is the name and the value, each with whatever the daemon had behind it.
