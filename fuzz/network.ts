@@ -28,7 +28,9 @@ function inPacket(noise: Uint8Array): Uint8Array {
   return Uint8Array.of(...head, ...noise);
 }
 
-const OIDS = [0x0001_010e, 0xfc01_020c, 0xfc01_020d, 0x0001_021b, 0x0101_0101, 0x0001_0101, 0x0001_0203, 7];
+const OIDS = [
+  0x0001_0204, 0x0001_010e, 0xfc01_020c, 0xfc01_020d, 0x0001_021b, 0x0101_0101, 0x0001_0101, 0x0001_0203, 7,
+];
 const step = fc.record({
   kind: fc.constantFrom('nvsp', 'control', 'object', 'frame', 'raw', 'completion', 'give', 'room', 'link', 'filter'),
   type: fc.constantFrom(1, 100, 101, 103, 104, 106, 107, 125, 129, 133, 7),
@@ -53,14 +55,15 @@ function changed(message: Uint8Array, { place, numbers }: Step): Uint8Array {
 class Trial {
   readonly #guest = new GuestDriver();
   readonly #end = new NetworkEnd();
-  readonly #adapter = this.#adapterOn(this.#end);
+  readonly #adapter = this.#adapterOn(this.#end, this.#guest.bus);
   readonly #nic = new GuestNic(this.#guest, this.#adapter);
 
   run(steps: readonly Step[], isStarted: boolean): void {
     this.#nic.completesTransfers = false;
     if (isStarted) {
       this.#nic.completesTransfers = true;
-      this.#nic.start({ filter: 0x2d });
+      this.#nic.start({ filter: 0x2d, capabilities: 0x80 });
+      this.#prepare();
     }
     for (const each of steps) {
       if (this.#guest.bus.offers.get(this.#nic.relid)?.phase !== 'open') return;
@@ -74,11 +77,13 @@ class Trial {
     this.#restore();
   }
 
-  #adapterOn(endpoint: NetworkEnd): NetworkAdapter {
-    return new NetworkAdapter({
+  #adapterOn(endpoint: NetworkEnd, bus: VmBus): NetworkAdapter {
+    const adapter: NetworkAdapter = new NetworkAdapter({
       instanceId: '00000000-0000-0000-0000-000000000001', macAddress: Uint8Array.of(0, 0x15, 0x5d, 0, 0, 1),
-      ram: this.#guest.memory, endpoint, allowsAddressChange: true,
+      ram: this.#guest.memory, endpoint, allowsAddressChange: true, queueCount: 3,
+      offerSubChannel: (index) => bus.offer(adapter.subChannel(index), index),
     });
+    return adapter;
   }
 
   #do(each: Step): void {
@@ -90,7 +95,7 @@ class Trial {
     else if (kind === 'object') this.#object(each);
     else if (kind === 'frame') this.#frame(each);
     else if (kind === 'raw') nic.channel.send(bytes, { type: first % 12, header: headerOf(bytes, second) });
-    else if (kind === 'completion') nic.completeTransfer(first);
+    else if (kind === 'completion') nic.completeTransfer(first, second % 3);
     else if (kind === 'give') this.#end.give(large(bytes, first), second & 7, second & 1 ? numbers[2] : 0);
     else if (kind === 'room') {
       this.#end.room = first & 3;
@@ -99,8 +104,17 @@ class Trial {
       this.#end.isConnected = (first & 1) === 0;
       this.#end.onConnectionChange?.();
     } else nic.post({ isControl: true, pages: words(5, 32, 1, 0x0001_010e, 4, 20, 0, 0x20) });
-    nic.channel.ring();
-    nic.channel.receiveAll();
+    for (const channel of nic.channels) channel?.ring();
+    for (const channel of nic.channels) channel?.receiveAll();
+  }
+
+  /** Channels beside the first, scaled receiving, and coalescing. */
+  #prepare(): void {
+    this.#nic.askForSubChannels(2);
+    this.#nic.openSubChannels();
+    const scaling = Uint8Array.of(0x89, 2, 40, 0, ...words(0, 0x1701, 16, 40, 40, 56, 0, 0, 0, 0, 1, 2, 0));
+    this.#nic.set(0x0001_0204, Uint8Array.of(...scaling, ...new Uint8Array(40).fill(0x6d)));
+    this.#nic.set(0xfc01_020c, Uint8Array.of(0x80, 3, 28, 0, ...new Uint8Array(18), 2, 2, 0, 0, 0, 0));
   }
 
   #object(each: Step): void {
@@ -119,16 +133,16 @@ class Trial {
     if ((third & 1) === 0) this.#nic.post({ section: message.subarray(0, cut), pages: message.subarray(cut) });
     else {
       const lie = each.place === null ? {} : { sectionIndex: first, sectionBytes: second };
-      this.#nic.post({ section: message, ...lie });
+      this.#nic.post({ queue: third % 3, section: message, ...lie });
     }
   }
 
   #restore(): void {
     const end = new NetworkEnd();
-    const later = this.#adapterOn(end);
-    later.restoreState(structuredClone(this.#adapter.saveState()));
     const bus = new VmBus({ memory: this.#guest.memory, port: new LoopbackPort() });
+    const later = this.#adapterOn(end, bus);
     bus.offer(later);
+    later.restoreState(structuredClone(this.#adapter.saveState()));
     bus.restoreState(structuredClone(this.#guest.bus.saveState()));
     bus.poll();
     bus.disconnect();

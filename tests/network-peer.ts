@@ -4,7 +4,7 @@
  */
 
 import { FrameOffload, type FrameSink, type NetworkEndpoint } from '../src/kit/network-endpoint.ts';
-import { PeerStream, STREAM_WINDOW } from './peer-stream.ts';
+import { PeerStream, SEGMENT_BYTES, STREAM_WINDOW } from './peer-stream.ts';
 
 const STATION = Uint8Array.of(0x02, 0, 0, 0, 0, 1);
 const ARP = 0x0806;
@@ -12,6 +12,7 @@ const IPV4 = 0x0800;
 const ICMP = 1;
 const TCP = 6;
 const TCP_HEADER = 20;
+const LARGEST_FRAME = 1514;
 
 export class NetworkPeer implements NetworkEndpoint {
   isConnected = true;
@@ -25,6 +26,8 @@ export class NetworkPeer implements NetworkEndpoint {
   frames = 0;
   wrong = 0;
   largest = 0;
+  /** The most that a connection is given in one segment; what is larger than a frame stands for several. */
+  pieceBytes = SEGMENT_BYTES;
   /** Takes no frames while it is true. */
   isBusy = false;
   #guest: Uint8Array = new Uint8Array(6);
@@ -124,7 +127,7 @@ export class NetworkPeer implements NetworkEndpoint {
     let stream = this.streams.get(port);
     if ((flags & 2) !== 0 || stream === undefined) {
       stream = new PeerStream(this.gifts.get(port) ?? new Uint8Array(0), (sequence, acknowledged, answer, data) =>
-        this.#sendSegment(port, guestPort, [sequence, acknowledged], answer, data));
+        this.#sendSegment(port, guestPort, [sequence, acknowledged], answer, data), this.pieceBytes);
       this.streams.set(port, stream);
     }
     stream.take({
@@ -166,7 +169,8 @@ export class NetworkPeer implements NetworkEndpoint {
   }
 
   #give(frame: Uint8Array, offload: number): boolean {
-    return this.#receiver?.deliver(frame, 0, frame.length, offload, 0) ?? true;
+    const segmentBytes = frame.length > LARGEST_FRAME ? SEGMENT_BYTES : 0;
+    return this.#receiver?.deliver(frame, 0, frame.length, offload, segmentBytes) ?? true;
   }
 }
 

@@ -9,7 +9,8 @@ const FIN = 1;
 const SYN = 2;
 const PSH = 8;
 const ACK = 16;
-const SEGMENT_BYTES = 1460;
+/** What fits a frame without options. */
+export const SEGMENT_BYTES = 1460;
 const WINDOW = 0xffff;
 /** Where our numbers begin. */
 const FIRST = 1000;
@@ -32,14 +33,17 @@ export class PeerStream {
   readonly #hash: Hash = createHash('md5');
   readonly #given: Uint8Array;
   readonly #send: SendSegment;
+  readonly #pieceBytes: number;
   #expected = 0;
   #next = 0;
   #acknowledged = 0;
   #window = 0;
   #hasFin = false;
 
-  constructor(given: Uint8Array, send: SendSegment) {
+  /** @param pieceBytes the most that is given at once */
+  constructor(given: Uint8Array, send: SendSegment, pieceBytes = SEGMENT_BYTES) {
     this.#given = given;
+    this.#pieceBytes = pieceBytes;
     this.#send = send;
   }
 
@@ -75,8 +79,8 @@ export class PeerStream {
   /** As much as the guest has room for, and an end behind the last byte once the guest has ended or been given all. */
   #give(): void {
     const length = this.#given.length;
-    while (this.#next < length && this.#next - this.#acknowledged + SEGMENT_BYTES <= this.#window) {
-      const data = this.#given.subarray(this.#next, this.#next + SEGMENT_BYTES);
+    while (this.#next < length && this.#next - this.#acknowledged + this.#pieceBytes <= this.#window) {
+      const data = this.#given.subarray(this.#next, this.#next + this.#pieceBytes);
       this.#send(FIRST + 1 + this.#next, this.#expected, ACK | PSH, data);
       this.#next += data.length;
     }

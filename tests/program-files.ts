@@ -1,12 +1,15 @@
 /**
- * A program out of a large initramfs with what it needs to run, for a small one: its interpreter and the shared
- * libraries that it names, and those that they name [System V ABI 4.1, chapter 5].
+ * A program out of a large initramfs or a package, with what it needs to run, for a small one: its interpreter and the
+ * shared libraries that it names, and those that they name [System V ABI 4.1, chapter 5].
  */
 
 import { readFileSync } from 'node:fs';
-import { posix } from 'node:path';
+import { join, posix } from 'node:path';
+import { Apt } from '../src/images/apt.ts';
 import { readCpio } from '../src/images/cpio.ts';
+import { readDeb } from '../src/images/deb.ts';
 import { FileTree } from '../src/images/file-tree.ts';
+import { cacheDirectory } from '../src/kit/cache-directory.ts';
 
 const LIBRARY_FOLDERS = [
   'lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu', 'lib64', 'usr/lib', 'lib', 'usr/lib/x86_64-linux-gnu/ceph',
@@ -21,6 +24,24 @@ const DT_STRTAB = 5;
 export function programFiles(initrd: string, programs: readonly string[]): Record<string, Uint8Array> {
   const tree = new FileTree();
   tree.unpack(readCpio(readFileSync(initrd)));
+  return programsIn(tree, programs, initrd);
+}
+
+/** Programs of a Debian package, which is fetched with what it needs, for the tiny image. */
+export async function packagedPrograms(name: string, programs: readonly string[]): Promise<Record<string, Uint8Array>> {
+  const apt = await Apt.open({ directory: join(cacheDirectory(), 'apt-of-tests') });
+  await apt.update();
+  const tree = new FileTree();
+  const resolved = await apt.resolve([name]);
+  for (const path of await apt.download(resolved)) {
+    tree.unpack((await readDeb(readFileSync(path), path)).files());
+  }
+  const files = programsIn(tree, programs, name);
+  // In the tiny image /sbin leads to /bin.
+  return Object.fromEntries(Object.entries(files).map(([path, data]) => [path.replace(/^sbin\//, 'bin/'), data]));
+}
+
+function programsIn(tree: FileTree, programs: readonly string[], source: string): Record<string, Uint8Array> {
   const nodes = new Map([...tree.entries()].map(([path, node]) => [path.replace(/^\//, ''), node]));
   const dataOf = (path: string, depth = 0): Uint8Array | undefined => {
     const node = nodes.get(path) ?? nodes.get(path.replace(/^(lib|lib64|bin|sbin)\//, 'usr/$1/'));
@@ -41,7 +62,7 @@ export function programFiles(initrd: string, programs: readonly string[]): Recor
   };
   for (const path of [INTERPRETER, ...programs]) {
     const data = dataOf(path);
-    if (data === undefined) throw new Error(`${path} is not in ${initrd}`);
+    if (data === undefined) throw new Error(`${path} is not in ${source}`);
     add(path, data);
   }
   return files;

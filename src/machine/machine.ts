@@ -167,7 +167,7 @@ export class Machine implements RunnableMachine {
       engine: this.#engine, memory: saved?.memory, description, partition: this.#partition, notice: ports.notice,
     });
     this.network = new MachineNetwork({
-      bus: this.vmbus.bus, memory: this.#memory, nics: description.nics ?? [],
+      bus: this.vmbus.bus, memory: this.#memory, nics: description.nics ?? [], processors: description.processors,
       connect: ports.connectNetwork, natSubnet: saved?.state.configuration.natSubnet,
     });
     this.#console = new SerialConsole({ port: this.#chipset.serial, onData: (bytes) => ports.console.output(bytes) });

@@ -25,6 +25,7 @@ import { MachineNat } from './network-nat.ts';
 const FIRST_ADDRESS = 0x80_0000;
 
 const NAT = 'nat';
+const MAXIMUM_CHANNELS = 8;
 
 /** The instance of the NIC with that index: the same in every run, as interface names may hang on it. */
 export function nicInstance(index: number): string {
@@ -47,16 +48,20 @@ export class MachineNetwork {
   readonly #bus: VmBus;
   readonly #memory: GuestMemory;
   readonly #connectNetwork: ConnectNetwork | undefined;
+  readonly #channels: number;
   #slots: readonly Slot[] = [];
 
   constructor(options: {
     bus: VmBus; memory: GuestMemory; nics: readonly NicDescription[]; connect?: ConnectNetwork | undefined;
+    /** Of the guest: a NIC has a channel for each, up to `MAXIMUM_CHANNELS`. */
+    processors?: number | undefined;
     /** Of the NAT network, when guests know it already. */
     natSubnet?: string | undefined;
   }) {
     this.#bus = options.bus;
     this.#memory = options.memory;
     this.#connectNetwork = options.connect;
+    this.#channels = Math.min(options.processors ?? 1, MAXIMUM_CHANNELS);
     this.nat = new MachineNat(options.natSubnet);
     for (const nic of options.nics) this.add(nic);
   }
@@ -141,8 +146,9 @@ export class MachineNetwork {
       ...(description.network === NAT ? {} : { name: description.name ?? `vm${process.pid}-${number}` }),
     };
     const endpoint = this.#connectNetwork?.(nic, number) ?? this.#connect(nic, number, address);
-    const adapter = new NetworkAdapter({
-      instanceId: nicInstance(number), macAddress: address, ram: this.#memory, endpoint,
+    const adapter: NetworkAdapter = new NetworkAdapter({
+      instanceId: nicInstance(number), macAddress: address, ram: this.#memory, endpoint, queueCount: this.#channels,
+      offerSubChannel: (index) => this.#bus.offer(adapter.subChannel(index), index),
     });
     const offer = this.#bus.offer(adapter);
     if (offer !== undefined) return { number, nic, endpoint, adapter, offer };

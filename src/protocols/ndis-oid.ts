@@ -38,7 +38,9 @@ export const PacketFilter = {
 } as const;
 
 export const NdisObjectHeader = struct('ndis_object_header', 4, { type: u8, revision: u8, size: u16 });
-export const NdisObjectType = { OffloadCapabilities: 0xa7, OffloadParameters: 0x80 } as const;
+export const NdisObjectType = {
+  OffloadCapabilities: 0xa7, OffloadParameters: 0x80, ScaleCapabilities: 0x88, ScaleParameters: 0x89,
+} as const;
 
 /** Sizes of the capabilities by revision: 1, 2, 3. */
 export const OFFLOAD_SIZES = [112, 144, 156] as const;
@@ -77,7 +79,7 @@ export const ChecksumCapability = {
 /** Extension headers and TCP options may be there. */
 export const LARGE_SEND_IPV6_OPTIONS = 0x5;
 
-/** The bytes of the offload parameters that we look at. Of each: 0 is no change. */
+/** The bytes of the offload parameters that every revision has. Of each: 0 is no change. */
 export const NdisOffloadParameters = struct('ndis_offload_params', 14, {
   type: u8,
   revision: u8,
@@ -93,7 +95,41 @@ export const NdisOffloadParameters = struct('ndis_offload_params', 14, {
   ipv6LargeSend: u8,
   tcpConnectionIpv4: u8,
 });
+/** And two that newer ones have. */
+export const NdisCoalescingParameters = struct('ndis_offload_params', 24, { before: bytes(22), ipv4: u8, ipv6: u8 });
+export const SwitchSetting = { NoChange: 0, Off: 1, On: 2 } as const;
 export const ChecksumSetting = { NoChange: 0, Disabled: 1, Transmit: 2, Receive: 3, Both: 4 } as const;
+
+/** Receive-side scaling: what an adapter can do, and what the guest wants of it. */
+export const NdisScaleCapabilities = struct('ndis_recv_scale_cap', 18, {
+  type: u8, revision: u8, size: u16, flags: u32, interruptMessages: u32, receiveQueues: u32, tableEntries: u16,
+});
+export const NdisScaleParameters = struct('ndis_recv_scale_param', 40, {
+  type: u8,
+  revision: u8,
+  size: u16,
+  flags: u16,
+  baseProcessor: u16,
+  hash: u32,
+  tableBytes: u16,
+  reserved: u16,
+  tableOffset: u32,
+  keyBytes: u16,
+  reserved2: u16,
+  keyOffset: u32,
+  masks: bytes(12),
+});
+export const ScaleFlag = {
+  HashUnchanged: 0x2, TableUnchanged: 0x4, KeyUnchanged: 0x8, Disable: 0x10,
+} as const;
+/** Bits of `hash`; the function is Toeplitz's. */
+export const ScaleHash = {
+  Toeplitz: 0x1, Ipv4: 0x100, TcpIpv4: 0x200, Ipv6: 0x400, TcpIpv6: 0x1000,
+} as const;
+/** Bits of the capabilities: hashes of TCP over either IP by Toeplitz's function. */
+export const SCALE_CAPABILITY_FLAGS = 0x301;
+export const SCALE_TABLE_ENTRIES = 128;
+export const SCALE_KEY_BYTES = 40;
 
 /** Before the name and value of RndisConfigParameter; offsets count from its first byte. */
 export const RndisConfigParameter = struct('rndis_config_parameter_info', 20, {

@@ -23,6 +23,7 @@ export const NvspType = {
   SendNdisConfiguration: 125,
   SwitchDataPath: 129,
   SubChannel: 133,
+  SendIndirectionTable: 134,
 } as const;
 
 /** Best first, as guests ask for them. */
@@ -65,5 +66,17 @@ export const NvspSendBufferComplete = struct('nvsp_1_message_send_send_buffer_co
 export const NvspRndisPacket = struct('nvsp_1_message_send_rndis_packet', 16, {
   type: u32, channelType: u32, sectionIndex: u32, sectionBytes: u32,
 });
-/** SendRndisPacketComplete, and the answer to SubChannel. */
+/** SubChannel; the operation is to allocate. */
+export const NvspSubChannel = struct('nvsp_5_subchannel_request', 12, { type: u32, operation: u32, count: u32 });
+export const NvspSubChannelComplete = struct('nvsp_5_subchannel_complete', 12, {
+  type: u32, status: u32, count: u32,
+});
+/** Which channel each share of what the guest sends is to take. The table lies behind the message's 40 bytes. */
+export const NvspSendIndirectionTable = struct('nvsp_5_send_indirect_table', 12, {
+  type: u32, count: u32, offset: u32,
+});
+export const SEND_TABLE_ENTRIES = 16;
+/** A bit of NvspNdisConfiguration's capabilities: the guest takes coalesced segments. */
+export const CAPABILITY_COALESCING = 0x80;
+/** SendRndisPacketComplete, and answers that are nothing but a status. */
 export const NvspStatusMessage = struct('nvsp_1_message_send_rndis_packet_complete', 8, { type: u32, status: u32 });

@@ -3,7 +3,7 @@
  * include/linux/hyperv/rndis.h, drivers/net/hyperv/hyperv_net.h]. Offsets within a message count from behind its
  * first eight bytes.
  */
-import { struct, u32 } from '../wire/struct.ts';
+import { struct, u16, u32, u8 } from '../wire/struct.ts';
 
 export const RNDIS_HEADER_SIZE = 8;
 
@@ -90,7 +90,15 @@ export const RndisPacket = struct('rndis_packet', 44, {
 
 /** Information about one frame; its data lies at `dataOffset` from its own first byte. */
 export const RndisPerPacket = struct('rndis_per_packet_info', 12, { size: u32, type: u32, dataOffset: u32 });
-export const PerPacketType = { Checksum: 0, LargeSend: 2, Vlan: 6 } as const;
+export const PerPacketType = {
+  Checksum: 0, LargeSend: 2, Vlan: 6,
+  /** Which part of a coalesced segment a message holds; the high bit is that of types for Hyper-V alone. */
+  PacketId: 0x8000_0001,
+} as const;
+
+/** The data of PacketId. */
+export const RndisPacketId = struct('rndis_pktinfo_id', 4, { version: u8, flags: u8, id: u16 });
+export const PacketIdFlag = { Part: 0x1, First: 0x2, Last: 0x4 } as const;
 
 /** Checksum information of a frame that the guest sends. */
 export const ChecksumRequest = { Ipv4: 0x1, Ipv6: 0x2, Tcp: 0x4, Udp: 0x8, IpHeader: 0x10 } as const;

@@ -6,6 +6,7 @@
 import { MAX_PROCESSORS, PartitionRegisters, VpRegisters } from '../../hypervisor/partition-layout.ts';
 import { POSTED_COUNT, QUEUE_COUNT } from '../../hypervisor/messaging-layout.ts';
 import { MESSAGE_PAYLOAD_MAX, SINT_COUNT } from '../../protocols/tlfs/synic.ts';
+import { SCALE_KEY_BYTES, SCALE_TABLE_ENTRIES } from '../../protocols/ndis-oid.ts';
 import { MAX_RELID } from '../../protocols/vmbus/message-table.ts';
 import { LEDGER_SIZE } from '../../vmbus/ledger.ts';
 import { MAX_GPADL_PAGES, MAX_GPADLS } from '../../vmbus/gpadl-table.ts';
@@ -164,31 +165,39 @@ const vmbus = record({
 });
 
 const allocation = integer(0, MAXIMUM_PACKETS - 1);
+const queue = integer(0, MAX_PROCESSORS - 1);
 const receive = all(record({
   allocationBytes: integer(0, MAXIMUM_PACKET_BYTES),
   transfers: list(list(allocation, 1, MAXIMUM_PACKETS), 0, MAXIMUM_PACKETS),
-  pending: list(record({ allocation, bytes: integer(0, MAXIMUM_PACKET_BYTES) }), 0, MAXIMUM_PACKETS),
+  pending: list(
+    list(record({ allocation, bytes: integer(0, MAXIMUM_PACKET_BYTES) }), 0, MAXIMUM_PACKETS), 1, MAX_PROCESSORS),
   controls: list(bytes(0, MAXIMUM_PACKET_BYTES), 0, 1024),
 }), (value, at) => {
   const { transfers, pending } = value as {
-    transfers: readonly (readonly number[])[]; pending: readonly { readonly allocation: number }[];
+    transfers: readonly (readonly number[])[]; pending: readonly (readonly { readonly allocation: number }[])[];
   };
-  distinct((each) => each)([...transfers.flat(), ...pending.map((each) => each.allocation)], at);
+  distinct((each) => each)([...transfers.flat(), ...pending.flat().map((each) => each.allocation)], at);
 });
 const network = record({
   version, nvspVersion: u32, frameBytes: integer(64, 65_536), receiveGpadl: optional(u32), sendGpadl: optional(u32),
-  unsent: list(record({
-    transactionLow: u32, transactionHigh: u32, payload: bytes(0, 4096),
-  }), 0, MAXIMUM_PACKETS),
+  subChannels: integer(0, MAX_PROCESSORS - 1),
+  queues: list(record({
+    isOpen: flag,
+    unsent: list(record({ transactionLow: u32, transactionHigh: u32, payload: bytes(0, 4096) }), 0, MAXIMUM_PACKETS),
+  }), 1, MAX_PROCESSORS),
   adapter: record({
     isInitialized: flag, packetFilter: u32, address: bytes(6, 6), receiveChecksums: flag,
-    toldConnected: optional(flag),
+    toldConnected: optional(flag), knowsCoalescing: flag, coalescesIpv4: flag, coalescesIpv6: flag,
+    scaling: record({
+      isOn: flag, hashes: u32, key: bytes(SCALE_KEY_BYTES, SCALE_KEY_BYTES),
+      table: powerOfTwoBytes(SCALE_TABLE_ENTRIES),
+    }),
   }),
   receive,
   transmit: record({
-    current: optional(record({ low: u32, high: u32, rest: bytes(0, MAXIMUM_PACKET_BYTES) })),
+    current: optional(record({ queue, low: u32, high: u32, rest: bytes(0, MAXIMUM_PACKET_BYTES) })),
     waiting: list(record({
-      type: u32, transactionLow: u32, transactionHigh: u32, dataOffset: u32, length: u32,
+      queue, type: u32, transactionLow: u32, transactionHigh: u32, dataOffset: u32, length: u32,
       bytes: bytes(0, MAXIMUM_PACKET_BYTES),
     }), 0, MAXIMUM_PACKETS),
   }),
@@ -196,6 +205,14 @@ const network = record({
     sentFrames: count, sentBytes: count, receivedFrames: count, receivedBytes: count, drops: record({}),
   }),
 });
+
+/** A table that is looked up in by the low bits of a number. */
+function powerOfTwoBytes(most: number): Shape {
+  return all(bytes(1, most), (value, at) => {
+    const { length } = value as Uint8Array;
+    if ((length & (length - 1)) !== 0) throw new BadShape(at, 'a table whose length is a power of two');
+  });
+}
 
 /** No two of a list are the same by `key`. */
 function distinct(key: (each: unknown) => unknown): Shape {
@@ -206,7 +223,7 @@ function distinct(key: (each: unknown) => unknown): Shape {
 }
 
 const parts = record({
-  version: oneOf(2), savedAt: text(40), configuration, partition, chipset, vmbus,
+  version: oneOf(3), savedAt: text(40), configuration, partition, chipset, vmbus,
   network: list(network, 0, MAXIMUM_NICS),
 });
 

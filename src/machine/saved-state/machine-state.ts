@@ -9,10 +9,11 @@ import type { NetworkState } from '../../vsp/network/state.ts';
 import type { NicDescription, StorageDescription } from '../description.ts';
 import type { VmbusHostState } from '../vmbus-host.ts';
 import { MACHINE_SHAPE } from './machine-shape.ts';
+import { networkByChannel } from './network-migration.ts';
 import { BadShape } from './shape.ts';
 import { storageByController } from './storage-migration.ts';
 
-export const MACHINE_STATE_VERSION = 2;
+export const MACHINE_STATE_VERSION = 3;
 
 /**
  * What a guest can notice of its machine: processor identification and registers, protocol versions, identities of
@@ -52,7 +53,7 @@ export interface MachineState {
 /** From a value of one version to the next: pure, and kept for ever. Step n - 1 makes version n + 1 of version n. */
 export type Migration = (value: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
 
-const MIGRATIONS: readonly Migration[] = [storageByController];
+const MIGRATIONS: readonly Migration[] = [storageByController, networkByChannel];
 
 /**
  * A value of any version that ever was, as one of this version.

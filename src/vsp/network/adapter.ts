@@ -3,15 +3,16 @@
  * message is a private copy; its answer is a new one. What makes no sense gets an error status.
  */
 import {
-  ChecksumSetting, CONFIG_PARAMETER_STRING, NdisObjectHeader, NdisObjectType, NdisOffloadParameters, Oid, PacketFilter,
-  RndisConfigParameter,
+  ChecksumSetting, CONFIG_PARAMETER_STRING, NdisCoalescingParameters, NdisObjectHeader, NdisObjectType,
+  NdisOffloadParameters, Oid, PacketFilter, RndisConfigParameter, SwitchSetting,
 } from '../../protocols/ndis-oid.ts';
 import {
   RNDIS_HEADER_SIZE, RndisHeader, RndisIndicate, RndisInitialize, RndisInitializeComplete, RndisObjectRequest,
   RndisQueryComplete, RndisRequest, RndisResetComplete, RndisStatus, RndisStatusReply, RndisType,
 } from '../../protocols/rndis.ts';
 import { isStationAddress } from '../../kit/mac-address.ts';
-import { MAX_FRAMES_IN_SEND, queryObject } from './objects.ts';
+import { MAX_FRAMES_IN_SEND, offersCoalescing, queryObject } from './objects.ts';
+import { ReceiveScaling, type ScalingState } from './receive-scaling.ts';
 import type { NetworkStatistics } from './statistics.ts';
 
 const QUERY_BODY = RndisQueryComplete.$size;
@@ -28,6 +29,8 @@ export interface Offloads {
   readonly checksum: boolean;
   /** TCP segments larger than the MTU from the guest; needs checksums. */
   readonly largeSend: boolean;
+  /** And to the guest. */
+  readonly coalescing: boolean;
 }
 
 export interface AdapterOptions {
@@ -38,6 +41,8 @@ export interface AdapterOptions {
   /** The guest may take another MAC address. */
   readonly allowsAddressChange: boolean;
   readonly statistics: NetworkStatistics;
+  /** Channels that the guest may have. */
+  readonly queueCount: number;
   readonly isConnected: () => boolean;
 }
 
@@ -46,6 +51,11 @@ export interface AdapterState {
   readonly packetFilter: number;
   readonly address: Uint8Array;
   readonly receiveChecksums: boolean;
+  /** The guest's driver takes coalesced segments, and wants those of IPv4 and IPv6. */
+  readonly knowsCoalescing: boolean;
+  readonly coalescesIpv4: boolean;
+  readonly coalescesIpv6: boolean;
+  readonly scaling: ScalingState;
   /** What the guest was last told; undefined when nothing. */
   readonly toldConnected: boolean | undefined;
 }
@@ -59,10 +69,16 @@ export class Adapter {
   address: Uint8Array;
   /** The guest wants to know which checksums were found good. */
   receiveChecksums = true;
+  /** The guest's driver takes coalesced segments at all. */
+  knowsCoalescing = false;
+  readonly scaling: ReceiveScaling;
+  #coalescesIpv4 = false;
+  #coalescesIpv6 = false;
   #toldConnected: boolean | undefined;
 
   constructor(options: AdapterOptions) {
     this.options = options;
+    this.scaling = new ReceiveScaling(options.queueCount);
     this.address = options.permanentAddress;
   }
 
@@ -72,7 +88,16 @@ export class Adapter {
     this.packetFilter = 0;
     this.address = this.options.permanentAddress;
     this.receiveChecksums = true;
+    this.knowsCoalescing = false;
+    this.#coalescesIpv4 = false;
+    this.#coalescesIpv6 = false;
+    this.scaling.reset();
     this.#toldConnected = undefined;
+  }
+
+  /** Whether the guest takes TCP segments larger than its MTU. */
+  coalesces(isIpv6: boolean): boolean {
+    return isIpv6 ? this.#coalescesIpv6 : this.#coalescesIpv4;
   }
 
   /** The answer to a control message; undefined when it gets none. */
@@ -133,9 +158,11 @@ export class Adapter {
   }
 
   saveState(): AdapterState {
-    const { isInitialized, packetFilter, address, receiveChecksums } = this;
+    const { isInitialized, packetFilter, address, receiveChecksums, knowsCoalescing } = this;
     return {
-      isInitialized, packetFilter, address: address.slice(), receiveChecksums, toldConnected: this.#toldConnected,
+      isInitialized, packetFilter, address: address.slice(), receiveChecksums, knowsCoalescing,
+      coalescesIpv4: this.#coalescesIpv4, coalescesIpv6: this.#coalescesIpv6, scaling: this.scaling.saveState(),
+      toldConnected: this.#toldConnected,
     };
   }
 
@@ -144,6 +171,10 @@ export class Adapter {
     this.packetFilter = state.packetFilter;
     this.address = state.address.slice();
     this.receiveChecksums = state.receiveChecksums;
+    this.knowsCoalescing = state.knowsCoalescing;
+    this.#coalescesIpv4 = state.coalescesIpv4;
+    this.#coalescesIpv6 = state.coalescesIpv6;
+    this.scaling.restoreState(state.scaling);
     this.#toldConnected = state.toldConnected;
   }
 
@@ -190,6 +221,7 @@ export class Adapter {
         // Every group's frames are given to a guest that wants some: a list would only make fewer of them.
         return information.byteLength % 6 === 0 ? RndisStatus.Success : RndisStatus.InvalidLength;
       case Oid.OffloadParameters: return this.#setOffloads(information);
+      case Oid.ReceiveScaleParameters: return this.scaling.set(information);
       case Oid.RndisConfigParameter: return this.#setParameter(information);
       default: return RndisStatus.NotSupported;
     }
@@ -201,10 +233,20 @@ export class Adapter {
     const settings = [
       NdisOffloadParameters.tcpIpv4Checksum.get(view, 0), NdisOffloadParameters.tcpIpv6Checksum.get(view, 0),
     ];
+    this.#setCoalescing(view);
     if (settings.every((setting) => setting === ChecksumSetting.NoChange)) return RndisStatus.Success;
     this.receiveChecksums = settings.some((setting) =>
       setting === ChecksumSetting.Receive || setting === ChecksumSetting.Both);
     return RndisStatus.Success;
+  }
+
+  /** Only of a guest that was told of it. */
+  #setCoalescing(view: DataView): void {
+    if (!offersCoalescing(this) || view.byteLength < NdisCoalescingParameters.$size) return;
+    const ipv4 = NdisCoalescingParameters.ipv4.get(view, 0);
+    const ipv6 = NdisCoalescingParameters.ipv6.get(view, 0);
+    if (ipv4 !== SwitchSetting.NoChange) this.#coalescesIpv4 = ipv4 === SwitchSetting.On;
+    if (ipv6 !== SwitchSetting.NoChange) this.#coalescesIpv6 = ipv6 === SwitchSetting.On;
   }
 
   /** The one parameter there is: a MAC address as twelve hexadecimal digits. */

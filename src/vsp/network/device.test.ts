@@ -7,7 +7,7 @@ import { GuestNic, rndisFrame, SEND_SECTIONS, words } from '../testing/guest-nic
 import { NetworkEnd } from '../testing/network-end.ts';
 import { settle } from '../testing/guest-utility.ts';
 import { NetworkAdapter } from './device.ts';
-import { BATCH_FRAMES } from './receive.ts';
+import { BATCH_FRAMES } from './receive-queue.ts';
 import { MAX_WAITING_SENDS } from './transmit.ts';
 
 const MAC = Uint8Array.of(0x00, 0x15, 0x5d, 1, 2, 3);

@@ -1,27 +1,31 @@
 /**
  * The synthetic network adapter: NVSP on a VMBus channel, and behind it RNDIS [Linux drivers/net/hyperv/netvsc.c,
- * rndis_filter.c]. Versions 1 to 6.1, one queue. Frames go to and come from a network endpoint.
+ * rndis_filter.c]. Versions 1 to 6.1; from 5 on the guest may ask for more channels, which carry frames alone. Frames
+ * go to and come from a network endpoint.
  *
  * A service is called on one thread, and its endpoint calls on the same one.
  */
 import { macAddressText } from '../../kit/mac-address.ts';
 import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
 import {
-  NvspBuffer, NVSP_MESSAGE_SIZE, NvspChannelType, NvspInitialize, NvspInitializeComplete, NvspNdisConfiguration,
-  NvspReceiveBufferComplete, NvspRndisPacket, NvspSendBufferComplete, NvspStatus, NvspStatusMessage, NvspType,
-  NvspVersion,
+  CAPABILITY_COALESCING, NvspBuffer, NvspChannelType, NvspInitialize, NvspNdisConfiguration, NvspRndisPacket,
+  NvspStatus, NvspSubChannel, NvspType, NvspVersion,
 } from '../../protocols/nvsp.ts';
 import { ClassId, type Guid } from '../../protocols/vmbus/class-ids.ts';
 import { PacketFlag, PacketType } from '../../protocols/vmbus/ring-layout.ts';
-import { type Channel, SendResult } from '../../vmbus/channel.ts';
-import type { OfferDescription } from '../../vmbus/offer.ts';
+import type { Channel } from '../../vmbus/channel.ts';
+import type { ChannelService, OfferDescription } from '../../vmbus/offer.ts';
 import { expectStateVersion, type Service } from '../service.ts';
 import { Adapter, type Offloads } from './adapter.ts';
+import {
+  initializeComplete, receiveBufferComplete, sendBufferComplete, sendTable, statusMessage, subChannelComplete,
+} from './answers.ts';
 import type { GuestRam } from './guest-ram.ts';
+import { Queue } from './queue.ts';
 import { allocationBytes, ReceivePath } from './receive.ts';
-import { NETWORK_STATE_VERSION, type NetworkState, type UnsentCompletion } from './state.ts';
+import { NETWORK_STATE_VERSION, type NetworkState } from './state.ts';
 import { NetworkStatistics } from './statistics.ts';
-import { SECTION_BYTES, type SendPacket, TransmitPath } from './transmit.ts';
+import { type SendPacket, TransmitPath } from './transmit.ts';
 
 const ETHERNET_HEADER = 14;
 const DEFAULT_FRAME_BYTES = 1500 + ETHERNET_HEADER;
@@ -29,9 +33,8 @@ const DEFAULT_FRAME_BYTES = 1500 + ETHERNET_HEADER;
 export const MAX_FRAME_BYTES = 9014 + ETHERNET_HEADER;
 /** The smallest that IPv4 may have. */
 const MIN_FRAME_BYTES = 68 + ETHERNET_HEADER;
-const MAX_MDL_CHAIN = 34;
 const DEFAULT_LINK_BITS_PER_SECOND = 10e9;
-const DEFAULT_OFFLOADS: Offloads = { checksum: true, largeSend: true };
+const DEFAULT_OFFLOADS: Offloads = { checksum: true, largeSend: true, coalescing: true };
 const NOTHING = new Uint8Array(0);
 const VERSIONS: ReadonlySet<number> = new Set(Object.values(NvspVersion));
 
@@ -47,6 +50,10 @@ export interface NetworkAdapterOptions {
   readonly offloads?: Offloads;
   /** The guest may take another MAC address. */
   readonly allowsAddressChange?: boolean;
+  /** Channels that the guest may have; 1 unless given. */
+  readonly queueCount?: number;
+  /** Offers the guest another channel, `subChannel(index)`. It may be that the guest has not let go of the last one. */
+  readonly offerSubChannel?: (index: number) => void;
 }
 
 export class NetworkAdapter implements Service<NetworkState> {
@@ -57,28 +64,34 @@ export class NetworkAdapter implements Service<NetworkState> {
   readonly #adapter: Adapter;
   readonly #receive: ReceivePath;
   readonly #transmit: TransmitPath;
-  #channel: Channel | undefined;
+  readonly #queues: readonly Queue[];
+  readonly #offerSubChannel: (index: number) => void;
   #nvspVersion = 0;
   #receiveGpadl: number | undefined;
   #sendGpadl: number | undefined;
-  #unsent: UnsentCompletion[] = [];
+  #subChannels = 0;
   #restored: NetworkState | undefined;
 
   constructor(options: NetworkAdapterOptions) {
     this.description = { classId: ClassId.Network, instanceId: options.instanceId, flags: 0 };
     const { endpoint, statistics } = { endpoint: options.endpoint, statistics: this.statistics };
+    const queueCount = options.queueCount ?? 1;
     this.#endpoint = endpoint;
+    this.#queues = Array.from({ length: queueCount }, (_, index) => new Queue(index));
+    this.#offerSubChannel = options.offerSubChannel ?? ((): void => {});
     this.#adapter = new Adapter({
       permanentAddress: options.macAddress, friendlyName: options.friendlyName ?? 'Network Adapter',
       linkBitsPerSecond: options.linkBitsPerSecond ?? DEFAULT_LINK_BITS_PER_SECOND,
       offloads: options.offloads ?? DEFAULT_OFFLOADS, allowsAddressChange: options.allowsAddressChange ?? false,
-      statistics, isConnected: () => endpoint.isConnected,
+      statistics, queueCount, isConnected: () => endpoint.isConnected,
     });
-    this.#receive = new ReceivePath({ adapter: this.#adapter, statistics, onRoom: () => endpoint.flush() });
+    this.#receive = new ReceivePath({
+      queueCount, adapter: this.#adapter, statistics, onRoom: () => endpoint.flush(),
+    });
     this.#transmit = new TransmitPath({
       ram: options.ram, endpoint, adapter: this.#adapter, statistics,
-      complete: (low, high, status) =>
-        this.#complete(low, high, statusMessage(NvspType.SendRndisPacketComplete, status)),
+      complete: (queue, low, high, status) =>
+        this.#queues[queue]?.complete(low, high, statusMessage(NvspType.SendRndisPacketComplete, status)),
     });
     endpoint.setReceiver(this.#receive, () => this.#transmit.resume());
     endpoint.onConnectionChange = () => {
@@ -96,27 +109,26 @@ export class NetworkAdapter implements Service<NetworkState> {
     return this.#adapter.address;
   }
 
-  opened(channel: Channel): void {
-    this.#channel = channel;
-    this.#receive.attach(channel);
-    const state = this.#restored;
-    this.#restored = undefined;
-    if (channel.isRestored && state !== undefined) this.#goOn(channel, state);
+  opened(channel: Channel, index = 0): void {
+    (this.#queues[index] as Queue).channel = channel;
+    this.#receive.attach(channel, index);
+    if (channel.isRestored) this.#goOn();
+    else if (index > 0) this.#tellSendTable();
   }
 
-  signalled(): void {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    this.#sendUnsent(channel);
+  signalled(index = 0): void {
+    const queue = this.#queues[index] as Queue;
     // While a completion has no room nothing is read: the guest will make room, and nothing of it waits for us.
-    while (this.#unsent.length === 0 && channel.receive()) this.#take(channel);
+    while (queue.catchUp() && queue.channel?.receive() === true) this.#take(queue, queue.channel);
     this.#transmit.flush();
     this.#receive.turn();
   }
 
-  closed(): void {
-    this.#channel = undefined;
-    this.#receive.attach(undefined);
+  closed(index = 0): void {
+    this.#queues[index]?.close();
+    this.#receive.detach(index);
+    if (index > 0) return;
+    this.#restored = undefined;
     this.#receive.clear();
     this.#transmit.clear();
     this.#adapter.reset();
@@ -124,7 +136,20 @@ export class NetworkAdapter implements Service<NetworkState> {
     this.#nvspVersion = 0;
     this.#receiveGpadl = undefined;
     this.#sendGpadl = undefined;
-    this.#unsent = [];
+    this.#subChannels = 0;
+  }
+
+  /** The service of another channel of the guest's. */
+  subChannel(index: number): ChannelService {
+    return {
+      description: this.description,
+      maxPacketBytes: this.maxPacketBytes,
+      opened: (channel) => this.opened(channel, index),
+      signalled: () => this.signalled(index),
+      closed: () => this.closed(index),
+      // The driver may ask for its channels again before it has let go of those that it had.
+      released: () => { if (index <= this.#subChannels) this.#offerSubChannel(index); },
+    };
   }
 
   saveState(): NetworkState {
@@ -134,7 +159,8 @@ export class NetworkAdapter implements Service<NetworkState> {
       frameBytes: this.#adapter.frameBytes,
       receiveGpadl: this.#receiveGpadl,
       sendGpadl: this.#sendGpadl,
-      unsent: this.#unsent.map((each) => ({ ...each, payload: each.payload.slice() })),
+      subChannels: this.#subChannels,
+      queues: this.#queues.map((queue) => queue.saveState()),
       adapter: this.#adapter.saveState(),
       receive: this.#receive.saveState(),
       transmit: this.#transmit.saveState(),
@@ -146,6 +172,7 @@ export class NetworkAdapter implements Service<NetworkState> {
     expectStateVersion('network', state.version, NETWORK_STATE_VERSION);
     this.statistics.restoreState(state.statistics);
     this.#restored = state;
+    this.#offerSubChannels(state.subChannels);
   }
 
   inspect(): object {
@@ -156,17 +183,23 @@ export class NetworkAdapter implements Service<NetworkState> {
       isConnected: this.#endpoint.isConnected,
       packetFilter: this.#adapter.packetFilter,
       receiveAllocations: { all: this.#receive.allocationCount, held: this.#receive.heldAllocations },
+      channels: this.#queues.filter(({ channel }) => channel !== undefined).length,
       waitingSends: this.#transmit.waitingCount,
       sentFrames, sentBytes, receivedFrames, receivedBytes, drops: { ...drops },
     };
   }
 
-  /** The rest of a saved state, once there is a channel whose page lists can be asked for. */
-  #goOn(channel: Channel, state: NetworkState): void {
+  /** The rest of a saved state, once the channels are there that were open. */
+  #goOn(): void {
+    const state = this.#restored;
+    const channel = this.#queues[0]?.channel;
+    if (state === undefined || channel === undefined) return;
+    if (this.#queues.some((queue) => state.queues[queue.index]?.isOpen === true && queue.channel === undefined)) return;
+    this.#restored = undefined;
     this.#nvspVersion = state.nvspVersion;
     this.#adapter.frameBytes = state.frameBytes;
     this.#adapter.restoreState(state.adapter);
-    this.#unsent = state.unsent.map((each) => ({ ...each, payload: each.payload.slice() }));
+    state.queues.forEach((saved, index) => this.#queues[index]?.restoreState(saved));
     if (state.sendGpadl !== undefined) {
       const pages = channel.pagesOf(state.sendGpadl);
       if (pages !== undefined && this.#transmit.setBuffer(pages)) this.#sendGpadl = state.sendGpadl;
@@ -183,8 +216,7 @@ export class NetworkAdapter implements Service<NetworkState> {
     this.#transmit.resume();
   }
 
-  #take(channel: Channel): void {
-    const { packet } = channel;
+  #take(queue: Queue, { packet }: Channel): void {
     if (packet.type === PacketType.Completion) {
       // Of a buffer that was taken back meanwhile nothing is left to give free: an unknown number is no harm.
       this.#receive.completed(packet.transactionLow, packet.transactionHigh);
@@ -193,23 +225,25 @@ export class NetworkAdapter implements Service<NetworkState> {
     const { view, dataOffset, length } = packet;
     const type = length - dataOffset >= 4 ? view.getUint32(dataOffset, true) : 0;
     if (type === NvspType.SendRndisPacket && length - dataOffset >= NvspRndisPacket.$size) {
-      this.#takeSend(packet);
+      this.#takeSend(queue, packet);
       return;
     }
-    const answer = this.#answer(channel, type, view, dataOffset, length - dataOffset);
-    if ((packet.flags & PacketFlag.CompletionRequested) === 0 || answer === undefined) return;
-    this.#complete(packet.transactionLow, packet.transactionHigh, answer);
+    const answer = queue.index === 0 ? this.#answer(type, view, dataOffset, length - dataOffset)
+      : statusMessage(type, NvspStatus.Unsupported);
+    if ((packet.flags & PacketFlag.CompletionRequested) !== 0 && answer !== undefined) {
+      queue.complete(packet.transactionLow, packet.transactionHigh, answer);
+    }
   }
 
-  #takeSend(packet: SendPacket): void {
+  #takeSend(queue: Queue, packet: SendPacket): void {
     const { transactionLow, transactionHigh } = packet;
     if (NvspRndisPacket.channelType.get(packet.view, packet.dataOffset) !== NvspChannelType.Control) {
-      this.#transmit.take(packet);
+      this.#transmit.take(packet, queue.index);
       return;
     }
     const message = this.#transmit.copyControl(packet);
     const status = message === undefined ? NvspStatus.InvalidRndisPacket : this.#control(message);
-    this.#complete(transactionLow, transactionHigh, statusMessage(NvspType.SendRndisPacketComplete, status));
+    queue.complete(transactionLow, transactionHigh, statusMessage(NvspType.SendRndisPacketComplete, status));
   }
 
   #control(message: Uint8Array): number {
@@ -225,28 +259,30 @@ export class NetworkAdapter implements Service<NetworkState> {
   }
 
   /** The answer to an NVSP message, for a guest that wants one. */
-  #answer(channel: Channel, type: number, view: DataView, at: number, length: number): Uint8Array | undefined {
+  #answer(type: number, view: DataView, at: number, length: number): Uint8Array | undefined {
     if (type === NvspType.Initialize && length >= NvspInitialize.$size) return this.#initialize(view, at);
     if (type === NvspType.SwitchDataPath) return NOTHING;
     if (this.#nvspVersion === 0) return statusMessage(type + 1, NvspStatus.Failure);
     switch (type) {
       case NvspType.SendNdisConfiguration:
-        if (length >= NvspNdisConfiguration.$size) this.#configure(NvspNdisConfiguration.frameBytes.get(view, at));
+        if (length >= NvspNdisConfiguration.$size) this.#configure(view, at);
         return statusMessage(type, NvspStatus.Success);
       case NvspType.SendReceiveBuffer:
         return length < NvspBuffer.$size ? statusMessage(NvspType.SendReceiveBufferComplete, NvspStatus.Failure)
-          : this.#takeReceiveBuffer(channel, NvspBuffer.gpadl.get(view, at));
+          : this.#takeReceiveBuffer(NvspBuffer.gpadl.get(view, at));
       case NvspType.RevokeReceiveBuffer:
         this.#receive.clear();
         this.#receiveGpadl = undefined;
         return statusMessage(type, NvspStatus.Success);
       case NvspType.SendSendBuffer:
         return length < NvspBuffer.$size ? statusMessage(NvspType.SendSendBufferComplete, NvspStatus.Failure)
-          : this.#takeSendBuffer(channel, NvspBuffer.gpadl.get(view, at));
+          : this.#takeSendBuffer(NvspBuffer.gpadl.get(view, at));
       case NvspType.RevokeSendBuffer:
         this.#transmit.clearBuffer();
         this.#sendGpadl = undefined;
         return statusMessage(type, NvspStatus.Success);
+      case NvspType.SubChannel: return length < NvspSubChannel.$size ? statusMessage(type, NvspStatus.Failure)
+        : this.#grantSubChannels(NvspSubChannel.count.get(view, at));
       case NvspType.SendNdisVersion: return statusMessage(type, NvspStatus.Success);
       default: return statusMessage(type, NvspStatus.Unsupported);
     }
@@ -257,65 +293,52 @@ export class NetworkAdapter implements Service<NetworkState> {
     const isFirst = this.#nvspVersion === 0;
     const isGood = isFirst && VERSIONS.has(version) && NvspInitialize.minimumVersion.get(view, at) <= version;
     if (isGood) this.#nvspVersion = version;
-    const reply = new Uint8Array(NVSP_MESSAGE_SIZE);
-    NvspInitializeComplete.encode(new DataView(reply.buffer), 0, {
-      type: NvspType.InitializeComplete, version: isGood ? version : 0, maximumMdlChain: MAX_MDL_CHAIN,
-      status: isGood ? NvspStatus.Success : NvspStatus.Failure,
-    });
-    return reply;
+    return initializeComplete(isGood ? version : 0);
   }
 
-  #configure(frameBytes: number): void {
+  #configure(view: DataView, at: number): void {
+    const frameBytes = NvspNdisConfiguration.frameBytes.get(view, at);
     this.#adapter.frameBytes = Math.max(MIN_FRAME_BYTES, Math.min(frameBytes, MAX_FRAME_BYTES));
+    this.#adapter.knowsCoalescing = this.#nvspVersion >= NvspVersion.V61
+      && (NvspNdisConfiguration.capabilitiesLow.get(view, at) & CAPABILITY_COALESCING) !== 0;
   }
 
-  #takeReceiveBuffer(channel: Channel, gpadl: number): Uint8Array {
-    const pages = channel.pagesOf(gpadl);
+  #takeReceiveBuffer(gpadl: number): Uint8Array {
+    const pages = this.#queues[0]?.channel?.pagesOf(gpadl);
     const bytes = allocationBytes(Math.max(DEFAULT_FRAME_BYTES, this.#adapter.frameBytes));
-    const reply = new Uint8Array(NVSP_MESSAGE_SIZE);
-    const view = new DataView(reply.buffer);
-    NvspReceiveBufferComplete.encode(view, 0, { type: NvspType.SendReceiveBufferComplete, status: NvspStatus.Failure });
-    if (pages === undefined || !this.#receive.setBuffer(pages, bytes)) return reply;
+    if (pages === undefined || !this.#receive.setBuffer(pages, bytes)) {
+      return statusMessage(NvspType.SendReceiveBufferComplete, NvspStatus.Failure);
+    }
     this.#receiveGpadl = gpadl;
-    const { allocationCount } = this.#receive;
-    NvspReceiveBufferComplete.encode(view, 0, {
-      status: NvspStatus.Success, sectionCount: 1, offset: 0, allocationBytes: bytes, allocationCount,
-      endOffset: bytes * allocationCount,
-    });
-    return reply;
+    return receiveBufferComplete(bytes, this.#receive.allocationCount);
   }
 
-  #takeSendBuffer(channel: Channel, gpadl: number): Uint8Array {
-    const pages = channel.pagesOf(gpadl);
+  #takeSendBuffer(gpadl: number): Uint8Array {
+    const pages = this.#queues[0]?.channel?.pagesOf(gpadl);
     const isGood = pages !== undefined && this.#transmit.setBuffer(pages);
     if (isGood) this.#sendGpadl = gpadl;
-    const reply = new Uint8Array(NVSP_MESSAGE_SIZE);
-    NvspSendBufferComplete.encode(new DataView(reply.buffer), 0, {
-      type: NvspType.SendSendBufferComplete, status: isGood ? NvspStatus.Success : NvspStatus.Failure,
-      sectionBytes: isGood ? SECTION_BYTES : 0,
-    });
-    return reply;
+    return sendBufferComplete(isGood);
   }
 
-  #complete(transactionLow: number, transactionHigh: number, payload: Uint8Array): void {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    const waits = this.#unsent.length > 0;
-    if (!waits && channel.complete(transactionLow, transactionHigh, payload) !== SendResult.Full) return;
-    this.#unsent.push({ transactionLow, transactionHigh, payload });
-  }
-
-  #sendUnsent(channel: Channel): void {
-    while (this.#unsent.length > 0) {
-      const { transactionLow, transactionHigh, payload } = this.#unsent[0] as UnsentCompletion;
-      if (channel.complete(transactionLow, transactionHigh, payload) === SendResult.Full) return;
-      this.#unsent.shift();
+  /** What is granted is offered: the guest waits until all of it is open. */
+  #grantSubChannels(wanted: number): Uint8Array {
+    if (this.#nvspVersion < NvspVersion.V5 || this.#subChannels > 0) {
+      return statusMessage(NvspType.SubChannel, NvspStatus.Failure);
     }
+    this.#offerSubChannels(wanted);
+    return subChannelComplete(this.#subChannels);
   }
-}
 
-function statusMessage(type: number, status: number): Uint8Array {
-  const message = new Uint8Array(NVSP_MESSAGE_SIZE);
-  NvspStatusMessage.encode(new DataView(message.buffer), 0, { type, status });
-  return message;
+  #offerSubChannels(wanted: number): void {
+    this.#subChannels = Math.min(wanted, this.#queues.length - 1);
+    for (let index = 1; index <= this.#subChannels; index++) this.#offerSubChannel(index);
+  }
+
+  /** When the last channel is open. A full ring loses it: the driver has such a table of its own. */
+  #tellSendTable(): void {
+    const count = this.#subChannels + 1;
+    if (this.#queues.slice(0, count).some(({ channel }) => channel === undefined)) return;
+    const { head, table } = sendTable(count);
+    this.#queues[0]?.channel?.send(head, table);
+  }
 }

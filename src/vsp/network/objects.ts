@@ -17,7 +17,7 @@ const CONNECTED = 0;
 const DISCONNECTED = 1;
 const LINK_SPEED_UNIT = 100;
 
-type Answer = (adapter: Adapter, information: DataView) => Uint8Array;
+type Answer = (adapter: Adapter, information: DataView) => Uint8Array | undefined;
 
 /** The value of an object; undefined when we have none of that number. */
 export function queryObject(adapter: Adapter, oid: number, information: DataView): Uint8Array | undefined {
@@ -44,11 +44,18 @@ const OBJECTS: ReadonlyMap<number, Answer> = new Map<number, Answer>([
   [Oid.TransmitError, ({ options }) => words(options.statistics.lost('transmit'))],
   [Oid.ReceiveError, () => words(0)],
   [Oid.ReceiveNoBuffer, ({ options }) => words(options.statistics.lost('receive'))],
+  [Oid.ReceiveScaleCapabilities, ({ scaling }) => scaling.capabilities()],
   [Oid.OffloadHardwareCapabilities, offloadCapabilities],
 ]);
 
+/** Checksums must be left to us, since what is coalesced has those of its pieces no more. */
+export function offersCoalescing({ options: { offloads }, knowsCoalescing }: Adapter): boolean {
+  return knowsCoalescing && offloads.checksum && offloads.coalescing;
+}
+
 /** In the revision that the guest names, and no longer than it has room for. */
-function offloadCapabilities({ options }: Adapter, information: DataView): Uint8Array {
+function offloadCapabilities(adapter: Adapter, information: DataView): Uint8Array {
+  const { options } = adapter;
   const named = information.byteLength >= NdisObjectHeader.$size;
   const wanted = named ? NdisObjectHeader.revision.get(information, 0) : 1;
   const revision = Math.max(1, Math.min(wanted, OFFLOAD_SIZES.length));
@@ -74,6 +81,7 @@ function offloadCapabilities({ options }: Adapter, information: DataView): Uint8
       ipv6LargeSendMinimumSegments: 2, ipv6LargeSendOptions: LARGE_SEND_IPV6_OPTIONS,
     });
   }
+  if (offersCoalescing(adapter)) NdisOffload.encode(view, 0, { ipv4Coalescing: 1, ipv6Coalescing: 1 });
   return bytes.subarray(0, size);
 }
 

@@ -3,33 +3,28 @@
  * RNDIS message, and belongs to the guest from the transfer packet that names it until the guest completes that
  * packet. Frames that come together go in one packet.
  */
-import { NO_SECTION, NVSP_MESSAGE_SIZE, NvspChannelType, NvspRndisPacket, NvspType, RECEIVE_BUFFER_ID,
-} from '../../protocols/nvsp.ts';
-import { ChecksumVerdict, PerPacketType, RNDIS_HEADER_SIZE, RndisPacket, RndisPerPacket, RndisType,
-} from '../../protocols/rndis.ts';
-import { PacketFlag, PacketType, TransferPagesHeader } from '../../protocols/vmbus/ring-layout.ts';
+import { NvspChannelType } from '../../protocols/nvsp.ts';
+import { ChecksumVerdict, PacketIdFlag } from '../../protocols/rndis.ts';
 import { FrameOffload, type FrameSink } from '../../kit/network-endpoint.ts';
-import { type Channel, SendResult } from '../../vmbus/channel.ts';
+import type { Channel } from '../../vmbus/channel.ts';
 import type { GuestPages } from '../../vmbus/guest-pages.ts';
 import type { Adapter } from './adapter.ts';
 import { AllocationTable } from './allocations.ts';
 import { completeChecksum, finishPiece, FrameHeaders, segmentHeaderBytes } from './frame.ts';
+import { MAX_HEAD_BYTES, ReceiveHead } from './receive-head.ts';
+import { BATCH_FRAMES, type Range, ReceiveQueue } from './receive-queue.ts';
 import type { NetworkStatistics } from './statistics.ts';
 
-/** Frames in one packet to the guest. */
-export const BATCH_FRAMES = 64;
 /** Answers that wait for room; a guest has one request under way. */
 export const MAX_CONTROL_MESSAGES = 16;
 /** Allocations that frames leave to control messages. */
 const RESERVED_ALLOCATIONS = 4;
 const MIN_ALLOCATIONS = 16;
 
-const DESCRIPTOR = 16;
-const RANGE = 8;
 const ETHERNET_HEADER = 14;
 const VLAN_TAG = 4;
-const CHECKSUM_INFO = RndisPerPacket.$size + 4;
-const FRAME_HEAD = RndisPacket.$size + CHECKSUM_INFO;
+/** A coalesced segment is one IP packet in the end. */
+const MAX_COALESCED_BYTES = 0xffff + ETHERNET_HEADER + VLAN_TAG;
 const ALLOCATION_SPARE = 214;
 const ALLOCATION_UNIT = 64;
 const ANY_CHECKSUM = FrameOffload.TransportChecksumGood | FrameOffload.TransportChecksumPartial;
@@ -39,20 +34,18 @@ export function allocationBytes(frameBytes: number): number {
   return Math.ceil((frameBytes + ALLOCATION_SPARE) / ALLOCATION_UNIT) * ALLOCATION_UNIT;
 }
 
-interface Range {
-  readonly allocation: number;
-  readonly bytes: number;
-}
-
 export interface ReceiveState {
   readonly allocationBytes: number;
   /** Allocations that the guest holds, by transfer. */
   readonly transfers: readonly (readonly number[])[];
-  readonly pending: readonly Range[];
+  /** Messages that wait for room in a ring, by channel. */
+  readonly pending: readonly (readonly Range[])[];
   readonly controls: readonly Uint8Array[];
 }
 
 interface ReceiveOptions {
+  /** Channels that the guest may have. */
+  readonly queueCount: number;
   readonly adapter: Adapter;
   readonly statistics: NetworkStatistics;
   /** There is room again after a frame was refused. */
@@ -63,19 +56,13 @@ export class ReceivePath implements FrameSink {
   readonly #adapter: Adapter;
   readonly #statistics: NetworkStatistics;
   readonly #onRoom: () => void;
-  readonly #head = new Uint8Array(TransferPagesHeader.$size + BATCH_FRAMES * RANGE);
-  readonly #headView = new DataView(this.#head.buffer);
-  readonly #nvsp = new Uint8Array(NVSP_MESSAGE_SIZE);
-  readonly #nvspView = new DataView(this.#nvsp.buffer);
-  readonly #frameHead = new Uint8Array(FRAME_HEAD);
-  readonly #frameHeadView = new DataView(this.#frameHead.buffer);
+  readonly #queues: readonly ReceiveQueue[];
+  readonly #head = new ReceiveHead();
   readonly #headers = new FrameHeaders();
-  #copy = new Uint8Array(0);
-  #channel: Channel | undefined;
+  readonly #copy = new Uint8Array(MAX_COALESCED_BYTES);
   #pages: GuestPages | undefined;
   #allocationBytes = 0;
   #allocations = new AllocationTable(0);
-  #pending: Range[] = [];
   #controls: Uint8Array[] = [];
   #isScheduled = false;
   #hasRefused = false;
@@ -86,6 +73,7 @@ export class ReceivePath implements FrameSink {
     this.#adapter = options.adapter;
     this.#statistics = options.statistics;
     this.#onRoom = options.onRoom;
+    this.#queues = Array.from({ length: options.queueCount }, () => new ReceiveQueue());
   }
 
   get allocationCount(): number {
@@ -94,11 +82,19 @@ export class ReceivePath implements FrameSink {
 
   /** Allocations that the guest holds. */
   get heldAllocations(): number {
-    return this.#allocations.count - this.#allocations.freeCount - this.#pending.length;
+    const waiting = this.#queues.reduce((sum, { pending }) => sum + pending.length, 0);
+    return this.#allocations.count - this.#allocations.freeCount - waiting;
   }
 
-  attach(channel: Channel | undefined): void {
-    this.#channel = channel;
+  attach(channel: Channel, index: number): void {
+    this.#primaryOr(index).channel = channel;
+  }
+
+  /** A channel is closed: what waits for it goes to the first one. */
+  detach(index: number): void {
+    const queue = this.#primaryOr(index);
+    queue.channel = undefined;
+    if (index > 0) this.#primaryOr(0).pending.push(...queue.pending.splice(0));
   }
 
   /** Cuts the guest's buffer; false when it is too small to be of use. */
@@ -107,7 +103,6 @@ export class ReceivePath implements FrameSink {
     if (this.#pages !== undefined || count < MIN_ALLOCATIONS) return false;
     this.#pages = pages;
     this.#allocationBytes = bytes;
-    this.#copy = new Uint8Array(bytes);
     this.#allocations = new AllocationTable(count);
     return true;
   }
@@ -116,7 +111,7 @@ export class ReceivePath implements FrameSink {
   clear(): void {
     this.#pages = undefined;
     this.#allocations = new AllocationTable(0);
-    this.#pending = [];
+    for (const queue of this.#queues) queue.pending = [];
     this.#controls = [];
     this.#hasRefused = false;
   }
@@ -130,11 +125,8 @@ export class ReceivePath implements FrameSink {
       this.#statistics.drop(cause);
       return true;
     }
-    if (this.#allocations.freeCount <= RESERVED_ALLOCATIONS || this.#pending.length >= BATCH_FRAMES) {
-      this.#hasRefused = true;
-      this.#wanted = 1;
-      return false;
-    }
+    const queue = this.#queueFor(buffer, offset, length);
+    if (this.#allocations.freeCount <= RESERVED_ALLOCATIONS || queue.isFull) return this.#refuse(1);
     let [source, at, verdict] = [buffer, offset, 0];
     if ((offload & ANY_CHECKSUM) !== 0) {
       if ((offload & FrameOffload.TransportChecksumPartial) !== 0) {
@@ -147,38 +139,39 @@ export class ReceivePath implements FrameSink {
       } else if (!this.#headers.find(buffer, offset, length)) offload &= ~FrameOffload.TransportChecksumGood;
       if (adapter.receiveChecksums) verdict = this.#verdict(offload);
     }
-    this.#place(source, at, length, verdict);
+    this.#place(queue, source, at, length, verdict);
     this.#statistics.received(length);
-    if (this.#pending.length >= BATCH_FRAMES) this.#sendFrames();
+    if (queue.isFull) this.#sendFrames(queue);
     else this.#schedule();
     return true;
   }
 
-  /** A TCP segment larger than the guest takes: it gets the pieces for which it stands, all of them or none. */
+  /** A TCP segment larger than the guest takes as a frame: it gets all of it or nothing. */
   #deliverSegment(buffer: Uint8Array, offset: number, length: number, segmentBytes: number): boolean {
     const cause = this.#reasonToDrop(buffer, offset, ETHERNET_HEADER);
     const isTcp = this.#headers.find(buffer, offset, length) && this.#headers.isTcp;
     const headerBytes = isTcp ? segmentHeaderBytes(buffer, offset, this.#headers) : length;
     const payload = length - headerBytes;
-    const pieces = Math.ceil(payload / segmentBytes);
+    const isSound = isTcp && payload > 0 && headerBytes + segmentBytes <= this.#limit;
+    const isCoalesced = isSound && length <= MAX_COALESCED_BYTES && this.#adapter.coalesces(this.#headers.isIpv6);
+    const pieces = isCoalesced ? Math.ceil(length / this.#partBytes) : Math.ceil(payload / segmentBytes);
     // What needs more than the whole buffer can never be taken.
-    const isSound = isTcp && payload > 0 && headerBytes + segmentBytes <= this.#limit &&
-      pieces + RESERVED_ALLOCATIONS <= this.#allocations.count;
-    if (cause !== undefined || !isSound) {
+    if (cause !== undefined || !isSound || pieces + RESERVED_ALLOCATIONS > this.#allocations.count) {
       this.#statistics.drop(cause ?? 'receiveOversized');
       return true;
     }
-    if (this.#allocations.freeCount < pieces + RESERVED_ALLOCATIONS || this.#pending.length >= BATCH_FRAMES) {
-      this.#hasRefused = true;
-      this.#wanted = pieces;
-      return false;
-    }
-    this.#cut(buffer, offset, headerBytes, payload, segmentBytes);
-    this.#sendFrames();
+    const queue = this.#queueFor(buffer, offset, length);
+    if (this.#allocations.freeCount < pieces + RESERVED_ALLOCATIONS || queue.isFull) return this.#refuse(pieces);
+    if (!isCoalesced) this.#cut(queue, buffer, offset, headerBytes, payload, segmentBytes);
+    else if (!this.#coalesce(queue, buffer, offset, length)) return this.#refuse(pieces);
+    this.#sendFrames(queue);
     return true;
   }
 
-  #cut(buffer: Uint8Array, offset: number, headerBytes: number, payload: number, segmentBytes: number): void {
+  /** The guest gets the pieces for which the segment stands. */
+  #cut(
+    queue: ReceiveQueue, buffer: Uint8Array, offset: number, headerBytes: number, payload: number, segmentBytes: number,
+  ): void {
     for (let index = 0, skip = 0; skip < payload; index++, skip += segmentBytes) {
       const count = Math.min(segmentBytes, payload - skip);
       const from = offset + headerBytes + skip;
@@ -190,14 +183,52 @@ export class ReceivePath implements FrameSink {
         this.#statistics.drop('receiveMalformed');
         continue;
       }
-      this.#place(this.#copy, 0, pieceBytes, this.#adapter.receiveChecksums ? ChecksumVerdict.TcpGood : 0);
+      this.#place(queue, this.#copy, 0, pieceBytes, this.#adapter.receiveChecksums ? ChecksumVerdict.TcpGood : 0);
       this.#statistics.received(pieceBytes);
     }
   }
 
+  /** The guest gets the segment as one, its bytes in parts that lie in one packet. False: that has no room now. */
+  #coalesce(queue: ReceiveQueue, buffer: Uint8Array, offset: number, length: number): boolean {
+    this.#sendFrames(queue);
+    if (queue.pending.length > 0) return false;
+    this.#copy.set(buffer.subarray(offset, offset + length));
+    if (!completeChecksum(this.#copy, 0, length, this.#headers)) {
+      this.#statistics.drop('receiveMalformed');
+      return true;
+    }
+    for (let at = 0; at < length; at += this.#partBytes) {
+      const count = Math.min(this.#partBytes, length - at);
+      const verdict = at === 0 && this.#adapter.receiveChecksums ? ChecksumVerdict.TcpGood : 0;
+      const place = (at === 0 ? PacketIdFlag.First : 0) | (at + count === length ? PacketIdFlag.Last : 0);
+      this.#place(queue, this.#copy, at, count, verdict, PacketIdFlag.Part | place);
+    }
+    this.#statistics.received(length);
+    return true;
+  }
+
+  get #partBytes(): number {
+    return Math.max(1, this.#allocationBytes - MAX_HEAD_BYTES);
+  }
+
+  #refuse(wanted: number): boolean {
+    this.#hasRefused = true;
+    this.#wanted = wanted;
+    return false;
+  }
+
+  #queueFor(buffer: Uint8Array, offset: number, length: number): ReceiveQueue {
+    const queue = this.#primaryOr(this.#adapter.scaling.queueOf(buffer, offset, length));
+    return queue.channel === undefined ? this.#primaryOr(0) : queue;
+  }
+
+  #primaryOr(index: number): ReceiveQueue {
+    return (this.#queues[index] ?? this.#queues[0]) as ReceiveQueue;
+  }
+
   /** The longest frame that the guest takes. */
   get #limit(): number {
-    return Math.min(this.#adapter.frameBytes + VLAN_TAG, this.#allocationBytes - FRAME_HEAD);
+    return Math.min(this.#adapter.frameBytes + VLAN_TAG, this.#allocationBytes - MAX_HEAD_BYTES);
   }
 
   /** An answer or indication; false when too many wait already. */
@@ -216,9 +247,9 @@ export class ReceivePath implements FrameSink {
   /** Sends what there is room for, and asks for more if some was refused. */
   turn(): void {
     this.#sendControls();
-    this.#sendFrames();
+    for (const queue of this.#queues) this.#sendFrames(queue);
     const { freeCount } = this.#allocations;
-    const hasRoom = freeCount >= RESERVED_ALLOCATIONS + this.#wanted && this.#pending.length < BATCH_FRAMES;
+    const hasRoom = freeCount >= RESERVED_ALLOCATIONS + this.#wanted && !this.#queues.some(({ isFull }) => isFull);
     if (!this.#hasRefused || !hasRoom) return;
     this.#hasRefused = false;
     this.#onRoom();
@@ -226,22 +257,23 @@ export class ReceivePath implements FrameSink {
 
   saveState(): ReceiveState {
     return {
-      allocationBytes: this.#allocationBytes, transfers: this.#allocations.transfers(), pending: [...this.#pending],
+      allocationBytes: this.#allocationBytes, transfers: this.#allocations.transfers(), 
+      pending: this.#queues.map(({ pending }) => [...pending]),
       controls: this.#controls.map((message) => message.slice()),
     };
   }
 
   /** After `setBuffer` with the saved size, if there was a buffer. */
   restoreState(state: ReceiveState): void {
-    this.#allocations.restore(state.transfers, state.pending.map(({ allocation }) => allocation));
-    this.#pending = [...state.pending];
+    this.#allocations.restore(state.transfers, state.pending.flat().map(({ allocation }) => allocation));
+    state.pending.forEach((pending, index) => this.#primaryOr(index).pending.push(...pending));
     this.#controls = state.controls.map((message) => message.slice());
   }
 
   #reasonToDrop(
     buffer: Uint8Array, offset: number, length: number,
   ): 'receiveNotReady' | 'receiveMalformed' | 'receiveOversized' | 'receiveFiltered' | undefined {
-    if (this.#pages === undefined || this.#channel === undefined) return 'receiveNotReady';
+    if (this.#pages === undefined || this.#primaryOr(0).channel === undefined) return 'receiveNotReady';
     if (!this.#adapter.isInitialized || this.#adapter.packetFilter === 0) return 'receiveNotReady';
     if (length < ETHERNET_HEADER) return 'receiveMalformed';
     if (length > this.#limit) return 'receiveOversized';
@@ -256,28 +288,16 @@ export class ReceivePath implements FrameSink {
     return verdict;
   }
 
-  #place(source: Uint8Array, at: number, length: number, verdict: number): void {
+  #place(
+    queue: ReceiveQueue, source: Uint8Array, at: number, length: number, verdict: number, part = 0,
+  ): void {
     const pages = this.#pages as GuestPages;
-    const information = verdict === 0 ? 0 : CHECKSUM_INFO;
-    const headBytes = RndisPacket.$size + information;
-    const view = this.#frameHeadView;
-    RndisPacket.type.set(view, 0, RndisType.Packet);
-    RndisPacket.length.set(view, 0, headBytes + length);
-    RndisPacket.dataOffset.set(view, 0, headBytes - RNDIS_HEADER_SIZE);
-    RndisPacket.dataBytes.set(view, 0, length);
-    RndisPacket.perPacketOffset.set(view, 0, information === 0 ? 0 : RndisPacket.$size - RNDIS_HEADER_SIZE);
-    RndisPacket.perPacketBytes.set(view, 0, information);
-    if (information > 0) {
-      RndisPerPacket.size.set(view, RndisPacket.$size, CHECKSUM_INFO);
-      RndisPerPacket.type.set(view, RndisPacket.$size, PerPacketType.Checksum);
-      RndisPerPacket.dataOffset.set(view, RndisPacket.$size, RndisPerPacket.$size);
-      view.setUint32(RndisPacket.$size + RndisPerPacket.$size, verdict, true);
-    }
+    const headBytes = this.#head.write(length, verdict, part);
     const allocation = this.#allocations.take();
     const position = allocation * this.#allocationBytes;
-    pages.write(position, this.#frameHead, 0, headBytes);
+    pages.write(position, this.#head.bytes, 0, headBytes);
     pages.write(position + headBytes, source, at, length);
-    this.#pending.push({ allocation, bytes: headBytes + length });
+    queue.pending.push({ allocation, bytes: headBytes + length });
   }
 
   /** Frames that come in the same run of the network's code go together. */
@@ -286,14 +306,14 @@ export class ReceivePath implements FrameSink {
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
-      this.#sendFrames();
+      for (const queue of this.#queues) this.#sendFrames(queue);
     });
   }
 
-  #sendFrames(): void {
-    while (this.#pending.length > 0) {
-      if (!this.#sendPacket(NvspChannelType.Data, this.#pending.slice(0, BATCH_FRAMES))) return;
-      this.#pending = this.#pending.slice(BATCH_FRAMES);
+  #sendFrames(queue: ReceiveQueue): void {
+    while (queue.pending.length > 0) {
+      if (!this.#send(queue, NvspChannelType.Data, queue.pending.slice(0, BATCH_FRAMES))) return;
+      queue.pending = queue.pending.slice(BATCH_FRAMES);
     }
   }
 
@@ -302,30 +322,15 @@ export class ReceivePath implements FrameSink {
       const message = this.#controls[0] as Uint8Array;
       const allocation = this.#allocations.top;
       this.#pages?.write(allocation * this.#allocationBytes, message, 0, message.length);
-      if (!this.#sendPacket(NvspChannelType.Control, [{ allocation, bytes: message.length }])) return;
+      const ranges = [{ allocation, bytes: message.length }];
+      if (!this.#send(this.#primaryOr(0), NvspChannelType.Control, ranges)) return;
       this.#allocations.take();
       this.#controls.shift();
     }
   }
 
-  #sendPacket(channelType: number, ranges: readonly Range[]): boolean {
-    const view = this.#headView;
-    TransferPagesHeader.pageSetId.set(view, 0, RECEIVE_BUFFER_ID);
-    TransferPagesHeader.rangeCount.set(view, 0, ranges.length);
-    let at = TransferPagesHeader.$size;
-    for (const { allocation, bytes } of ranges) {
-      view.setUint32(at, bytes, true);
-      view.setUint32(at + 4, allocation * this.#allocationBytes, true);
-      at += RANGE;
-    }
-    NvspRndisPacket.type.set(this.#nvspView, 0, NvspType.SendRndisPacket);
-    NvspRndisPacket.channelType.set(this.#nvspView, 0, channelType);
-    NvspRndisPacket.sectionIndex.set(this.#nvspView, 0, NO_SECTION);
-    const first = (ranges[0] as Range).allocation;
-    const result = this.#channel?.write(
-      PacketType.TransferPages, PacketFlag.CompletionRequested, first + 1, 0, DESCRIPTOR + at,
-      this.#head.subarray(0, at), this.#nvsp);
-    if (result !== SendResult.Sent) return false;
+  #send(queue: ReceiveQueue, channelType: number, ranges: readonly Range[]): boolean {
+    if (!queue.send(channelType, ranges, this.#allocationBytes)) return false;
     this.#allocations.begin(ranges.map(({ allocation }) => allocation));
     return true;
   }

@@ -38,10 +38,17 @@ export interface SendPacket {
   readonly view: DataView;
 }
 
+/** Whose completion a send wants: its channel and its transaction. */
+interface Origin {
+  readonly queue: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 export interface TransmitState {
   /** The send of which some frames were taken already: what is left of it. */
-  readonly current: { readonly low: number; readonly high: number; readonly rest: Uint8Array } | undefined;
-  readonly waiting: readonly (Omit<SendPacket, 'view'> & { readonly bytes: Uint8Array })[];
+  readonly current: (Origin & { readonly rest: Uint8Array }) | undefined;
+  readonly waiting: readonly (Omit<SendPacket, 'view'> & { readonly queue: number; readonly bytes: Uint8Array })[];
 }
 
 interface TransmitOptions {
@@ -49,22 +56,22 @@ interface TransmitOptions {
   readonly endpoint: NetworkEndpoint;
   readonly adapter: Adapter;
   readonly statistics: NetworkStatistics;
-  readonly complete: (low: number, high: number, status: number) => void;
+  readonly complete: (queue: number, low: number, high: number, status: number) => void;
 }
 
 export class TransmitPath {
   readonly #endpoint: NetworkEndpoint;
   readonly #adapter: Adapter;
   readonly #statistics: NetworkStatistics;
-  readonly #complete: (low: number, high: number, status: number) => void;
+  readonly #complete: (queue: number, low: number, high: number, status: number) => void;
   readonly #reader: GpaReader;
   readonly #headers = new FrameHeaders();
   readonly #bytes = new Uint8Array(MAX_SEND_BYTES);
   readonly #view = new DataView(this.#bytes.buffer);
   #sections: GuestPages | undefined;
-  #waiting: SendPacket[] = [];
+  #waiting: (SendPacket & { readonly queue: number })[] = [];
   /** The send that is in `#bytes`. */
-  #current: { readonly low: number; readonly high: number } | undefined;
+  #current: Origin | undefined;
   #length = 0;
   #at = 0;
   #isRunning = false;
@@ -104,21 +111,21 @@ export class TransmitPath {
     this.#current = undefined;
   }
 
-  /** Takes a send; it is completed now or later. `packet` need be valid only during the call. */
-  take(packet: SendPacket): void {
+  /** Takes a send of a channel; it is completed now or later. `packet` need be valid only during the call. */
+  take(packet: SendPacket, queue: number): void {
     if (this.#current === undefined) {
-      this.#begin(packet);
+      this.#begin(packet, queue);
       return;
     }
     if (this.#waiting.length >= MAX_WAITING_SENDS) {
       this.#statistics.drop('transmitBusy');
-      this.#complete(packet.transactionLow, packet.transactionHigh, NvspStatus.Success);
+      this.#complete(queue, packet.transactionLow, packet.transactionHigh, NvspStatus.Success);
       return;
     }
     const { type, transactionLow, transactionHigh, dataOffset, length } = packet;
     const bytes = new Uint8Array(packet.view.buffer as ArrayBuffer, packet.view.byteOffset, length).slice();
     this.#waiting.push({
-      type, transactionLow, transactionHigh, dataOffset, length, view: new DataView(bytes.buffer),
+      queue, type, transactionLow, transactionHigh, dataOffset, length, view: new DataView(bytes.buffer),
     });
   }
 
@@ -126,7 +133,11 @@ export class TransmitPath {
   resume(): void {
     if (this.#isRunning) return;
     this.#run();
-    while (this.#current === undefined && this.#waiting.length > 0) this.#begin(this.#waiting.shift() as SendPacket);
+    while (this.#current === undefined) {
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      this.#begin(next, next.queue);
+    }
     this.flush();
   }
 
@@ -157,15 +168,15 @@ export class TransmitPath {
       this.#bytes.set(current.rest);
       this.#length = current.rest.length;
       this.#at = 0;
-      this.#current = { low: current.low, high: current.high };
+      this.#current = { queue: current.queue, low: current.low, high: current.high };
     }
     this.#waiting = waiting.map(({ bytes, ...rest }) => ({ ...rest, view: new DataView(bytes.slice().buffer) }));
   }
 
-  #begin(packet: SendPacket): void {
+  #begin(packet: SendPacket, queue: number): void {
     this.#length = this.#gather(packet, this.#bytes);
     this.#at = 0;
-    this.#current = { low: packet.transactionLow, high: packet.transactionHigh };
+    this.#current = { queue, low: packet.transactionLow, high: packet.transactionHigh };
     this.#run();
   }
 
@@ -207,7 +218,7 @@ export class TransmitPath {
     this.#isRunning = false;
     this.#current = undefined;
     if (status !== NvspStatus.Success) this.#statistics.drop('transmitMalformed');
-    this.#complete(current.low, current.high, status);
+    this.#complete(current.queue, current.low, current.high, status);
   }
 
   /** False: the network takes nothing now. */

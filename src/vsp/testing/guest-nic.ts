@@ -3,6 +3,9 @@
  * buffers, asks objects, sends and takes frames. Offsets and numbers are literal on purpose.
  */
 import assert from 'node:assert/strict';
+import {
+  CHANNEL_MESSAGES, ChannelMessageHeader, OfferChannel,
+} from '../../protocols/vmbus/message-table.ts';
 import type { ChannelService } from '../../vmbus/offer.ts';
 import type { GuestChannel, GuestPacket } from '../../vmbus/testing/guest-channel.ts';
 import type { GuestDriver } from '../../vmbus/testing/guest-driver.ts';
@@ -15,12 +18,16 @@ const COMPLETION_REQUESTED = 1;
 
 /** A message that came in a transfer packet. */
 export interface Received {
+  /** The channel on which it came. */
+  readonly queue: number;
   readonly isControl: boolean;
   readonly transaction: number;
   readonly bytes: Uint8Array;
 }
 
 export interface SendParts {
+  /** The channel to send on. */
+  readonly queue?: number;
   readonly isControl?: boolean;
   /** Put into the first section of the send buffer; without it the message lies in pages alone. */
   readonly section?: Uint8Array;
@@ -36,11 +43,14 @@ export class GuestNic {
   readonly relid: number;
   /** Messages that were received and are not taken. */
   readonly received: Received[] = [];
-  readonly completions: GuestPacket[] = [];
+  readonly completions: (GuestPacket & { readonly queue: number })[] = [];
+  /** Its own and the others, once `openSubChannels` was called. */
+  channels: GuestChannel[];
   /** Complete transfers as they come. */
   completesTransfers = true;
   receiveGpadl = 0;
   sendGpadl = 0;
+  #offers: readonly { readonly relid: number; readonly subChannelIndex: number }[] = [];
   #receivePages: number[] = [];
   #sendPages: number[] = [];
   #transaction = 100;
@@ -51,12 +61,35 @@ export class GuestNic {
     this.guest.bus.offer(service);
     this.relid = this.guest.connect().get(service.description.classId) as number;
     this.channel = this.guest.open(this.relid, ringPages) ?? assert.fail('the adapter cannot be opened');
+    this.channels = [this.channel];
+  }
+
+  /** Asks for more channels; how many are granted. What is offered is opened by `openSubChannels`. */
+  askForSubChannels(count: number): number {
+    const [type, status, granted = 0] = this.nvsp([133, 1, count]);
+    assert.equal(type, 133);
+    this.#offers = this.guest.messages().filter(({ number }) => number === CHANNEL_MESSAGES.OfferChannel.number)
+      .map(({ view }) => OfferChannel.decode(view, ChannelMessageHeader.$size));
+    return status === 1 ? granted : -1;
+  }
+
+  openSubChannels(): void {
+    for (const { relid, subChannelIndex } of this.#offers) {
+      this.channels[subChannelIndex] = this.guest.open(relid) ?? assert.fail('a sub-channel cannot be opened');
+    }
+  }
+
+  /** Closes everything, as the driver does: sub-channels first. */
+  close(): void {
+    for (const channel of this.channels.toReversed()) {
+      this.guest.post(CHANNEL_MESSAGES.CloseChannel, { relid: channel.relid });
+    }
   }
 
   /** Everything up to where frames flow. */
-  start(options: { version?: number; frameBytes?: number; filter?: number } = {}): void {
+  start(options: { version?: number; frameBytes?: number; capabilities?: number; filter?: number } = {}): void {
     assert.equal(this.nvsp([1, options.version ?? 0x6_0001, options.version ?? 0x6_0001])[3], 1, 'the version');
-    this.nvsp([125, options.frameBytes ?? 1514, 0, 0, 0], false);
+    this.nvsp([125, options.frameBytes ?? 1514, 0, options.capabilities ?? 0, 0], false);
     this.nvsp([100, 6, 0x1e], false);
     assert.equal(this.giveReceiveBuffer()[1], 1, 'the receive buffer');
     assert.equal(this.giveSendBuffer()[1], 1, 'the send buffer');
@@ -127,7 +160,7 @@ export class GuestNic {
   }
 
   /** Sends, and says with which transaction. */
-  post({ isControl = false, section, pages, sectionIndex, sectionBytes }: SendParts): number {
+  post({ queue = 0, isControl = false, section, pages, sectionIndex, sectionBytes }: SendParts): number {
     if (section !== undefined) this.#write(this.#sendPages, 0, section);
     const payload = new Uint8Array(40);
     payload.set(words(
@@ -136,7 +169,7 @@ export class GuestNic {
     const transaction = ++this.#transaction;
     const header = pages === undefined ? undefined : this.#ranges(pages);
     const type = pages === undefined ? 6 : 9;
-    this.channel.send(payload, {
+    this.channels[queue]?.send(payload, {
       type, flags: COMPLETION_REQUESTED, transaction, ...(header === undefined ? {} : { header }),
     });
     this.poll();
@@ -145,10 +178,12 @@ export class GuestNic {
 
   /** Whatever the host has sent. */
   poll(): void {
-    for (const packet of this.channel.receiveAll()) {
-      if (packet.type === 7) this.#takeTransfer(packet);
-      else this.completions.push(packet);
-    }
+    this.channels.forEach((channel, queue) => {
+      for (const packet of channel.receiveAll()) {
+        if (packet.type === 7) this.#takeTransfer(packet, queue);
+        else this.completions.push({ ...packet, queue });
+      }
+    });
   }
 
   /** Frames that came, and the checksum verdict of each. */
@@ -164,26 +199,26 @@ export class GuestNic {
     });
   }
 
-  completeTransfer(transaction: number): void {
+  completeTransfer(transaction: number, queue = 0): void {
     const payload = new Uint8Array(40);
     payload.set(words(108, 1));
-    this.channel.send(payload, { type: 11, transaction });
+    this.channels[queue]?.send(payload, { type: 11, transaction });
   }
 
   #completionOf(transaction: number): GuestPacket {
     return this.completions.find((each) => each.transaction === transaction) ?? assert.fail('it was not completed');
   }
 
-  #takeTransfer({ header, payload, transaction, flags }: GuestPacket): void {
+  #takeTransfer({ header, payload, transaction, flags }: GuestPacket, queue: number): void {
     const view = new DataView(header.buffer);
     assert.equal(view.getUint16(0, true), 0xcafe);
     assert.equal(flags, COMPLETION_REQUESTED);
     const isControl = new DataView(payload.buffer).getUint32(4, true) === 1;
     for (let at = 8; at < 8 + view.getUint32(4, true) * 8; at += 8) {
       const [length, offset] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
-      this.received.push({ isControl, transaction, bytes: this.#read(this.#receivePages, offset, length) });
+      this.received.push({ queue, isControl, transaction, bytes: this.#read(this.#receivePages, offset, length) });
     }
-    if (this.completesTransfers) this.completeTransfer(transaction);
+    if (this.completesTransfers) this.completeTransfer(transaction, queue);
   }
 
   /** Puts a message in pages of its own, at an odd place and in two ranges, and describes them. */
