@@ -91,6 +91,19 @@ async function changes(guest: MachineGuest, peer: NetworkPeer): Promise<void> {
   assert.match(await guest.run('ping -c 1 -s 8000 10.9.8.1', COMMAND_MS), / 0% packet loss/);
 }
 
+/** The kernel makes itself an address of the prefix that is told, and goes by the gateway. */
+async function byIpv6(guest: MachineGuest, port: number, sum: string): Promise<void> {
+  const network = guest.machine.network.nat.network?.ipv6;
+  const settled = "ip -6 addr show dev eth0 scope global | grep 'inet6 fd' | grep -qv tentative";
+  const route = await guest.run(`until ${settled}; do sleep 0.2; done; ip -6 route`, COMMAND_MS);
+  assert.match(route, /default via fe80::1 dev eth0/);
+  assert.match(await guest.run(`ping6 -c 2 ${network?.gatewayText}`, COMMAND_MS), / 0% packet loss/);
+  const fetched = await guest.run(`wget -q -O /tmp/six http://[${network?.gatewayText}]:${port}/; md5sum /tmp/six`,
+    COMMAND_MS);
+  assert.match(fetched, new RegExp(`^${sum} `, 'm'));
+  assert.match(await guest.run('nslookup -type=aaaa gateway', COMMAND_MS), new RegExp(`${network?.gatewayText}`));
+}
+
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -120,6 +133,7 @@ test('the NAT network gives an address, names, and a way to what listens on the 
     assert.match(await guest.run(`nslookup gateway`, COMMAND_MS), new RegExp(`Address: ${gateway}`));
     const fetched = await guest.run(`wget -q -O /tmp/page http://${gateway}:${port}/; md5sum /tmp/page`, COMMAND_MS);
     assert.match(fetched, new RegExp(`^${md5(page)} `, 'm'));
+    await byIpv6(guest, port, md5(page));
     await guest.run('mkdir /tmp/www; echo welcome > /tmp/www/index.html; httpd -h /tmp/www', COMMAND_MS);
     const visited = await fetch(`http://127.0.0.1:${forwards[0].hostPort}/`);
     assert.equal(await visited.text(), 'welcome\n');

@@ -14,6 +14,7 @@ export const MAXIMUM_QUERIES = 256;
 const QUERY_TIMEOUT_MS = 5000;
 const MAXIMUM_NAME_BYTES = 255;
 const LOCAL_TTL_SECONDS = 10;
+const RECORD_HEAD_BYTES = 12;
 
 export interface DnsProxyOptions {
   readonly timers: Timers;
@@ -23,12 +24,19 @@ export interface DnsProxyOptions {
   readonly domain: string;
   /** The address of a VM by its name in lower case; 0: known and without an address; undefined: no VM. */
   readonly lookup: (name: string) => number | undefined;
+  /** Its IPv6 address, if it has one. */
+  readonly lookupIpv6: (name: string) => Uint8Array | undefined;
 }
 
 interface Question {
   readonly name: string;
   readonly type: number;
   readonly end: number;
+}
+
+interface LocalRecord {
+  readonly type: number;
+  readonly data: Uint8Array;
 }
 
 export class DnsProxy {
@@ -46,8 +54,21 @@ export class DnsProxy {
     if (question === undefined) return this.#options.counters.add('dns-malformed');
     const local = this.#localName(question.name);
     const ip = local === undefined ? undefined : this.#options.lookup(local);
-    if (ip !== undefined) return reply(localAnswer(message, question, ip));
+    if (local !== undefined && ip !== undefined) {
+      return reply(localAnswer(message, question, this.#records(local, ip, question)));
+    }
     this.#forward(message, reply);
+  }
+
+  /** What a local name has of the type that is asked for. */
+  #records(name: string, ip: number, { type }: Question): LocalRecord[] {
+    const records: LocalRecord[] = [];
+    if (ip !== 0 && (type === DnsType.A || type === DnsType.Any)) {
+      records.push({ type: DnsType.A, data: Uint8Array.of(ip >>> 24, ip >>> 16, ip >>> 8, ip) });
+    }
+    const data = type === DnsType.Aaaa || type === DnsType.Any ? this.#options.lookupIpv6(name) : undefined;
+    if (data !== undefined) records.push({ type: DnsType.Aaaa, data });
+    return records;
   }
 
   #localName(name: string): string | undefined {
@@ -126,24 +147,26 @@ function readQuestion(message: Uint8Array): Question | undefined {
   return { name: labels.join('.'), type: view.getUint16(at), end: at + 4 };
 }
 
-function localAnswer(message: Uint8Array, question: Question, ip: number): Uint8Array {
-  const hasAddress = ip !== 0 && (question.type === DnsType.A || question.type === DnsType.Any);
-  const answer = new Uint8Array(question.end + (hasAddress ? 16 : 0));
+function localAnswer(message: Uint8Array, question: Question, records: readonly LocalRecord[]): Uint8Array {
+  const bytes = records.reduce((sum, { data }) => sum + RECORD_HEAD_BYTES + data.length, question.end);
+  const answer = new Uint8Array(bytes);
   answer.set(message.subarray(0, question.end));
   const view = new DataView(answer.buffer);
   DnsHeader.encode(view, 0, {
     flags: DnsFlag.Response | DnsFlag.Authoritative | DnsFlag.RecursionAvailable
       | (DnsHeader.flags.get(view, 0) & DnsFlag.RecursionDesired) | DnsResult.Success,
-    answers: hasAddress ? 1 : 0, authorities: 0, additional: 0,
+    answers: records.length, authorities: 0, additional: 0,
   });
-  if (hasAddress) {
+  let at = question.end;
+  for (const { type, data } of records) {
     // A pointer to the question's name, then type, class, time to live and the address.
-    view.setUint16(question.end, 0xc000 | DnsHeader.$size);
-    view.setUint16(question.end + 2, DnsType.A);
-    view.setUint16(question.end + 4, DNS_CLASS_INTERNET);
-    view.setUint32(question.end + 6, LOCAL_TTL_SECONDS);
-    view.setUint16(question.end + 10, 4);
-    view.setUint32(question.end + 12, ip);
+    view.setUint16(at, 0xc000 | DnsHeader.$size);
+    view.setUint16(at + 2, type);
+    view.setUint16(at + 4, DNS_CLASS_INTERNET);
+    view.setUint32(at + 6, LOCAL_TTL_SECONDS);
+    view.setUint16(at + 10, data.length);
+    answer.set(data, at + RECORD_HEAD_BYTES);
+    at += RECORD_HEAD_BYTES + data.length;
   }
   return answer;
 }

@@ -1,7 +1,14 @@
 /**
  * What the NAT wants of the host: TCP streams and UDP sockets. A port, so that a test or a fuzzer can bring a host of
- * its own and nothing leaves the process. Addresses are IPv4 numbers, except for resolvers, which may be IPv6 text.
+ * its own and nothing leaves the process. Addresses are text, of IPv4 and of IPv6 as the system writes them.
  */
+
+/** Where packets of a guest go. */
+export interface Route {
+  /** The first that takes a connection is it; datagrams go to the first. */
+  readonly addresses: readonly [string, ...string[]];
+  readonly port: number;
+}
 
 export interface StreamEvents {
   connected(): void;
@@ -37,7 +44,7 @@ export interface Listening {
 }
 
 export interface HostNetwork {
-  connect(address: number, port: number, events: StreamEvents): HostStream;
+  connect({ addresses, port }: Route, events: StreamEvents): HostStream;
   /** Rejects with what the system says. `accept` answers with the events of the new stream. */
   listen(address: string, port: number, accept: (stream: HostStream) => StreamEvents): Promise<Listening>;
   datagrams(family: 4 | 6, received: (payload: Uint8Array, address: string, port: number) => void): HostDatagrams;

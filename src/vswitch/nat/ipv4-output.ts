@@ -9,19 +9,16 @@ import {
 import { UdpHeader } from '../../protocols/udp.ts';
 import { writeMac } from '../packet/addresses.ts';
 import { addBytes, finish, pseudoHeader } from '../packet/checksum.ts';
+import type { IpOutput, Station } from './ip-output.ts';
 
 export const PAYLOAD = ETHERNET_HEADER_BYTES + IPV4_MINIMUM_HEADER_BYTES;
 const TIME_TO_LIVE = 64;
 
-/** Where a guest's address is: its MAC, and a way to it. `keep` false: refused, not queued, without room. */
-export interface Station {
-  readonly mac: number;
-  send(frame: Uint8Array, length: number, keep: boolean): boolean;
-}
-
-export class Ipv4Output {
+export class Ipv4Output implements IpOutput {
   readonly bytes = new Uint8Array(ETHERNET_HEADER_BYTES + IPV4_MAXIMUM_BYTES);
   readonly view = new DataView(this.bytes.buffer);
+  readonly payload = PAYLOAD;
+  readonly payloadBytes: number;
   readonly #gatewayMac: number;
   readonly #mtu: number;
   #identification = 0;
@@ -29,6 +26,11 @@ export class Ipv4Output {
   constructor(gatewayMac: number, mtu: number) {
     this.#gatewayMac = gatewayMac;
     this.#mtu = mtu;
+    this.payloadBytes = mtu - IPV4_MINIMUM_HEADER_BYTES;
+  }
+
+  pseudo(source: number, destination: number, protocol: number, length: number): number {
+    return pseudoHeader(source, destination, protocol, length);
   }
 
   ethernet(mac: number, etherType: number): void {
@@ -37,7 +39,6 @@ export class Ipv4Output {
     EthernetHeader.etherType.set(this.view, 0, etherType);
   }
 
-  /** A payload that fits the MTU. False: there is no room, and it was not queued. */
   send(
     station: Station, source: number, destination: number, protocol: number, length: number, keep: boolean,
   ): boolean {
@@ -45,7 +46,6 @@ export class Ipv4Output {
     return station.send(this.bytes, PAYLOAD + length, keep);
   }
 
-  /** A datagram whose payload lies behind the UDP header's place. */
   sendUdp(
     station: Station, source: number, sourcePort: number, destination: number, destinationPort: number, bytes: number,
   ): void {

@@ -8,15 +8,20 @@ import { OperatingError } from '../../kit/errors.ts';
 import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
 import { HostTimers, type Timers } from '../../kit/timers.ts';
 import { DNS_PORT } from '../../protocols/dns.ts';
-import { ETHERNET_HEADER_BYTES, EthernetHeader } from '../../protocols/ethernet.ts';
+import { ETHERNET_HEADER_BYTES, EtherType, EthernetHeader } from '../../protocols/ethernet.ts';
 import { IPV4_MAXIMUM_BYTES } from '../../protocols/ip.ts';
 import { Counters } from '../counters.ts';
 import { ipv4Text, isGroupMac, parseIpv4, readMac } from '../packet/addresses.ts';
 import { DhcpServer } from './dhcp-server.ts';
 import { DnsProxy, parseServer } from './dns-proxy.ts';
 import { Gateway } from './gateway.ts';
-import type { HostNetwork, Listening, StreamEvents } from './host-network.ts';
+import { Dhcpv6Server } from './dhcpv6-server.ts';
+import type { HostNetwork, Listening, Route, StreamEvents } from './host-network.ts';
 import { Ipv4Output } from './ipv4-output.ts';
+import { Ipv6Addresses, isIpv6 } from './ipv6-addresses.ts';
+import { Ipv6Gateway } from './ipv6-gateway.ts';
+import { HOST_LOOPBACK as IPV6_LOOPBACK, Ipv6Network } from './ipv6-network.ts';
+import { Ipv6Output } from './ipv6-output.ts';
 import { NatPort } from './nat-port.ts';
 import { Neighbours } from './neighbours.ts';
 import { NodeHostNetwork } from './node-host-network.ts';
@@ -27,7 +32,7 @@ import { UdpTable } from './udp-table.ts';
 
 /** 52-55-… is locally administered; the rest is the same on every NAT network, which are apart from each other. */
 const GATEWAY_MAC = 0x5255_0a00_0001;
-const LOOPBACK = 0x7f00_0001;
+const LOOPBACK = '127.0.0.1';
 const DEFAULT_MTU = 1500;
 const DEFAULT_DOMAIN = 'mshome.net';
 
@@ -63,6 +68,7 @@ export class NatNetwork {
   readonly counters = new Counters();
   readonly subnet: string;
   readonly gatewayAddress: string;
+  readonly ipv6: Ipv6Network;
   readonly #subnet: Subnet;
   readonly #gatewayIp: number;
   readonly #hostLoopback: boolean;
@@ -77,6 +83,8 @@ export class NatNetwork {
   readonly #udp: UdpTable;
   readonly #udpForwards: UdpForwards;
   readonly #gateway: Gateway;
+  readonly #addresses = new Ipv6Addresses();
+  readonly #ipv6Gateway: Ipv6Gateway;
   readonly #frame = new Uint8Array(ETHERNET_HEADER_BYTES + IPV4_MAXIMUM_BYTES);
   readonly #view = new DataView(this.#frame.buffer);
   #isFlushDue = false;
@@ -89,24 +97,31 @@ export class NatNetwork {
     this.subnet = subnetText(this.#subnet);
     this.#gatewayIp = this.#subnet.base + 1;
     this.gatewayAddress = ipv4Text(this.#gatewayIp);
+    this.ipv6 = new Ipv6Network(this.subnet);
     this.#hostLoopback = options.hostLoopback ?? true;
     this.#outside = options.outside ?? true;
     this.#host = options.host ?? new NodeHostNetwork();
     const { counters } = this;
     const host = this.#host;
     const output = new Ipv4Output(GATEWAY_MAC, mtu);
+    const ipv6Output = new Ipv6Output(this.#addresses, GATEWAY_MAC, mtu);
     const shared = { clock, timers, counters, host };
     this.#dhcp = new DhcpServer({
       subnet: this.#subnet, gateway: this.#gatewayIp, domain, mtu, wallMs: () => clock.wallMs(),
     });
-    this.#dns = new DnsProxy({ ...shared, identifier, domain, lookup: (name) => this.#lookup(name) });
+    this.#dns = new DnsProxy({
+      ...shared, identifier, domain, lookup: (name) => this.#lookup(name),
+      lookupIpv6: (name) => this.#lookupIpv6(name),
+    });
     this.#tcp = new TcpTable({
-      ...shared, output, mtu, sequence: identifier, station: (ip) => this.#neighbours.station(ip),
+      ...shared, output: (ip) => isIpv6(ip) ? ipv6Output : output, sequence: identifier,
+      station: (ip) => this.#neighbours.station(ip),
       route: (ip, port) => this.#routeTcp(ip, port),
     });
     this.#udp = new UdpTable({
       ...shared, route: (ip, port) => this.#route(ip, port),
-      deliver: (from, fromPort, to, toPort, payload) => this.#gateway.sendUdp(from, fromPort, to, toPort, payload),
+      deliver: (from, fromPort, to, toPort, payload) =>
+        (isIpv6(to) ? this.#ipv6Gateway : this.#gateway).sendUdp(from, fromPort, to, toPort, payload),
     });
     this.#udpForwards = new UdpForwards({
       ...shared, deliver: (fromPort, to, toPort, payload) =>
@@ -115,6 +130,11 @@ export class NatNetwork {
     this.#gateway = new Gateway({
       subnet: this.#subnet, address: this.#gatewayIp, mac: GATEWAY_MAC, counters, neighbours: this.#neighbours, output,
       dhcp: this.#dhcp, dns: this.#dns, tcp: this.#tcp, udp: this.#udp, udpForwards: this.#udpForwards,
+    });
+    this.#ipv6Gateway = new Ipv6Gateway({
+      network: this.ipv6, addresses: this.#addresses, output: ipv6Output, mac: GATEWAY_MAC, mtu, domain, timers,
+      counters, neighbours: this.#neighbours, ports: this.#ports, dns: this.#dns, tcp: this.#tcp, udp: this.#udp,
+      dhcp: new Dhcpv6Server({ network: this.ipv6, mac: GATEWAY_MAC, domain }),
     });
   }
 
@@ -128,6 +148,7 @@ export class NatNetwork {
       detach: (gone) => this.#detach(gone),
     });
     this.#ports.add(port);
+    this.#ipv6Gateway.start();
     return port;
   }
 
@@ -180,6 +201,7 @@ export class NatNetwork {
     this.#tcp.close();
     this.#udp.close();
     this.#dns.close();
+    this.#ipv6Gateway.close();
   }
 
   #detach(port: NatPort): void {
@@ -195,23 +217,46 @@ export class NatNetwork {
     if (name === 'gateway' || name === 'host') return this.#gatewayIp;
     const port = [...this.#ports].find((each) => each.name === name);
     if (port === undefined) return undefined;
-    return this.#dhcp.leaseOfPort(port)?.ip ?? this.#neighbours.addressOf(port) ?? 0;
+    return this.#dhcp.leaseOfPort(port)?.ip ?? this.#neighbours.addressOf(port, (ip) => !isIpv6(ip)) ?? 0;
   }
 
-  #routeTcp(ip: number, port: number): { address: number; port: number } | undefined {
+  #lookupIpv6(name: string): Uint8Array | undefined {
+    if (name === 'gateway' || name === 'host') return this.ipv6.gateway;
+    const port = [...this.#ports].find((each) => each.name === name);
+    if (port === undefined) return undefined;
+    const number = this.#neighbours.addressOf(port, (ip) => {
+      const address = this.#addresses.get(ip);
+      return address !== undefined && this.ipv6.isInPrefix(address.bytes);
+    });
+    return number === undefined ? undefined : this.#addresses.get(number)?.bytes;
+  }
+
+  #routeTcp(ip: number, port: number): Route | undefined {
     if (ip !== this.#gatewayIp || port !== DNS_PORT) return this.#route(ip, port);
     // Long answers come by TCP, from the resolver itself.
     const server = this.#host.resolvers().map(parseServer).find(({ address }) => parseIpv4(address) !== undefined);
-    return server === undefined ? undefined : { address: parseIpv4(server.address)!, port: server.port };
+    return server === undefined ? undefined : { addresses: [server.address], port: server.port };
   }
 
-  #route(ip: number, port: number): { address: number; port: number } | undefined {
-    if (ip === this.#gatewayIp) return this.#hostLoopback ? { address: LOOPBACK, port } : undefined;
+  #route(ip: number, port: number): Route | undefined {
+    if (isIpv6(ip)) return this.#routeIpv6(ip, port);
+    if (ip === this.#gatewayIp) return this.#hostLoopback ? { addresses: [LOOPBACK], port } : undefined;
     if (!this.#outside) return undefined;
     const first = ip >>> 24;
     // "This network", loopback, and everything from multicast on [RFC 6890].
     if (first === 0 || first === 127 || first >= 224 || contains(this.#subnet, ip)) return undefined;
-    return { address: ip, port };
+    return { addresses: [ipv4Text(ip)], port };
+  }
+
+  #routeIpv6(ip: number, port: number): Route | undefined {
+    const address = this.#addresses.get(ip);
+    if (address === undefined) return undefined;
+    if (this.ipv6.isGateway(address.bytes)) {
+      // What listens on the host's loopback often does so by IPv4 alone.
+      return this.#hostLoopback ? { addresses: [IPV6_LOOPBACK, LOOPBACK], port } : undefined;
+    }
+    const text = this.#outside ? this.ipv6.outside(address.bytes, address.text) : undefined;
+    return text === undefined ? undefined : { addresses: [text], port };
   }
 
   #receive(
@@ -227,11 +272,11 @@ export class NatNetwork {
     if (isGroupMac(source) || source === GATEWAY_MAC) return this.counters.add('spoofed-mac');
     if (!this.#neighbours.learnMac(source, port)) return this.counters.add('neighbours-full');
     if (destination === GATEWAY_MAC) {
-      this.#gateway.receive(port, frame, this.#view, length, offload, segmentBytes);
+      this.#toGateway(port, length, offload, segmentBytes);
     } else if (isGroupMac(destination)) {
       // Taken before anybody answers, which would bring the next frame into the same buffer.
       const copy = this.#ports.size > 1 ? frame.slice(0, length) : frame;
-      this.#gateway.receive(port, frame, this.#view, length, offload, segmentBytes);
+      this.#toGateway(port, length, offload, segmentBytes);
       for (const other of this.#ports) if (other !== port) other.relay(copy, offload, segmentBytes);
     } else {
       const other = this.#neighbours.portOf(destination);
@@ -239,6 +284,13 @@ export class NatNetwork {
       other.relay(frame.slice(0, length), offload, segmentBytes);
     }
     this.#scheduleFlush();
+  }
+
+  /** The frame in `#frame`. */
+  #toGateway(port: NatPort, length: number, offload: number, segmentBytes: number): void {
+    const isSix = EthernetHeader.etherType.get(this.#view, 0) === EtherType.Ipv6;
+    const gateway = isSix ? this.#ipv6Gateway : this.#gateway;
+    gateway.receive(port, this.#frame, this.#view, length, offload, segmentBytes);
   }
 
   /** Whoever does not flush gets its answers at the end of this turn. */

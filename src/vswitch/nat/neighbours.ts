@@ -4,7 +4,7 @@
  * belongs to the port that it was leased to.
  */
 import type { NatPort } from './nat-port.ts';
-import type { Station } from './ipv4-output.ts';
+import type { Station } from './ip-output.ts';
 
 export const MAXIMUM_ADDRESSES_PER_PORT = 64;
 
@@ -25,9 +25,15 @@ export class Neighbours {
     return this.#byIp.get(ip);
   }
 
-  addressOf(port: NatPort): number | undefined {
-    for (const [ip, entry] of this.#byIp) if (entry.port === port) return ip;
+  /** An address of a port that `isMeant`, if it has one. */
+  addressOf(port: NatPort, isMeant: (ip: number) => boolean): number | undefined {
+    for (const [ip, entry] of this.#byIp) if (entry.port === port && isMeant(ip)) return ip;
     return undefined;
+  }
+
+  /** Which port an address was last heard on. */
+  ownerOf(ip: number): NatPort | undefined {
+    return this.#byIp.get(ip)?.port;
   }
 
   /** False when the port has too many. */

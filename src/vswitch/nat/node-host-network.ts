@@ -2,16 +2,12 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { getServers } from 'node:dns';
 import { createServer, Socket, type AddressInfo } from 'node:net';
-import { ipv4Text } from '../packet/addresses.ts';
-import type { HostDatagrams, HostNetwork, HostStream, Listening, StreamEvents } from './host-network.ts';
+import type { HostDatagrams, HostNetwork, HostStream, Listening, Route, StreamEvents } from './host-network.ts';
 
 export class NodeHostNetwork implements HostNetwork {
-  connect(address: number, port: number, events: StreamEvents): HostStream {
-    const socket = new Socket({ allowHalfOpen: true });
-    const stream = new NodeStream(socket);
-    stream.attach(events);
-    socket.once('connect', () => events.connected());
-    socket.connect({ host: ipv4Text(address), port });
+  connect(route: Route, events: StreamEvents): HostStream {
+    const stream = new NodeStream(newSocket());
+    stream.connect(route, events);
     return stream;
   }
 
@@ -82,16 +78,38 @@ function newPromise<T>(): { promise: Promise<T>; resolve: (value: T) => void; re
   return { promise, resolve, reject };
 }
 
+function newSocket(): Socket {
+  return new Socket({ allowHalfOpen: true });
+}
+
 class NodeStream implements HostStream {
-  readonly #socket: Socket;
+  #socket: Socket;
+  #isReset = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    socket.setNoDelay(true);
+  }
+
+  /** Tries one address after the other. Until one answers, nobody writes or reads. */
+  connect({ addresses: [address, next, ...others], port }: Route, events: StreamEvents): void {
+    const socket = this.#socket;
+    const onClose = (): void => {
+      if (this.#isReset || next === undefined) return events.closed(true);
+      this.#socket = newSocket();
+      this.connect({ addresses: [next, ...others], port }, events);
+    };
+    socket.on('error', () => {});
+    socket.once('close', onClose);
+    socket.connect({ host: address, port }, () => {
+      socket.off('close', onClose);
+      this.attach(events);
+      events.connected();
+    });
   }
 
   attach(events: StreamEvents): void {
     let failed = false;
+    this.#socket.setNoDelay(true);
     this.#socket.on('data', (chunk) => events.data(chunk));
     this.#socket.on('end', () => events.ended());
     this.#socket.on('drain', () => events.drained());
@@ -126,6 +144,7 @@ class NodeStream implements HostStream {
   }
 
   reset(): void {
+    this.#isReset = true;
     if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
   }
 }

@@ -63,7 +63,7 @@ export class TcpConnection {
 
   #learn(syn: TcpSegment): void {
     this.#guestSequence = (syn.sequence + 1) >>> 0;
-    this.#guestSegment = Math.min(syn.maximumSegment, this.#table.segmentBytes);
+    this.#guestSegment = Math.min(syn.maximumSegment, this.#table.segmentBytes(this.address.guest));
     this.#guestShift = syn.windowShift;
   }
 
@@ -277,7 +277,7 @@ export class TcpConnection {
       source: remote, sourcePort: remotePort, destination: guest, destinationPort: guestPort, sequence,
       acknowledgment: (flags & TcpFlag.Ack) === 0 ? 0 : this.#receiver?.next ?? this.#guestSequence, flags, window,
       ...(isSyn ? {
-        maximumSegment: this.#table.segmentBytes,
+        maximumSegment: this.#table.segmentBytes(guest),
         windowShift: this.phase === 'syn-received' && this.#guestShift < 0 ? -1 : WINDOW_SHIFT,
       } : {}),
     };

@@ -3,8 +3,8 @@ import { IpProtocol } from '../../protocols/ip.ts';
 import {
   TCP_DEFAULT_SEGMENT_BYTES, TCP_MAXIMUM_WINDOW_SHIFT, TCP_MINIMUM_HEADER_BYTES, TcpFlag, TcpHeader, TcpOption,
 } from '../../protocols/tcp.ts';
-import { addBytes, finish, pseudoHeader } from '../packet/checksum.ts';
-import { PAYLOAD, type Ipv4Output } from './ipv4-output.ts';
+import { addBytes, finish } from '../packet/checksum.ts';
+import type { IpOutput } from './ip-output.ts';
 
 export interface TcpSegment {
   sourcePort: number;
@@ -78,28 +78,29 @@ export interface SegmentHeader {
 }
 
 /** Writes the header; returns where the payload begins in the output's buffer. */
-export function writeSegment(output: Ipv4Output, header: SegmentHeader): number {
+export function writeSegment(output: IpOutput, header: SegmentHeader): number {
   const options = header.maximumSegment === undefined ? 0 : SYN_OPTION_BYTES;
   const headerBytes = TCP_MINIMUM_HEADER_BYTES + options;
   const { sourcePort, destinationPort, sequence, acknowledgment, flags, window } = header;
-  TcpHeader.encode(output.view, PAYLOAD, {
+  TcpHeader.encode(output.view, output.payload, {
     sourcePort, destinationPort, sequence, acknowledgment, offset: headerBytes << 2, flags, window, checksum: 0,
     urgentPointer: 0,
   });
   if (options > 0) {
-    const at = PAYLOAD + TCP_MINIMUM_HEADER_BYTES;
+    const at = output.payload + TCP_MINIMUM_HEADER_BYTES;
     output.view.setUint16(at, (TcpOption.MaximumSegment << 8) | 4);
     output.view.setUint16(at + 2, header.maximumSegment ?? 0);
     const shift = header.windowShift ?? -1;
     output.view.setUint32(at + 4, shift < 0 ? 0x0101_0101 : ((TcpOption.Nothing << 24) | 0x03_0300 | shift) >>> 0);
   }
-  return PAYLOAD + headerBytes;
+  return output.payload + headerBytes;
 }
 
 /** Completes the checksum over header and payload; returns the length of both. */
-export function completeSegment(output: Ipv4Output, header: SegmentHeader, end: number): number {
-  const length = end - PAYLOAD;
-  const sum = pseudoHeader(header.source, header.destination, IpProtocol.Tcp, length);
-  TcpHeader.checksum.set(output.view, PAYLOAD, finish(addBytes(sum, output.bytes, PAYLOAD, length)));
+export function completeSegment(output: IpOutput, header: SegmentHeader, end: number): number {
+  const { payload } = output;
+  const length = end - payload;
+  const sum = output.pseudo(header.source, header.destination, IpProtocol.Tcp, length);
+  TcpHeader.checksum.set(output.view, payload, finish(addBytes(sum, output.bytes, payload, length)));
   return length;
 }

@@ -2,10 +2,10 @@
 import type { Clock } from '../../kit/clock.ts';
 import type { Timers } from '../../kit/timers.ts';
 import { IpProtocol } from '../../protocols/ip.ts';
-import { TcpFlag } from '../../protocols/tcp.ts';
+import { TCP_MINIMUM_HEADER_BYTES, TcpFlag } from '../../protocols/tcp.ts';
 import type { Counters } from '../counters.ts';
-import type { HostNetwork, HostStream, StreamEvents } from './host-network.ts';
-import type { Ipv4Output, Station } from './ipv4-output.ts';
+import type { HostNetwork, HostStream, Route, StreamEvents } from './host-network.ts';
+import type { IpOutput, Station } from './ip-output.ts';
 import type { SendQueue } from './send-queue.ts';
 import { TcpConnection, type TcpAddress } from './tcp-connection.ts';
 import { completeSegment, writeSegment, type SegmentHeader, type TcpSegment } from './tcp-segment.ts';
@@ -15,7 +15,6 @@ export const MAXIMUM_CONNECTIONS = 4096;
 export const MAXIMUM_CONNECTIONS_PER_GUEST = 2048;
 const FULL_CAPACITY_BYTES = 1 << 20;
 const BUDGET_BYTES = 128 << 20;
-const TCP_AND_IP_HEADER_BYTES = 40;
 const FIRST_EPHEMERAL_PORT = 49_152;
 const EPHEMERAL_PORTS = 16_384;
 
@@ -24,18 +23,17 @@ export interface TcpTableOptions {
   readonly timers: Timers;
   readonly counters: Counters;
   readonly host: HostNetwork;
-  readonly output: Ipv4Output;
-  readonly mtu: number;
+  /** Builds packets to this address. */
+  readonly output: (ip: number) => IpOutput;
   /** A fresh initial sequence number that an outsider cannot guess [RFC 6528]. */
   readonly sequence: () => number;
   readonly station: (ip: number) => Station | undefined;
   /** Where a connection to this address goes; undefined when it must not. */
-  readonly route: (ip: number, port: number) => { readonly address: number; readonly port: number } | undefined;
+  readonly route: (ip: number, port: number) => Route | undefined;
 }
 
 export class TcpTable {
   readonly timers: Timers;
-  readonly segmentBytes: number;
   readonly #options: TcpTableOptions;
   readonly #connections = new Map<string, TcpConnection>();
   readonly #perGuest = new Map<number, number>();
@@ -45,7 +43,11 @@ export class TcpTable {
   constructor(options: TcpTableOptions) {
     this.#options = options;
     this.timers = options.timers;
-    this.segmentBytes = options.mtu - TCP_AND_IP_HEADER_BYTES;
+  }
+
+  /** The largest segment that fits a packet to this guest. */
+  segmentBytes(guest: number): number {
+    return this.#options.output(guest).payloadBytes - TCP_MINIMUM_HEADER_BYTES;
   }
 
   get nowMs(): number {
@@ -90,7 +92,7 @@ export class TcpTable {
     const { sourcePort: guestPort, destinationPort: remotePort } = segment;
     const connection = this.#add({ guest: source, guestPort, remote: destination, remotePort }, segment);
     if (connection === undefined) return this.#refuse(source, destination, segment);
-    connection.use(this.#options.host.connect(target.address, target.port, connection.events));
+    connection.use(this.#options.host.connect(target, connection.events));
   }
 
   #add(address: TcpAddress, syn: TcpSegment | undefined): TcpConnection | undefined {
@@ -149,7 +151,7 @@ export class TcpTable {
       this.count('no-neighbour');
       return true;
     }
-    const { output } = this.#options;
+    const output = this.#options.output(header.destination);
     const at = writeSegment(output, header);
     if (length > 0) queue?.copy(offset, length, output.bytes, at);
     const bytes = completeSegment(output, header, at + length);

@@ -5,8 +5,8 @@
 import type { Clock } from '../../kit/clock.ts';
 import type { Timer, Timers } from '../../kit/timers.ts';
 import type { Counters } from '../counters.ts';
-import { ipv4Text, parseIpv4 } from '../packet/addresses.ts';
-import type { HostDatagrams, HostNetwork } from './host-network.ts';
+import type { HostDatagrams, HostNetwork, Route } from './host-network.ts';
+import { isIpv6 } from './ipv6-addresses.ts';
 
 export const MAXIMUM_MAPPINGS = 16_384;
 export const MAXIMUM_MAPPINGS_PER_GUEST = 12_288;
@@ -28,7 +28,7 @@ export interface UdpTableOptions {
   readonly timers: Timers;
   readonly counters: Counters;
   readonly host: HostNetwork;
-  readonly route: (ip: number, port: number) => { readonly address: number; readonly port: number } | undefined;
+  readonly route: (ip: number, port: number) => Route | undefined;
   readonly deliver: (from: number, fromPort: number, to: number, toPort: number, payload: Uint8Array) => void;
 }
 
@@ -52,7 +52,7 @@ export class UdpTable {
     if (target === undefined) return this.#options.counters.add('udp-no-route');
     const mapping = this.#mapping(guest, guestPort);
     if (mapping === undefined) return this.#options.counters.add('udp-table-full');
-    const address = ipv4Text(target.address);
+    const [address] = target.addresses;
     const peer = `${address}:${target.port}`;
     if (!mapping.peers.has(peer) && mapping.peers.size >= MAXIMUM_PEERS) {
       mapping.peers.delete(mapping.peers.keys().next().value!);
@@ -71,11 +71,9 @@ export class UdpTable {
     }
     const ofGuest = this.#perGuest.get(guest) ?? 0;
     if (this.#mappings.size >= MAXIMUM_MAPPINGS || ofGuest >= MAXIMUM_MAPPINGS_PER_GUEST) return undefined;
-    const socket = this.#options.host.datagrams(4, (payload, address, port) => {
+    const socket = this.#options.host.datagrams(isIpv6(guest) ? 6 : 4, (payload, address, port) => {
       const remote = mapping.peers.get(`${address}:${port}`);
-      if (remote === undefined || parseIpv4(address) === undefined) {
-        return this.#options.counters.add('udp-unsolicited');
-      }
+      if (remote === undefined) return this.#options.counters.add('udp-unsolicited');
       mapping.usedMs = this.#options.clock.nowNs() / 1e6;
       this.#options.deliver(remote, port, guest, guestPort, payload);
     });

@@ -6,7 +6,11 @@ import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
 import { IpProtocol } from '../../protocols/ip.ts';
 import { TcpFlag } from '../../protocols/tcp.ts';
 import { readIpv4, transportChecksumHolds, type Ipv4Packet } from '../packet/ipv4-packet.ts';
-import { Ipv4Output, type Station } from '../nat/ipv4-output.ts';
+import { ipv6ChecksumHolds, readIpv6 } from '../packet/ipv6-packet.ts';
+import type { IpOutput, Station } from '../nat/ip-output.ts';
+import { Ipv4Output } from '../nat/ipv4-output.ts';
+import type { Ipv6Addresses } from '../nat/ipv6-addresses.ts';
+import { Ipv6Output } from '../nat/ipv6-output.ts';
 import { TcpReceiver } from '../nat/tcp-receiver.ts';
 import { completeSegment, readSegment, writeSegment, type TcpSegment } from '../nat/tcp-segment.ts';
 import { TcpSender } from '../nat/tcp-sender.ts';
@@ -20,13 +24,15 @@ const TICK_MS = 20;
 export interface NatGuestOptions {
   readonly endpoint: NetworkEndpoint;
   readonly ip: number;
+  /** When `ip` is an IPv6 address: what it is a number of. */
+  readonly addresses?: Ipv6Addresses;
   /** Says what becomes of the next frame on the link. */
   readonly fate?: () => 'pass' | 'lose' | 'double' | 'late';
 }
 
 export class NatGuest {
   readonly ip: number;
-  readonly output = new Ipv4Output(GUEST_MAC, 1500);
+  readonly output: IpOutput;
   readonly station: Station;
   /** Every frame that is not TCP for one of its connections. */
   readonly frames: Uint8Array[] = [];
@@ -34,8 +40,10 @@ export class NatGuest {
   badChecksums = 0;
   #late: (() => void)[] = [];
 
-  constructor({ endpoint, ip, fate = () => 'pass' }: NatGuestOptions) {
+  constructor({ endpoint, ip, addresses, fate = () => 'pass' }: NatGuestOptions) {
     this.ip = ip;
+    this.output = addresses === undefined ? new Ipv4Output(GUEST_MAC, 1500)
+      : new Ipv6Output(addresses, GUEST_MAC, 1500);
     const through = (go: () => void): void => {
       const what = fate();
       if (what === 'late') {
@@ -66,9 +74,12 @@ export class NatGuest {
   #receive(frame: Uint8Array): void {
     const packet: Ipv4Packet = { source: 0, destination: 0, protocol: 0, payload: 0, payloadBytes: 0 };
     const view = new DataView(frame.buffer);
-    if (frame[12] === 8 && frame[13] === 0 && readIpv4(view, frame.length, 0, 0, packet) === undefined
-      && packet.protocol === IpProtocol.Tcp) {
-      if (!transportChecksumHolds(frame, packet, packet.payloadBytes, 0, 0)) this.badChecksums++;
+    const isFour = frame[12] === 8 && frame[13] === 0 && readIpv4(view, frame.length, 0, 0, packet) === undefined;
+    const isSix = frame[12] === 0x86 && readIpv6(view, frame.length, 0, packet) === undefined;
+    if ((isFour || isSix) && packet.protocol === IpProtocol.Tcp) {
+      const holds = isFour ? transportChecksumHolds(frame, packet, packet.payloadBytes, 0, 0)
+        : ipv6ChecksumHolds(frame, packet, packet.payloadBytes, 0, 0);
+      if (!holds) this.badChecksums++;
       const segment = readSegment(view, packet.payload, packet.payloadBytes);
       const connection = segment === undefined ? undefined : this.connections.get(segment.destinationPort);
       if (connection !== undefined && segment !== undefined) return connection.receive(segment);
