@@ -16,10 +16,21 @@ const FIRST_FREE_BLOCK = TABLE_BLOCK + INODES * INODE_BYTES / BLOCK;
 const JOURNAL_INODE = 8;
 const JOURNAL_BLOCKS = 16;
 const SEQUENCE = 7;
+const DIRECT_BLOCKS = 12;
 
-/** The folder is "grub". With work left, its block is empty in its place and whole in the journal. */
+export interface Ext4ImageOptions {
+  /** The journal has work left. */
+  readonly isDirty: boolean;
+  /** Files have block numbers, as in ext2, in place of extents. */
+  readonly isMapped?: boolean;
+}
+
+/**
+ * The folder is "grub"; a text is where a link leads. With work left, its block is empty in its place and whole in the
+ * journal.
+ */
 export function ext4Image(
-  files: Readonly<Record<string, Uint8Array>>, { isDirty }: { readonly isDirty: boolean },
+  files: Readonly<Record<string, Uint8Array | string>>, { isDirty, isMapped = false }: Ext4ImageOptions,
 ): Uint8Array {
   const image = new Uint8Array(BLOCKS * BLOCK);
   const view = viewOf(image);
@@ -30,15 +41,34 @@ export function ext4Image(
     image.set(data, start * BLOCK);
     free += count;
     const block = new Uint8Array(60);
-    Ext4ExtentHeader.encode(viewOf(block), 0, { magic: EXT4_EXTENT_MAGIC, entries: 1, maximum: 4 });
-    Ext4Extent.encode(viewOf(block), 12, { length: count, startLow: start });
+    const hasExtents = !isMapped || mode !== FileMode.File;
+    if (hasExtents) {
+      Ext4ExtentHeader.encode(viewOf(block), 0, { magic: EXT4_EXTENT_MAGIC, entries: 1, maximum: 4 });
+      Ext4Extent.encode(viewOf(block), 12, { length: count, startLow: start });
+    } else {
+      if (count > DIRECT_BLOCKS) viewOf(block).setUint32(DIRECT_BLOCKS * 4, free, true);
+      for (let index = 0; index < count; index++) {
+        if (index < DIRECT_BLOCKS) viewOf(block).setUint32(index * 4, start + index, true);
+        else view.setUint32(free * BLOCK + (index - DIRECT_BLOCKS) * 4, start + index, true);
+      }
+      if (count > DIRECT_BLOCKS) free++;
+    }
     Ext4Inode.encode(view, TABLE_BLOCK * BLOCK + (inode - 1) * INODE_BYTES, {
-      mode: mode | 0o644, sizeLow: minimumBlocks > 1 ? count * BLOCK : data.length, flags: Ext4InodeFlag.Extents, block,
+      mode: mode | 0o644, sizeLow: minimumBlocks > 1 ? count * BLOCK : data.length,
+      flags: hasExtents ? Ext4InodeFlag.Extents : 0, block,
     });
     return start;
   };
+  const link = (inode: number, target: string): void => {
+    const block = new Uint8Array(60);
+    block.set(Buffer.from(target));
+    Ext4Inode.encode(view, TABLE_BLOCK * BLOCK + (inode - 1) * INODE_BYTES, {
+      mode: FileMode.Symlink | 0o777, sizeLow: target.length, flags: 0, block,
+    });
+  };
   const names = Object.entries(files).map(([name, data], index): [string, number] => {
-    put(12 + index, FileMode.File, data);
+    if (typeof data === 'string') link(12 + index, data);
+    else put(12 + index, FileMode.File, data);
     return [name, 12 + index];
   });
   const content = folder([['.', 11], ['..', EXT4_ROOT_INODE], ...names]);
