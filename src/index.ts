@@ -12,6 +12,7 @@ export type { CapturedFrame, CaptureOptions, VirtualSwitch } from './host/virtua
 export type { NewSwitch, SwitchStatus } from './host/switches.ts';
 export type { DiskOption, NicOption, VMOptions } from './host/vm-options.ts';
 export type { GuestFacts } from './host/guest-facts.ts';
+export type { Snapshot, SnapshotOptions, VMDisks } from './host/vm-disks.ts';
 export type { GuestValues } from './host/guest-values.ts';
 export type { HeartbeatMonitor } from './host/heartbeat.ts';
 export type { Clock } from './kit/clock.ts';

@@ -6,12 +6,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
-  mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, unlinkSync, writeFileSync,
+  existsSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, unlinkSync, writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { createDisk } from '../src/storage/create-disk.ts';
+import { mergeDisk } from '../src/storage/merge.ts';
+import { contentOf } from '../src/storage/testing/images.ts';
 import { Guest, PARTOUT, tinyImageOrReason } from './guest.ts';
 import { folderFor } from './host.ts';
 import { MachineGuest } from './machine-guest.ts';
@@ -94,6 +97,70 @@ test('disks and media come and go, and the storage thread dies, under two proces
   assert.equal(await run(COMPLAINTS), '');
   guest.type('poweroff -f\n');
   assert.deepEqual(await guest.ended, { kind: 'off' });
+});
+
+test('a disk gets a child and is merged with it again, while the guest writes and the storage thread dies', {
+  skip,
+}, async (context) => {
+  const folder = folderFor(context);
+  const [base, child, again] = ['base', 'child', 'again'].map((name) => join(folder, `${name}.vhdx`)) as
+    [string, string, string];
+  createDisk(base, { format: 'vhdx', sizeBytes: 16 * MIB, blockBytes: MIB });
+  await using guest = await MachineGuest.start({
+    ...image, commandLine: `${image.commandLine} quiet`, disks: [{ path: base, readOnly: false }],
+  });
+  const { storage } = guest.machine;
+  const run = (command: string): Promise<string> => guest.run(command, COMMAND_MS);
+  const address = { controller: 0, lun: 0 };
+  const paths = (): (string | undefined)[] => storage.descriptions.map(({ path }) => path);
+  await guest.prompt(BOOT_MS);
+  await run('until [ -b /dev/sda ]; do sleep 0.1; done; cat /sys/block/sda/device/wwid > /tmp/wwid');
+  await run('head -c 4194304 /dev/urandom > /tmp/0; head -c 4194304 /dev/urandom > /tmp/1; '
+    + 'dd if=/tmp/0 of=/dev/sda bs=64k conv=fsync 2>/dev/null');
+
+  await storage.branch([{ address, path: child }]);
+  assert.deepEqual(paths(), [child]);
+  const before = contentOf(base);
+  await run('dd if=/tmp/1 of=/dev/sda bs=64k seek=32 conv=fsync 2>/dev/null');
+  assert.ok(Buffer.compare(contentOf(base), before) === 0, 'nobody writes to the disk any more');
+  await assert.rejects(storage.branch([{ address, path: base }]), /is there already/);
+
+  guest.type('echo b"egins"; for i in 0 1 2; do dd if=/tmp/1 of=/dev/sda bs=16k seek=$((i*256)) conv=fsync '
+    + '2>/dev/null; done; echo 3 > /proc/sys/vm/drop_caches; for i in 0 1 2; do dd if=/dev/sda bs=1M skip=$((i*4)) '
+    + 'count=4 2>/dev/null | cmp - /tmp/1 || echo different; done; echo sa"me as it was"\n');
+  await guest.expect(/begins\r*\n/, COMMAND_MS);
+  const merge = (): Promise<string> => storage.merge(address).catch((error: Error) => {
+    // The thread was killed before it had begun.
+    if (error.message.includes('try again')) return merge();
+    throw error;
+  });
+  const merged = merge();
+  await assert.rejects(storage.merge(address), /is being merged already/);
+  for (let kills = 0; kills < 3; kills++) {
+    await setTimeout(30);
+    await storage.killThread();
+  }
+  assert.equal(await merged, base);
+  assert.ok(!existsSync(child));
+  assert.deepEqual(paths(), [base]);
+  assert.match(await guest.expect(/[^]*same as it was\r*\n/, COMMAND_MS).then(([text]) => text), /^(?!.*different)/s);
+  await guest.prompt(COMMAND_MS);
+  assert.equal(await run('cat /sys/block/sda/device/wwid | cmp - /tmp/wwid'), '', 'the guest has the same disk');
+  await assert.rejects(storage.merge(address), /has no parent to merge into/);
+
+  // Switched off in the middle, and begun again by the next guest of that disk.
+  await storage.branch([{ address, path: again }]);
+  await run('dd if=/tmp/0 of=/dev/sda bs=64k seek=32 conv=fsync 2>/dev/null');
+  const stopped = storage.merge(address).catch((error: Error) => error.message);
+  guest.type('poweroff -f\n');
+  assert.deepEqual(await guest.ended, { kind: 'off' });
+  await guest.machine.stop(5000);
+  assert.match(await stopped, /begin again|base\.vhdx$/);
+  if (existsSync(again)) await mergeDisk(again);
+  const [zero, one] = [before.subarray(0, 4 * MIB), contentOf(base).subarray(8 * MIB, 12 * MIB)];
+  const expected = Buffer.concat([one, one, one, before.subarray(12 * MIB)]);
+  expected.set(zero, 2 * MIB);
+  assert.ok(Buffer.compare(contentOf(base), expected) === 0);
 });
 
 const mayMount = process.getuid?.() === 0;

@@ -19,9 +19,9 @@ export const BOOT_OPTIONS: readonly Option[] = [
     fallback: 'console=ttyS0' },
   { name: 'memory', value: 'SIZE', summary: 'memory of the guest', fallback: '512M' },
   { name: 'cpus', value: 'N', summary: 'virtual processors', fallback: '1' },
-  { name: 'disk', value: 'FILE[,ro][,cache=none][,iops=N][,bandwidth=SIZE]',
-    summary: "a disk: raw, vhd or vhdx; read-only, past the host's page cache, and limited by the second; an .iso is " +
-      'put into a DVD drive',
+  { name: 'disk', value: 'FILE[,ro][,merge][,cache=none][,iops=N][,bandwidth=SIZE]',
+    summary: "a disk: raw, vhd or vhdx; read-only, merged into its parent meanwhile, past the host's page cache, and " +
+      'limited by the second; an .iso is put into a DVD drive',
     repeatable: true },
   { name: 'dvd', value: 'FILE|none', summary: 'a DVD drive with an ISO image in it, or empty', repeatable: true },
   {

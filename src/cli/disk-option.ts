@@ -1,4 +1,4 @@
-/** `--disk FILE[,ro][,cache=none][,iops=N][,bandwidth=SIZE]`, `--dvd FILE|none`: what is on the SCSI controllers. */
+/** `--disk FILE[,ro|,merge][,cache=none][,iops=N][,bandwidth=SIZE]`, `--dvd FILE|none`: what is on the controllers. */
 
 import { OperatingError } from '../kit/errors.ts';
 import type { DiskDescription, DvdDescription, StorageDescription } from '../machine/description.ts';
@@ -23,12 +23,14 @@ function driveOf(value: string): DvdDescription {
 function diskOf(value: string): DiskDescription {
   let path = value;
   let readOnly = false;
+  let merge = false;
   let cache: DiskDescription['cache'];
   const limits: { operations?: number; bytes?: number } = {};
   for (;;) {
-    const [, rest = '', name, setting = ''] = /^(.*),(ro|cache|iops|bandwidth)(?:=([^,]*))?$/.exec(path) ?? [];
+    const [, rest = '', name, setting = ''] = /^(.*),(ro|merge|cache|iops|bandwidth)(?:=([^,]*))?$/.exec(path) ?? [];
     if (name === undefined) break;
     if (name === 'ro') readOnly = true;
+    else if (name === 'merge') merge = true;
     else if (name === 'cache') cache = cacheOf(setting);
     else if (name === 'iops') limits.operations = operationsOf(setting);
     else limits.bytes = bandwidthOf(setting);
@@ -37,7 +39,13 @@ function diskOf(value: string): DiskDescription {
   if (path === '') {
     throw new OperatingError('usage', `--disk is a file, or a file and ",ro", not ${JSON.stringify(value)}`);
   }
-  return { path, readOnly, ...(cache !== undefined && { cache }), ...(Object.keys(limits).length > 0 && { limits }) };
+  if (readOnly && merge) {
+    throw new OperatingError('usage', `${path} is to be merged and read-only: leave ",ro" or ",merge" out`);
+  }
+  return {
+    path, readOnly, ...(merge && { merge }), ...(cache !== undefined && { cache }),
+    ...(Object.keys(limits).length > 0 && { limits }),
+  };
 }
 
 function cacheOf(text: string): 'host' | 'none' {

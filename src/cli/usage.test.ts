@@ -46,6 +46,7 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--cpus', '0'], /--cpus 0 leaves nothing/],
   [[...BOOT, '--cpus', '65'], /--cpus 65 is too many/],
   [[...BOOT, '--cpus', 'many'], /--cpus is a number/],
+  [[...BOOT, '--disk', 'a,ro,merge'], /is to be merged and read-only: leave ",ro" or ",merge" out/],
   [[...BOOT, '--disk', 'a,cache=some'], /cache= is none or host, not some/],
   [[...BOOT, '--timeout', '0'], /--timeout is a number of seconds between 0 and/],
   [[...BOOT, '--timeout', 'soon'], /--timeout is a number of seconds/],

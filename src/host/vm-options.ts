@@ -103,8 +103,12 @@ function processorsOf(processors: number): number {
 
 function disksOf(disks: readonly DiskOption[]): DiskDescription[] {
   if (disks.length > MAXIMUM_DISKS) throw usage(`a VM has at most ${MAXIMUM_DISKS} disks, not ${disks.length}`);
-  return disks.map((disk) => typeof disk === 'string' ? { path: disk, readOnly: false }
-    : { path: disk.path, readOnly: disk.readOnly ?? false, cache: disk.cache });
+  return disks.map(diskOf);
+}
+
+export function diskOf(disk: DiskOption): DiskDescription {
+  return typeof disk === 'string' ? { path: disk, readOnly: false }
+    : { path: disk.path, readOnly: disk.readOnly ?? false, cache: disk.cache };
 }
 
 function nicsOf(vm: string, options: readonly NicOption[]): readonly NicDescription[] {

@@ -13,6 +13,7 @@ import { Console } from './console.ts';
 import { type GuestFacts, guestFacts } from './guest-facts.ts';
 import { GuestValues } from './guest-values.ts';
 import { HeartbeatMonitor } from './heartbeat.ts';
+import { VMDisks } from './vm-disks.ts';
 
 /** What the guest is given to boot, and to do what it was asked for. */
 const PATIENCE_MS = 120_000;
@@ -42,6 +43,8 @@ export class VM implements AsyncDisposable {
   readonly heartbeat = new HeartbeatMonitor();
   /** Values that host and guest leave for each other. */
   readonly values: GuestValues;
+  /** The guest's disks while it runs. */
+  readonly disks: VMDisks;
   /** What to make, or to go on from the first time. */
   #origin: MachineDescription | RestoreRequest;
   readonly #clock: Clock | undefined;
@@ -62,6 +65,10 @@ export class VM implements AsyncDisposable {
     this.#forget = options.forget;
     this.#console = new Console(async (bytes) => { await this.#run?.machine.call('input', bytes); });
     this.console = this.#console;
+    this.disks = new VMDisks({
+      machine: () => this.#machine(),
+      changed: (disks) => { if (!('file' in this.#origin)) this.#origin = { ...this.#origin, disks }; },
+    });
     this.values = new GuestValues({ machine: () => this.#machine(), patienceMs: PATIENCE_MS });
   }
 

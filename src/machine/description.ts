@@ -49,6 +49,13 @@ export interface DiskDescription {
   readonly readOnly: boolean;
   /** 'none' keeps what it reads and writes out of the host's memory; 'host' by default. */
   readonly cache?: 'host' | 'none' | undefined;
+  /**
+   * It is merged into its parent while the guest runs, which then is the disk. The parent's path once that is known:
+   * its own file is gone at the end.
+   */
+  readonly merge?: true | string | undefined;
+  /** What the guest knows it by, when that is no longer the disk's path. */
+  readonly identity?: string | undefined;
   /** Operations a second, a started 8 KiB being one, and bytes a second; without it as much as goes. */
   readonly limits?: { readonly operations?: number | undefined; readonly bytes?: number | undefined } | undefined;
   /** By default the next place that is free. */

@@ -281,7 +281,9 @@ export class Machine implements RunnableMachine {
   /** Reads the files afresh and puts the kernel into guest memory. The partition is paused. */
   async #load(): Promise<void> {
     const random = this.#determinism?.random ?? new HostRandom();
-    await this.#partition.loadProcessor(0, await loadGuest(this.description, this.#memory, random));
+    // Disks have come and gone, or are others, since the machine was described.
+    const description = { ...this.description, disks: this.storage.descriptions };
+    await this.#partition.loadProcessor(0, await loadGuest(description, this.#memory, random));
   }
 
   /** For a debugger, if the description wants one. */

@@ -16,20 +16,19 @@ import { MAX_REQUEST_BYTES, REQUEST_TABLE_BYTES, RequestTable } from '../vsp/sto
 import { restoreStorage, saveStorage, type StorageMemory, type StorageState } from '../vsp/storage/state.ts';
 import { UNIT_STATES_BYTES, UnitCondition, UnitState } from '../vsp/storage/unit-state.ts';
 import type { StorageDescription } from './description.ts';
+import { DiskMerges } from './disk-merges.ts';
 import { ProgressWatch } from './progress-watch.ts';
+import { RestartLimit } from './restart-limit.ts';
 import type { SavedMemory } from './saved-state/memory-source.ts';
 import {
   CONTROLLER_INSTANCES, STORAGE_DOORBELL, type StorageChange, type StorageCommand, type StorageReport, StorageWord,
-  type StorageWorkerData,
+  type StorageWorkerData, waitForWord,
 } from './storage-protocol.ts';
 
 /** The thread answers between two turns, each of at most a table of requests; a host disk may be slow. */
 const ANSWER_MS = 30_000;
 /** A thread that does nothing for so long though there is something to do is not going to. */
 const STUCK_MS = 60_000;
-/** A thread that dies again and again has a reason that a restart does not take away. */
-const MAX_RESTARTS_PER_MINUTE = 100;
-const MINUTE_MS = 60_000;
 
 /** A command before it has its number. */
 type Unnumbered<C> = C extends StorageCommand ? Omit<C, 'number'> : never;
@@ -50,6 +49,8 @@ export interface StorageHostOptions {
   readonly connectionId: (relid: number) => number;
   /** The host has no room for a disk any more, or has room again. */
   readonly onCondition: () => void;
+  /** Takes a line for the person. */
+  readonly notice: (line: string) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -62,13 +63,13 @@ export class StorageHost {
   readonly #words = new Int32Array(new SharedArrayBuffer(StorageWord.Count * 4));
   readonly #watch: ProgressWatch;
   readonly #channels = new Map<number, { readonly channel: Channel; readonly handle: ChannelHandle }>();
+  readonly #merges: DiskMerges;
   readonly #changes = new Map<number, { resolve(): void; reject(error: Error): void }>();
   #worker: Worker | undefined;
   #commands: MessagePort | undefined;
   #subChannels = 0;
   #commandNumber = 0;
-  readonly #restarts: number[] = [];
-  #restartCount = 0;
+  readonly #restarts = new RestartLimit();
   #lastError: Error | undefined;
   #isStarted = false;
   #isStopping = false;
@@ -78,6 +79,9 @@ export class StorageHost {
     this.units = [...options.units];
     this.#requests = Array.from(
       { length: options.channelCount }, () => new SharedArrayBuffer(REQUEST_TABLE_BYTES));
+    this.#merges = new DiskMerges({
+      units: this.units, notice: options.notice, finish: (lun) => { this.#send({ kind: 'finish-merge', lun }); },
+    });
     this.#watch = new ProgressWatch({
       progress: () => Atomics.load(this.#words, StorageWord.Progress),
       isIdle: () => this.#worker === undefined || Atomics.load(this.#words, StorageWord.Idle) === 1,
@@ -109,6 +113,7 @@ export class StorageHost {
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.#watch.stop();
+    this.#merges.stop();
     const worker = this.#worker;
     if (worker === undefined) return;
     const ended = new Promise((resolve) => worker.once('exit', resolve));
@@ -130,18 +135,30 @@ export class StorageHost {
     await new Promise<void>((resolve, reject) => {
       this.#changes.set(number, { resolve, reject });
     });
-    if (change.kind === 'add') this.units[change.lun] = change.unit;
-    if (change.kind === 'remove') this.units[change.lun] = undefined;
-    if (change.kind === 'medium') this.units[change.lun] = { kind: 'dvd', path: change.path };
+    const { kind, lun } = change;
+    if (kind === 'add') this.units[lun] = change.unit;
+    if (kind === 'remove') this.#merges.removed(lun);
+    if (kind === 'medium') this.units[lun] = { kind: 'dvd', path: change.path };
+    if (kind === 'branch') this.#merges.becomeChild(lun, change.path);
   }
 
-  /** Only while the guest is paused; the thread takes no more requests then until it is told to go on. */
-  saveState(): StorageState {
+  /** Merges a disk into its parent; resolves with the path of that when it is the disk. */
+  merge(lun: number): Promise<string> {
+    return this.#merges.run(lun, () => this.change({ kind: 'merge', lun }));
+  }
+
+  /** What was begun is finished and on the medium, and the thread takes no more requests until it is told to go on. */
+  hold(): void {
     this.#call({ kind: 'hold' });
+  }
+
+  /** Only while the guest is paused; the thread is on hold then. */
+  saveState(): StorageState {
+    this.hold();
     return saveStorage(this.#memory, this.#subChannels);
   }
 
-  /** After a state was saved, when the guest goes on nonetheless. */
+  /** After `hold`. */
   goOn(): void {
     this.#call({ kind: 'go-on' });
   }
@@ -158,7 +175,7 @@ export class StorageHost {
       controller: this.#options.controller,
       channels: this.#channels.size,
       unanswered: tables.reduce((sum, table) => sum + table.count, 0),
-      restarts: this.#restartCount,
+      restarts: this.#restarts.count,
       units: this.units.map((unit, lun) => unit && { lun, ...unit, ...this.#stateOf(lun) })
         .filter((unit) => unit !== undefined),
     };
@@ -178,8 +195,10 @@ export class StorageHost {
   }
 
   #stateOf(lun: number): object {
-    const state = new UnitState(this.#unitStates, lun);
-    return { condition: state.condition === UnitCondition.HostFull ? 'host full' : 'fine', ...state.counters };
+    const { condition, counters } = new UnitState(this.#unitStates, lun);
+    const merged = this.#merges.fraction(lun);
+    const isFull = condition === UnitCondition.HostFull;
+    return { condition: isFull ? 'host full' : 'fine', ...(merged !== undefined && { merged }), ...counters };
   }
 
   /** The service of one channel, for the bus. */
@@ -272,7 +291,7 @@ export class StorageHost {
         return;
       }
       default:
-        report satisfies never;
+        this.#merges.take(report);
     }
   }
 
@@ -286,11 +305,7 @@ export class StorageHost {
     }
     this.#changes.clear();
     if (this.#isStopping || !this.#isStarted) return;
-    this.#restartCount++;
-    const now = performance.now();
-    this.#restarts.push(now);
-    while (this.#restarts.length > 0 && (this.#restarts[0] as number) < now - MINUTE_MS) this.#restarts.shift();
-    if (this.#restarts.length > MAX_RESTARTS_PER_MINUTE) {
+    if (!this.#restarts.allow(performance.now())) {
       this.#options.onFailure(this.#lastError ?? new Error('the storage thread ended again and again'));
       return;
     }
@@ -325,16 +340,7 @@ export class StorageHost {
   #call(command: { readonly kind: 'close'; readonly index: number } | { readonly kind: 'hold' | 'go-on' }): void {
     if (this.#worker === undefined) return;
     const number = this.#send(command);
-    const deadline = performance.now() + ANSWER_MS;
-    for (;;) {
-      const acknowledged = Atomics.load(this.#words, StorageWord.Acknowledged);
-      if (acknowledged >= number) return;
-      const left = deadline - performance.now();
-      if (left <= 0) {
-        this.#options.onFailure(new Error(`the storage thread did not answer within ${ANSWER_MS} ms`));
-        return;
-      }
-      Atomics.wait(this.#words, StorageWord.Acknowledged, acknowledged, left);
-    }
+    if (waitForWord(this.#words, StorageWord.Acknowledged, number, ANSWER_MS)) return;
+    this.#options.onFailure(new Error(`the storage thread did not answer within ${ANSWER_MS} ms`));
   }
 }

@@ -51,6 +51,8 @@ export type StorageCommand = { readonly number: number } & (
   | { readonly kind: 'hold' }
   | { readonly kind: 'go-on' }
   | { readonly kind: 'stop' }
+  /** Everything of a merge is copied: its disk is the parent from now on. */
+  | { readonly kind: 'finish-merge'; readonly lun: number }
   | StorageChange
 );
 
@@ -59,7 +61,11 @@ export type StorageChange =
   | { readonly kind: 'add'; readonly lun: number; readonly unit: StorageDescription }
   | { readonly kind: 'remove'; readonly lun: number }
   | { readonly kind: 'resize'; readonly lun: number; readonly sizeBytes: number }
-  | { readonly kind: 'medium'; readonly lun: number; readonly path: string | undefined };
+  | { readonly kind: 'medium'; readonly lun: number; readonly path: string | undefined }
+  /** A new child, at that path, takes the disk's place, and the disk stays as it is. */
+  | { readonly kind: 'branch'; readonly lun: number; readonly path: string }
+  /** The disk is merged into its parent, which takes its place at the end. */
+  | { readonly kind: 'merge'; readonly lun: number };
 
 /** To the main thread. */
 export type StorageReport =
@@ -74,10 +80,30 @@ export type StorageReport =
   | { readonly kind: 'condition'; readonly lun: number; readonly isFull: boolean }
   /** The guest has taken out what was in a drive. */
   | { readonly kind: 'ejected'; readonly lun: number }
+  /** So much of a disk is merged into its parent. */
+  | { readonly kind: 'merging'; readonly lun: number; readonly parent: string; readonly fraction: number }
+  /** Everything is copied: waits for 'finish-merge'. */
+  | { readonly kind: 'merge-copied'; readonly lun: number }
+  /** The disk is another one now. */
+  | { readonly kind: 'merged'; readonly lun: number; readonly path: string }
+  /** The disk is what it was. */
+  | { readonly kind: 'merge-failed'; readonly lun: number; readonly failure: StorageFailure }
   /** A change was made, or could not be. */
   | { readonly kind: 'changed'; readonly number: number; readonly failure: StorageFailure | undefined };
 
 export interface StorageFailure {
   readonly code: string;
   readonly message: string;
+}
+
+/** Blocks until a word has got to a number; false when that takes longer. */
+export function waitForWord(words: Int32Array, index: number, least: number, timeoutMs: number): boolean {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const value = Atomics.load(words, index);
+    if (value >= least) return true;
+    const left = deadline - performance.now();
+    if (left <= 0) return false;
+    Atomics.wait(words, index, value, left);
+  }
 }

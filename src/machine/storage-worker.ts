@@ -57,6 +57,7 @@ class StorageThread {
     this.#units = new StorageUnits({
       controller: data.controller, unitStates: data.unitStates, descriptions: data.units,
       onEject: (lun) => report({ kind: 'ejected', lun }),
+      onMerge: report,
     });
     this.#controller = new StorageController({
       instanceId: CONTROLLER_INSTANCES[data.controller] as string,
@@ -80,6 +81,8 @@ class StorageThread {
     };
     for (;;) {
       while (!bell.answer() && !this.#wantsTurn) {
+        // Between two turns of the guest's, and while it asks for nothing.
+        if (!this.#isHeld && this.#units.copyMerges()) break;
         const waitMs = this.#isHeld ? WAIT_MS : Math.min(WAIT_MS, this.#controller.dueMs - performance.now());
         if (waitMs <= 0) break;
         Atomics.store(this.#words, StorageWord.Idle, 1);
@@ -127,6 +130,9 @@ class StorageThread {
         this.#units.flush();
         this.#isHeld = true;
         return;
+      case 'finish-merge':
+        this.#units.finishMerge(command.lun);
+        return;
       case 'go-on':
         this.#isHeld = false;
         this.#wantsTurn = true;
@@ -168,6 +174,14 @@ class StorageThread {
       case 'medium':
         this.#units.changeMedium(lun, change.path);
         break;
+      case 'branch':
+        this.#turn();
+        this.#units.branch(lun, change.path);
+        return;
+      case 'merge':
+        this.#units.merge(lun);
+        this.#wantsTurn = true;
+        return;
       default:
         change satisfies never;
     }

@@ -37,7 +37,6 @@ export interface MachineStorageOptions {
 export class MachineStorage {
   readonly #options: MachineStorageOptions;
   readonly #hosts: StorageHost[] = [];
-
   readonly #roomPause: RoomPause;
 
   constructor(options: MachineStorageOptions) {
@@ -80,6 +79,36 @@ export class MachineStorage {
   /** Makes a disk larger under the guest, which learns of it. */
   async resize(address: StorageAddress, sizeBytes: number): Promise<void> {
     await this.#at(address).change({ kind: 'resize', lun: address.lun, sizeBytes });
+  }
+
+  /**
+   * Merges a disk into its parent while the guest runs; resolves with the path of that, which is the disk then. The
+   * file of the child is gone. Until the end the child is whole, so that it can be begun again, however it was stopped.
+   */
+  async merge(address: StorageAddress): Promise<string> {
+    return this.#at(address).merge(address.lun);
+  }
+
+  /**
+   * Gives disks children, at new paths, to which the guest writes from now on; the disks stay as they are. All of them
+   * at one moment: no request is carried out between the first and the last. @throws OperatingError when one cannot
+   * have a child: then those that got theirs are merged again.
+   */
+  async branch(children: readonly { readonly address: StorageAddress; readonly path: string }[]): Promise<void> {
+    const done: StorageAddress[] = [];
+    for (const host of this.#hosts) host.hold();
+    try {
+      for (const { address, path } of children) {
+        await this.#at(address).change({ kind: 'branch', lun: address.lun, path });
+        done.push(address);
+      }
+    } catch (error) {
+      this.goOn();
+      for (const address of done) await this.merge(address);
+      throw error;
+    } finally {
+      this.goOn();
+    }
   }
 
   /** Puts another medium into a DVD drive; none with undefined. */
@@ -134,9 +163,9 @@ export class MachineStorage {
   }
 
   async #startController(units: readonly (StorageDescription | undefined)[]): Promise<void> {
-    const { description: { processors }, ...options } = this.#options;
+    const { description: { processors }, notice = (): void => {}, ...options } = this.#options;
     const host = new StorageHost({
-      ...options, units, controller: this.#hosts.length, channelCount: Math.min(processors, MAXIMUM_CHANNELS),
+      ...options, notice, units, controller: this.#hosts.length, channelCount: Math.min(processors, MAXIMUM_CHANNELS),
       onCondition: () => this.#roomPause.set(this.#hosts.flatMap((each) => each.fullDisks)),
     });
     await host.start();

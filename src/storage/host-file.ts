@@ -117,7 +117,7 @@ export class HostFile implements BlockFile {
 }
 
 /** Node's permission model refuses fsync and fdatasync, whatever else it allows. */
-function flushIsRefused(): boolean {
+export function flushIsRefused(): boolean {
   return (process as { permission?: unknown }).permission !== undefined;
 }
 
@@ -128,8 +128,7 @@ function accessFlags(readOnly: boolean): number {
 
 function openFile(path: string, readOnly: boolean, create: boolean): number {
   try {
-    const change = flushIsRefused() ? 'rs+' : 'r+';
-    return openSync(path, create ? 'wx+' : readOnly ? 'r' : change);
+    return openSync(path, create ? accessFlags(false) | constants.O_CREAT | constants.O_EXCL : accessFlags(readOnly));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
       throw new OperatingError('bad-input', `${path} is there already: give another name, or remove it`,

@@ -5,17 +5,18 @@
  * Other children of that parent are invalid from the first write on, and must be seen to be: the parent gets a new
  * DataWriteGuid at once, which the child at hand alone was told before, as a second linkage. At the end the parent
  * takes the child's own DataWriteGuid, so that children of the child are now children of the parent. VHD has time
- * stamps only: the child's becomes 0, which stands for any.
+ * stamps only: the child's becomes 0, which stands for any, and 1 at the end, which no parent has.
  */
 
 import { rmSync } from 'node:fs';
 import { VHD_SECTOR_BYTES } from '../protocols/vhd.ts';
 import { OperatingError } from '../kit/errors.ts';
+import { pageAlignedBytes } from '../kit/page-aligned.ts';
 import type { Disk, Extent } from './disk.ts';
 import { randomGuid } from './guid.ts';
 import { openDisk } from './open-disk.ts';
 import { openAlone } from './reconnect.ts';
-import { encodeDynamicHeader } from './vhd/structures.ts';
+import { ANY_TIME, encodeDynamicHeader, MERGED_TIME } from './vhd/structures.ts';
 import { VhdDisk } from './vhd/vhd-disk.ts';
 import { setLocator } from './vhdx/locator-change.ts';
 import { LocatorKey } from './vhdx/parent-locator.ts';
@@ -26,6 +27,8 @@ export interface Merge extends Work {
   /** Leaves the child's file, which is of no use any more. */
   readonly keepsChild?: boolean;
 }
+
+export type MergeableDisk = VhdxDisk | VhdDisk;
 
 const CHUNK_BYTES = 0x40_0000;
 
@@ -61,17 +64,76 @@ function parentPathOf(path: string): string {
   }
 }
 
-export async function mergeInto(child: VhdxDisk | VhdDisk, parent: Disk, work: Work): Promise<void> {
-  if (child instanceof VhdxDisk && parent instanceof VhdxDisk) {
-    if (parent.dataWriteGuid === child.dataWriteGuid) return;
-    announce(child, parent);
-  } else if (child instanceof VhdDisk && child.dynamic.parentTimeStamp !== 0) {
-    acceptAnyTime(child);
+export async function mergeInto(child: MergeableDisk, parent: Disk, work: Work): Promise<void> {
+  if (isMerged(child, parent)) return;
+  beginMerge(child, parent);
+  const copy = new MergeCopy(child, parent, CHUNK_BYTES);
+  let pausedAt = 0;
+  while (copy.copyPiece()) {
+    if (copy.position - pausedAt < CHUNK_BYTES) continue;
+    pausedAt = copy.position;
+    await pause(work, copy.position / child.geometry.sizeBytes);
   }
+  await pause(work, 1);
+  endMerge(child, parent);
+}
+
+/** Whether a merge got to its end, so that the child is of no use any more. */
+export function isMerged(child: MergeableDisk, parent: Disk): boolean {
+  if (child instanceof VhdDisk) return child.dynamic.parentTimeStamp === MERGED_TIME;
+  return parent instanceof VhdxDisk && parent.dataWriteGuid === child.dataWriteGuid;
+}
+
+/** The parent may change from now on. */
+export function beginMerge(child: MergeableDisk, parent: Disk): void {
+  if (child instanceof VhdDisk) setParentTime(child, ANY_TIME);
+  else if (parent instanceof VhdxDisk) announce(child, parent);
   if (child.geometry.sizeBytes > parent.geometry.sizeBytes) parent.resizeSync(child.geometry.sizeBytes);
-  await copyOwn(child, parent, work);
+}
+
+/** The parent holds everything, and the child is refused from now on. */
+export function endMerge(child: MergeableDisk, parent: Disk): void {
   parent.flushSync();
-  if (child instanceof VhdxDisk && parent instanceof VhdxDisk) parent.journal.setDataWriteGuid(child.dataWriteGuid);
+  if (child instanceof VhdDisk) setParentTime(child, MERGED_TIME);
+  else if (parent instanceof VhdxDisk) parent.journal.setDataWriteGuid(child.dataWriteGuid);
+}
+
+/** Copies what a disk's own file holds into its parent, piece by piece. */
+export class MergeCopy {
+  /** Everything in front of it is copied. */
+  position = 0;
+  readonly #child: Disk;
+  readonly #parent: Disk;
+  readonly #buffer: Uint8Array;
+  readonly #extent: Extent = { state: 'data', lengthBytes: 0 };
+
+  constructor(child: Disk, parent: Disk, pieceBytes: number) {
+    this.#child = child;
+    this.#parent = parent;
+    this.#buffer = pageAlignedBytes(pieceBytes);
+  }
+
+  /** False when there is no more. */
+  copyPiece(): boolean {
+    const { sizeBytes } = this.#child.geometry;
+    if (this.position >= sizeBytes) return false;
+    const { state, lengthBytes } = this.#extentHere();
+    let length = lengthBytes;
+    if (state === 'data') {
+      length = Math.min(lengthBytes, this.#buffer.length);
+      this.#child.readSync(this.#buffer, 0, length, this.position);
+      this.#parent.writeSync(this.#buffer, 0, length, this.position);
+    } else if (state === 'zero') {
+      this.#parent.discardSync(this.position, lengthBytes);
+    }
+    this.position += length;
+    return this.position < sizeBytes;
+  }
+
+  #extentHere(): Extent {
+    this.#child.extentAt(this.position, this.#extent);
+    return this.#extent;
+  }
 }
 
 /** The child knows the parent's new identifier before the parent has it. */
@@ -88,29 +150,9 @@ function announce(child: VhdxDisk, parent: VhdxDisk): void {
 }
 
 /** The time stamp and the checksum are in the header's first sector. */
-function acceptAnyTime(child: VhdDisk): void {
-  child.dynamic = { ...child.dynamic, parentTimeStamp: 0 };
+function setParentTime(child: VhdDisk, parentTimeStamp: number): void {
+  if (child.dynamic.parentTimeStamp === parentTimeStamp) return;
+  child.dynamic = { ...child.dynamic, parentTimeStamp };
   child.file.writeSync(encodeDynamicHeader(child.dynamic), 0, VHD_SECTOR_BYTES, child.dynamicOffset);
   child.file.flushSync();
-}
-
-async function copyOwn(child: Disk, parent: Disk, work: Work): Promise<void> {
-  const { sizeBytes } = child.geometry;
-  const buffer = new Uint8Array(CHUNK_BYTES);
-  const extent: Extent = { state: 'data', lengthBytes: 0 };
-  let pausedAt = 0;
-  for (let position = 0; position < sizeBytes;) {
-    child.extentAt(position, extent);
-    const length = Math.min(extent.lengthBytes, CHUNK_BYTES);
-    if (extent.state === 'data') {
-      child.readSync(buffer, 0, length, position);
-      parent.writeSync(buffer, 0, length, position);
-    } else if (extent.state === 'zero') {
-      parent.discardSync(position, extent.lengthBytes);
-    }
-    position += extent.state === 'data' ? length : extent.lengthBytes;
-    if (position - pausedAt < CHUNK_BYTES && position < sizeBytes) continue;
-    pausedAt = position;
-    await pause(work, position / sizeBytes);
-  }
 }

@@ -3,6 +3,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { OperatingError } from '../kit/errors.ts';
+import { flushIsRefused } from './host-file.ts';
 
 /**
  * The file that is going to be at a path. What was not committed is gone when it is disposed.
@@ -27,6 +28,8 @@ export class NewImage implements Disposable {
   commit(): void {
     refuseExisting(this.#path);
     renameSync(this.temporaryPath, this.#path);
+    // There the next write to the file, which is through to the medium, takes its name along.
+    if (flushIsRefused()) return;
     const folder = openSync(dirname(resolve(this.#path)), 'r');
     try {
       fsyncSync(folder);

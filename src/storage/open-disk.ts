@@ -22,7 +22,7 @@ import { RawDisk } from './raw/raw-disk.ts';
 import { LOCATOR_BYTES, vhdTime } from './vhd/create-vhd.ts';
 import { FixedVhdDisk } from './vhd/fixed-vhd-disk.ts';
 import { footerPosition, openVhd, type OpenedVhd } from './vhd/open-vhd.ts';
-import type { DynamicValues } from './vhd/structures.ts';
+import { ANY_TIME, type DynamicValues, MERGED_TIME } from './vhd/structures.ts';
 import { VhdDisk } from './vhd/vhd-disk.ts';
 import { openVhdx } from './vhdx/open-vhdx.ts';
 import { LocatorKey, type ParentLocator } from './vhdx/parent-locator.ts';
@@ -92,7 +92,7 @@ function openFormat(file: BlockFile, format: DiskFormat, openParent: OpenParent,
   switch (format) {
     case 'raw': return new RawDisk({ file });
     case 'vhdx': return openVhdxLink(file, openParent, options.acceptsMergedParent === true);
-    case 'vhd': return openVhdLink(openVhd(file), openParent);
+    case 'vhd': return openVhdLink(openVhd(file), openParent, options.acceptsMergedParent === true);
     case 'qcow2': return openQcow2Link(file, openParent);
     case 'vmdk': return openVmdkDisk(file, options.cache);
   }
@@ -105,7 +105,8 @@ function openVhdxLink(file: BlockFile, openParent: OpenParent, acceptsMergedPare
   const keys = [LocatorKey.RelativePath, LocatorKey.VolumePath, LocatorKey.AbsolutePath];
   const parent = openParent(findParent(file, keys.map((key) => locator.get(key) ?? '')), 'vhdx');
   if (!(parent instanceof VhdxDisk)) throw unsupported(file, 'its parent is not a VHDX');
-  const isMerged = acceptsMergedParent && parent.dataWriteGuid === opened.headers.current.dataWriteGuid;
+  const isMerged = parent.dataWriteGuid === opened.headers.current.dataWriteGuid;
+  if (isMerged && !acceptsMergedParent) throw merged(file, parent.name);
   if (!isMerged) checkVhdxParent(file, parent, locator);
   if (parent.geometry.logicalSectorBytes !== logicalSectorBytes) {
     throw damaged(file, `its sectors have ${logicalSectorBytes} bytes, and those of its parent `
@@ -120,7 +121,7 @@ function checkVhdxParent(file: BlockFile, parent: VhdxDisk, locator: ParentLocat
   throw changedParent(file, parent.name);
 }
 
-function openVhdLink(opened: OpenedVhd, openParent: OpenParent): Disk {
+function openVhdLink(opened: OpenedVhd, openParent: OpenParent, acceptsMergedParent: boolean): Disk {
   const { file, dynamic } = opened;
   if (dynamic === undefined) return new FixedVhdDisk(opened);
   const isDifferencing = opened.footer.diskType === VhdType.Differencing;
@@ -128,13 +129,15 @@ function openVhdLink(opened: OpenedVhd, openParent: OpenParent): Disk {
   const parentPath = findParent(file, [...locatorPaths(file, dynamic), dynamic.parentName]);
   const parent = openParent(parentPath, 'vhd');
   const isSame = parent.describe()['diskId'] === dynamic.parentUniqueId;
-  if (!isSame || !hasTimeOf(parentPath, dynamic)) throw changedParent(file, parentPath);
+  const isMerged = isSame && dynamic.parentTimeStamp === MERGED_TIME;
+  if (isMerged && !acceptsMergedParent) throw merged(file, parentPath);
+  if (!isSame || !(isMerged || hasTimeOf(parentPath, dynamic))) throw changedParent(file, parentPath);
   return new VhdDisk({ ...opened, dynamic }, parent);
 }
 
-/** VHD has no other mark of a change than the time at which the file was; 0 means that a merge is under way. */
+/** VHD has no other mark of a change than the time at which the file was. */
 function hasTimeOf(parentPath: string, { parentTimeStamp }: DynamicValues): boolean {
-  return parentTimeStamp === 0 || parentTimeStamp === vhdTime(statSync(parentPath).mtimeMs);
+  return parentTimeStamp === ANY_TIME || parentTimeStamp === vhdTime(statSync(parentPath).mtimeMs);
 }
 
 /** Relative paths first. */
@@ -176,6 +179,11 @@ function findParent(file: BlockFile, candidates: readonly string[]): string {
     .map((candidate) => JSON.stringify(candidate)).join(' or ');
   throw new OperatingError('not-found', `the parent of ${file.name} is not there: ${named || 'no path'} is where it `
     + `should be; put it back, or name it with 'partout vhd check --reconnect'`);
+}
+
+function merged(file: BlockFile, parentPath: string): OperatingError {
+  return new OperatingError('bad-input',
+    `${file.name} was merged into ${parentPath} to the end: use that in its place`);
 }
 
 function changedParent(file: BlockFile, parentPath: string): OperatingError {

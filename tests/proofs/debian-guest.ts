@@ -1,5 +1,6 @@
 /** A Debian user space under proof, in this process, with packages and a plain shell. */
 
+import type { DiskDescription } from '../../src/machine/description.ts';
 import { guestImage } from '../guest.ts';
 import { MachineGuest } from '../machine-guest.ts';
 
@@ -8,9 +9,11 @@ const COMMAND_MS = 5 * 60_000;
 const MEMORY_BYTES = 2 ** 31;
 
 /** Boots one and logs in. */
-export async function debianGuest(packages: readonly string[]): Promise<MachineGuest> {
+export async function debianGuest(
+  packages: readonly string[], disks: readonly DiskDescription[] = [],
+): Promise<MachineGuest> {
   const image = guestImage('debian-initramfs', undefined, packages);
-  const guest = await MachineGuest.start({ ...image, memoryBytes: MEMORY_BYTES, nics: [{ network: 'nat' }] });
+  const guest = await MachineGuest.start({ ...image, memoryBytes: MEMORY_BYTES, disks, nics: [{ network: 'nat' }] });
   await guest.expect(/login: /, BOOT_MS);
   guest.type('root\n');
   await guest.expect(/# /, COMMAND_MS);

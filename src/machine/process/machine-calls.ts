@@ -1,7 +1,10 @@
 /** What a machine and its owner, in another process, ask of each other: plain values both ways. */
 import type { GuestAddresses } from '../../vsp/kvp/device.ts';
 import type { CopyOptions } from '../../vsp/fcopy/device.ts';
-import type { HeartbeatHealth, MachineDescription, MachineEnd, RestoreRequest } from '../description.ts';
+import type {
+  DiskDescription, HeartbeatHealth, MachineDescription, MachineEnd, RestoreRequest, StorageAddress, StorageDescription,
+} from '../description.ts';
+import type { SnapshotChild } from '../snapshot.ts';
 
 /** Whose values: what the host has left for the guest, what the guest has left for us, what its daemon says of it. */
 export type ValuePool = 'host' | 'guest' | 'facts';
@@ -35,6 +38,14 @@ export interface MachineCalls {
   write(stream: number, bytes: Uint8Array): Promise<void>;
   end(stream: number): Promise<void>;
   destroy(stream: number): void;
+  /** What there is now, each with its address. */
+  disks(): readonly StorageDescription[];
+  addDisk(disk: DiskDescription): Promise<StorageAddress>;
+  removeDisk(address: StorageAddress): Promise<void>;
+  resizeDisk(address: StorageAddress, sizeBytes: number): Promise<void>;
+  /** `freezeMs` as in `takeSnapshot`. */
+  snapshot(children: readonly SnapshotChild[], freezeMs: number | undefined): Promise<void>;
+  mergeDisk(address: StorageAddress): Promise<string>;
   inspect(): object;
   statistics(): object;
 }

@@ -7,6 +7,7 @@ import { KvpPool } from '../../protocols/integration/kvp.ts';
 import type { MachinePorts } from '../description.ts';
 import { Machine } from '../machine.ts';
 import { nicInstance } from '../network.ts';
+import { takeSnapshot } from '../snapshot.ts';
 import { Link, type LinkPort } from './link.ts';
 import type { MachineCalls, OwnerCalls, ValuePool } from './machine-calls.ts';
 
@@ -57,6 +58,7 @@ export class MachineServer {
       inspect: () => this.#machine.inspect(),
       statistics: () => this.#machine.statistics(),
       ...this.#serviceCalls(),
+      ...this.#diskCalls(),
       ...this.#streamCalls(),
     };
   }
@@ -86,6 +88,20 @@ export class MachineServer {
         await fileCopy.ready(patienceMs);
         await fileCopy.copy(path, data, options);
       },
+    } satisfies Partial<MachineCalls>;
+  }
+
+  #diskCalls() {
+    return {
+      disks: () => this.#machine.storage.descriptions,
+      addDisk: (disk) => this.#machine.storage.add(disk),
+      removeDisk: (address) => this.#machine.storage.remove(address),
+      resizeDisk: (address, sizeBytes) => this.#machine.storage.resize(address, sizeBytes),
+      snapshot: (children, freezeMs) => {
+        const { storage, vmbus: { snapshots } } = this.#machine;
+        return takeSnapshot({ storage, snapshots }, children, freezeMs);
+      },
+      mergeDisk: (address) => this.#machine.storage.merge(address),
     } satisfies Partial<MachineCalls>;
   }
 

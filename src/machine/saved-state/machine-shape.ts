@@ -46,7 +46,7 @@ function registersOf(layout: object): Shape {
 
 const unit = all(record({
   kind: optional(oneOf('disk', 'dvd')), path: optional(path), readOnly: optional(flag),
-  cache: optional(oneOf('host', 'none')),
+  cache: optional(oneOf('host', 'none')), identity: optional(path),
   limits: optional(record({ operations: optional(number), bytes: optional(number) })),
   address: optional(record({
     controller: integer(0, MAXIMUM_CONTROLLERS - 1), lun: integer(0, DISKS_PER_CONTROLLER - 1),

@@ -53,8 +53,11 @@ function configurationOf({ description, network, vmbus }: MachineParts): SavedCo
   };
 }
 
+/** A merge that is under way is begun again by whoever wants it. */
 function withWholePath(unit: StorageDescription): StorageDescription {
-  return unit.path === undefined ? unit : { ...unit, path: resolve(unit.path) };
+  if (unit.kind === 'dvd') return unit.path === undefined ? unit : { ...unit, path: resolve(unit.path) };
+  const { merge: _, ...disk } = unit;
+  return { ...disk, path: resolve(disk.path) };
 }
 
 /** Into a new machine, paused, whose guest memory is there or arrives. */

@@ -29,6 +29,10 @@ export interface DynamicValues {
   readonly locators: Uint8Array;
 }
 
+/** In place of the time at which the parent was changed: while a merge into it is under way, and after its end. */
+export const ANY_TIME = 0;
+export const MERGED_TIME = 1;
+
 /** Where the dynamic header of our own files is: behind the copy of the footer. */
 export const DYNAMIC_HEADER_OFFSET = VHD_SECTOR_BYTES;
 /**

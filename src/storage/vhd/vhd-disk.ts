@@ -22,7 +22,8 @@ export class VhdDisk implements Disk {
   readonly format = 'vhd';
   readonly name: string;
   readonly kind: DiskKind;
-  readonly parent: Disk | undefined;
+  /** Another one, of the same content, when it becomes the target of a merge. */
+  parent: Disk | undefined;
   readonly blockBytes: number;
   readonly isReadOnly: boolean;
   /** For the operations of this folder that change the file's structure. */

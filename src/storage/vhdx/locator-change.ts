@@ -9,7 +9,8 @@ import type { VhdxDisk } from './vhdx-disk.ts';
 
 /** The disk need not have its parent at hand. What it holds does not change. */
 export function setLocator(disk: VhdxDisk, locator: ParentLocator): void {
-  const { regions, metadata: { places } } = disk.opened;
+  const { regions, metadata } = disk.opened;
+  const { places } = metadata;
   const place = places.find(({ itemId }) => itemId === MetadataItem.ParentLocator);
   if (place === undefined) throw new OperatingError('bad-input', `${disk.name} has no parent`);
   const region = regions.metadata;
@@ -30,4 +31,11 @@ export function setLocator(disk: VhdxDisk, locator: ParentLocator): void {
   changeThroughLog(disk.pages, position, bytes);
   changeThroughLog(disk.pages, place.rowPosition + MetadataTableEntry.offset.offset, row);
   disk.flushSync();
+  const moved = { ...place, position, lengthBytes: bytes.length };
+  disk.opened = {
+    ...disk.opened,
+    metadata: {
+      ...metadata, places: [...others, moved], values: { ...metadata.values, parentLocator: locator },
+    },
+  };
 }

@@ -35,7 +35,8 @@ export class VhdxDisk implements Disk {
   readonly format = 'vhdx';
   readonly name: string;
   readonly kind: DiskKind;
-  readonly parent: Disk | undefined;
+  /** Another one, of the same content, when it becomes the target of a merge. */
+  parent: Disk | undefined;
   readonly blockBytes: number;
   readonly isReadOnly: boolean;
   /** For the operations of this folder that change the file's structure. */

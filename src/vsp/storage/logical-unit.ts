@@ -39,7 +39,7 @@ export class LogicalUnit implements Unit {
   readonly limit: RateLimit | undefined;
   readonly #limits: RateLimits | undefined;
   readonly #waitsForRoom: boolean;
-  readonly #disk: StorageDisk;
+  #disk: StorageDisk;
   isUnsettled = false;
 
   constructor(options: LogicalUnitOptions) {
@@ -53,6 +53,11 @@ export class LogicalUnit implements Unit {
 
   get disk(): StorageDisk {
     return this.#disk;
+  }
+
+  /** Another disk with the same content: the guest notices nothing. */
+  exchange(disk: StorageDisk): void {
+    this.#disk = disk;
   }
 
   get blockCount(): number {

@@ -55,15 +55,15 @@ export class VolumeSnapshots implements Service<VssState> {
 
   /**
    * Freezes the guest's file systems until `thaw`.
-   * @throws OperatingError when the guest cannot.
+   * @throws OperatingError when the guest cannot, or has not in time: it may do so later, and is to be thawed.
    */
-  async freeze(): Promise<void> {
-    expectSuccess('freeze its file systems', await this.#exchange(VssOperation.Freeze, FREEZE_TIMEOUT_MS));
+  async freeze(timeoutMs = FREEZE_TIMEOUT_MS): Promise<void> {
+    expectSuccess('freeze its file systems', await this.#exchange(VssOperation.Freeze, timeoutMs));
     this.#isFrozen = true;
   }
 
-  async thaw(): Promise<void> {
-    expectSuccess('thaw its file systems', await this.#exchange(VssOperation.Thaw, ANSWER_TIMEOUT_MS));
+  async thaw(timeoutMs = ANSWER_TIMEOUT_MS): Promise<void> {
+    expectSuccess('thaw its file systems', await this.#exchange(VssOperation.Thaw, timeoutMs));
     this.#isFrozen = false;
   }
 
