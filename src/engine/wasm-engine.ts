@@ -15,6 +15,7 @@ import {
 import type { AbsentMemory } from './absent-memory.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from './memory-handle.ts';
 import { ProcessorRequests } from './processor-requests.ts';
+import { POLICIES, Translator, type TranslatorOptions } from './translator/translator.ts';
 import { loadProcessorState, resetProcessorState, saveProcessorState } from './processor-state.ts';
 
 /** Instructions of one slice: a bit less than a millisecond of interpretation. */
@@ -66,6 +67,8 @@ export interface WasmEngineOptions {
   readonly keepsSlices?: boolean;
   /** Memory that arrives as it is needed; without it, all is there. */
   readonly absent?: AbsentMemory | undefined;
+  /** When blocks are translated; usually as they get hot. */
+  readonly translate?: keyof typeof POLICIES;
 }
 
 export class WasmEngine implements ProcessorEngine {
@@ -77,12 +80,13 @@ export class WasmEngine implements ProcessorEngine {
   readonly #words: Int32Array;
   readonly #view: DataView;
   readonly #at: number;
+  readonly #translator: Translator;
   readonly #keepsSlices: boolean;
   /** Instructions that a kick has left of a slice. */
   #left = 0;
   #faulted = false;
 
-  constructor({ handle, index, intercepts, randomSeed, keepsSlices, absent }: WasmEngineOptions) {
+  constructor({ handle, index, intercepts, randomSeed, keepsSlices, absent, translate = 'hot' }: WasmEngineOptions) {
     this.#keepsSlices = keepsSlices ?? false;
     this.#handle = handle;
     this.#index = index;
@@ -92,10 +96,17 @@ export class WasmEngine implements ProcessorEngine {
     this.#words = new Int32Array(buffer);
     this.#view = new DataView(buffer);
     this.data = new Int32Array(buffer, this.#at + DATA, 8);
+    const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
     const instance = new WebAssembly.Instance(coreModule(), {
-      env: { memory: handle.memory, ...importsOf(intercepts, absent) },
+      env: {
+        memory: handle.memory, table, translate: (record: number) => this.#translator.translate(record),
+        ...importsOf(intercepts, absent),
+      },
     });
     this.#core = instance.exports as unknown as CoreExports;
+    this.#translator = new Translator({
+      handle, index, table, core: instance.exports as unknown as TranslatorOptions['core'], policy: POLICIES[translate],
+    });
     this.#core.initialize(this.#at, configurationAddress(handle, index));
     const seed = randomSeed?.slice() ?? randomFillSync(new Uint8Array(8));
     seed[0] = (seed[0] as number) | 1; // xorshift must not start at 0
@@ -281,6 +292,11 @@ export class WasmEngine implements ProcessorEngine {
   traceInstructions(): void {
     this.#words[(this.#at + TRACING) >> 2] = 1;
     this.#core.updateDerived();
+  }
+
+  /** What has been translated. */
+  translated(): Translator['counters'] {
+    return this.#translator.counters;
   }
 
   /** Counters for statistics. */

@@ -10,13 +10,16 @@ import { RAM_SIZE } from './guest-tables.ts';
 /** The engine's machine code: results hold for it alone. */
 export const CORE_FILE = fileURLToPath(new URL('../../src/engine/core.wasm', import.meta.url));
 
-export function createEngine(): EngineUnderTest {
+/** `translated`: no instruction is interpreted that the translator knows. */
+export function createEngine(translated = false): EngineUnderTest {
   const handle = createEngineMemory(RAM_SIZE, 1);
   const [slot] = handle.slots;
   if (slot === undefined) throw new Error('the engine has no memory');
   return {
     // User-mode instructions reach no intercepts save CPUID and RDTSC, which have no native oracle.
-    engine: new WasmEngine({ handle, index: 0, intercepts: NO_INTERCEPTS }),
+    engine: new WasmEngine({
+      handle, index: 0, intercepts: NO_INTERCEPTS, translate: translated ? 'at once' : 'never',
+    }),
     ram: new Uint8Array(handle.memory.buffer, slot.offset, slot.sizeBytes),
   };
 }

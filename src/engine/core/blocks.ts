@@ -5,11 +5,12 @@
 
 import {
   ARENA_END, ARENA_NEXT, ARENA_START, BASE, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT,
-  CODE_BASE, CODE_PAGE, CODE_PHYSICAL, CS, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LIMIT, MODE, MODE_64, OP, OP_STALE,
+  CODE_BASE, CODE_PHYSICAL, CS, GENERATION, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LIMIT, MODE, MODE_64, OP, OP_STALE,
   PAGE_BLOCKS, PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, RAM_START, RECORD_SIZE, RIP, SEGMENTS, SEGMENT_SIZE, OFFSET, LENGTH,
+  PAGE_NUMBER, TAG_EXECUTE,
 } from "./layout";
 import { cpu, GP, raiseError, UD, raise } from "./cpu";
-import { configuration, flushTlb, hostOf, translateCode } from "./memory";
+import { configuration, entryOf, flushTlb, hostOf, translateCode } from "./memory";
 import { holdCode, holdersOf, isAlone, releaseCode } from "./processors";
 import { decodeBlock } from "./decode";
 
@@ -79,6 +80,7 @@ export function flushBlocks(): void {
   forgetCode();
   memory.fill(load<u32>(configuration, HASH_TABLE), 0, HASH_BUCKETS * 4);
   store<u32>(configuration, load<u32>(configuration, ARENA_START), ARENA_NEXT);
+  store<u32>(configuration, load<u32>(configuration, GENERATION) + 1, GENERATION);
 }
 
 // @ts-ignore: decorator
@@ -90,18 +92,39 @@ function bucketOf(physical: u64): usize {
 
 /** First record of the block at the guest-physical address in the present mode; decodes it when needed. */
 export function blockAt(physical: u64): usize {
+  const known = knownBlockAt(physical);
+  return known != 0 ? known : makeBlock(physical, physical | (<u64>load<u32>(cpu + MODE) << 60));
+}
+
+/** As `blockAt`, or 0 when the block is not decoded. */
+function knownBlockAt(physical: u64): usize {
   const key = physical | (<u64>load<u32>(cpu + MODE) << 60);
-  const bucket = bucketOf(physical);
-  let block: usize = load<u32>(bucket);
-  while (block != 0) {
-    if (load<u64>(block, BLOCK_KEY) == key) return block + BLOCK_HEADER;
-    block = load<u32>(block, BLOCK_NEXT);
-  }
-  return makeBlock(physical, key);
+  let block: usize = load<u32>(bucketOf(physical));
+  while (block != 0 && load<u64>(block, BLOCK_KEY) != key) block = load<u32>(block, BLOCK_NEXT);
+  return block == 0 ? 0 : block + BLOCK_HEADER;
+}
+
+/** Guest-physical number of the page at a distance from the one that runs, in 64-bit mode; -1: not in the TLB. */
+function codePage(distance: f64): i64 {
+  if (distance >= 0 && distance < 0x1000) return <i64>(load<u64>(cpu + CODE_PHYSICAL) >> 12);
+  const linear = load<u64>(cpu + CODE_BASE) + <u64><i64>distance;
+  const entry = entryOf(linear);
+  return load<u64>(entry, TAG_EXECUTE) == (linear & ~0xfff) ? <i64>load<u32>(entry, PAGE_NUMBER) : -1;
+}
+
+/** The same for the translator, as a number that it can hold. */
+export function codePageNumber(distance: f64): f64 {
+  return <f64>codePage(distance);
+}
+
+/** Opening record of the decoded block at a distance from the page that runs; 0 when there is none. */
+export function knownBlock(distance: f64): usize {
+  const page = codePage(distance);
+  return page < 0 ? 0 : knownBlockAt((<u64>page << 12) | (<u64><i64>distance & 0xfff));
 }
 
 function makeBlock(physical: u64, key: u64): usize {
-  const room: u32 = BLOCK_HEADER + (BLOCK_RECORDS + 2) * RECORD_SIZE;
+  const room: u32 = BLOCK_HEADER + (BLOCK_RECORDS + 3) * RECORD_SIZE;
   if (load<u32>(configuration, ARENA_NEXT) + room > load<u32>(configuration, ARENA_END)) flushBlocks();
   const block: usize = load<u32>(configuration, ARENA_NEXT);
   const host = hostOf(physical);
@@ -141,12 +164,16 @@ export function lookup(): usize {
     if (ip > <u64>load<u32>(segment, LIMIT)) raiseError(GP, 0);
     linear = (ip + load<u64>(segment, BASE)) & 0xffffffff;
   }
-  const physical = translateCode(linear);
-  const host = hostOf(physical);
-  if (host == 0) raise(UD); // code outside RAM: nothing that a guest may run
+  const entry = entryOf(linear);
+  let physical: u64;
+  if (load<u64>(entry, TAG_EXECUTE) == (linear & ~0xfff)) {
+    physical = (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (linear & 0xfff);
+  } else {
+    physical = translateCode(linear);
+    if (hostOf(physical) == 0) raise(UD); // code outside RAM: nothing that a guest may run
+  }
   store<u64>(cpu + CODE_BASE, ip - (linear & 0xfff));
   store<u64>(cpu + CODE_PHYSICAL, physical & ~0xfff);
-  store<u32>(cpu + CODE_PAGE, <u32>(host & ~0xfff));
   return blockAt(physical);
 }
 

@@ -6,8 +6,9 @@ import {
   DECODE, DECODER_TABLES, DISPLACEMENT, DS, FORM, FPR, FS,
   FS_BASE, GS, GS_BASE, HANDLER, IMMEDIATE, INDEX_REGISTER, LENGTH, MODE, MODE_16, MODE_32, MODE_64, OFFSET, OP,
   OPERAND, OP_CROSS, OP_NEXT, OP_GENERATED, OP_STALE, OP_STOP, OP_TOO_LONG, OP_UNDEFINED, RECORD_SIZE,
-  SCALE, SEGMENT, SEGMENT_BASE, SEGMENTS, SEGMENT_SIZE, BASE, SS, STEP_RECORDS, TARGET, XMM, ZERO, RIP, CS, OP_SYSTEM,
-  OP_SYSTEM_END, FORM_ALIGNED, FORM_LOCK, LINK,
+  ENTER_COUNT, OP_ENTER,
+  SCALE, SEGMENT, SEGMENT_BASE, SEGMENTS, SEGMENT_SIZE, BASE, SS, STEP_RECORDS, TARGET, TRANSLATE_AFTER, XMM, ZERO,
+  RIP, CS, OP_SYSTEM, OP_SYSTEM_END, FORM_ALIGNED, FORM_LOCK, LINK,
 } from "./layout";
 import { cpu, raise, UD } from "./cpu";
 import { configuration, hostOf, translateCode } from "./memory";
@@ -405,7 +406,7 @@ function decodeOffset(record: usize, segment: i32): void {
   store<i32>(record, <i32>offset, DISPLACEMENT);
 }
 
-/** A record that closes a block. */
+/** A record that opens or closes a block. */
 function closingRecord(record: usize, op: u32, offset: u32, count: u32): void {
   store<u64>(record, 0);
   store<u64>(record, 0, 8);
@@ -426,27 +427,29 @@ import { isUnconditional } from "./generated/decoder-constants";
 
 /** Decodes a block at `offset` of the page at host address `page`. Returns the number of records, at least 1. */
 export function decodeBlock(first: usize, page: usize, offset: u32): u32 {
-  let record = first;
+  closingRecord(first, OP_ENTER, offset, 0);
+  store<i32>(first, load<i32>(configuration, TRANSLATE_AFTER), ENTER_COUNT);
+  let record = first + RECORD_SIZE;
   let count: u32 = 0;
   while (count < BLOCK_RECORDS) {
     if (offset >= 0x1000) break;
     if (load<u32>(cpu + DEBUG_BREAKPOINTS) != 0 && mayBreak(offset)) {
       closingRecord(record, OP_CROSS, offset, count + 1);
-      return count + 1;
+      return count + 2;
     }
     const length = decodeOne(record, page + offset, page + 0x1000, offset, true);
     count++;
     if (length == 0) {
       closingRecord(record, OP_CROSS, offset, count);
-      return count;
+      return count + 1;
     }
     store<u8>(record, <u8>count, COUNT);
     offset += length;
-    if (endsBlock(record)) return count;
+    if (endsBlock(record)) return count + 1;
     record += RECORD_SIZE;
   }
   closingRecord(record, OP_NEXT, offset, count);
-  return count + 1;
+  return count + 2;
 }
 
 /**

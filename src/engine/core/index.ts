@@ -8,8 +8,9 @@ import {
   RFLAGS, RIP, SHADOW, SHADOW_MOV_SS, SLICE_START, STEPPING, STOP, TF, TRACING, WINDOW,
 } from "./layout";
 import { cpu, DB, raise, setProcessor } from "./cpu";
-import { hostOf, setConfiguration, translateCode } from "./memory";
-import { flushBlocks } from "./blocks";
+import { hostOf, reach, setConfiguration, translateCode } from "./memory";
+import { codePageNumber, flushBlocks, knownBlock } from "./blocks";
+import { lazyAux, lazyCondition, lazyResult, settleFlags } from "./lazy-flags";
 import { attend, enterGuest, leaveExclusive, leaveGuest } from "./processors";
 import {
   crossPage, dispatch, linearRip, stop, STOP_DEBUG,
@@ -22,12 +23,15 @@ import { deliverFault, interrupt, nonMaskableInterrupt } from "./exceptions";
 import { readFlags, setArithmeticFlags } from "./flags";
 import { updateDerived } from "./control";
 import { interpret } from "./generated/interpret";
+import { step } from "./generated/step";
 import { initializeX87, statusWord, setStatusWord, summarize, xsaveImage, xrstorImage } from "./float/state";
 import { arithmeticFlags } from "./flags";
+import { multiplyHighSigned } from "./arithmetic";
 
 export {
   enterGuest, leaveGuest, deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived,
-  armStep, askFlush, awaitFlush, initializeX87, updateDebugger,
+  armStep, askFlush, awaitFlush, codePageNumber, initializeX87, knownBlock, lazyAux, lazyCondition, lazyResult,
+  multiplyHighSigned, reach, step, updateDebugger,
 };
 
 /** DR6.BS: a single step. It stays until the guest clears it; bits 0…3 are those of the last trap. */
@@ -57,6 +61,7 @@ export function writeFlags(value: u32): void {
 /** After an unwinding: puts RIP and the budget where the faulting instruction left them. */
 export function settleFault(): void {
   leaveExclusive();
+  settleFlags();
   const record = load<u32>(cpu + INSTRUCTION);
   if (record == 0) return;
   store<u64>(cpu + RIP, load<u64>(cpu + CODE_BASE) + load<u16>(record, OFFSET));

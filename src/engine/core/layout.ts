@@ -94,6 +94,11 @@ export const TSC_AUX = 0x2c0;
 export const PAUSES = 0x2c8; // u32, PAUSE instructions so far
 export const SPINS_LONG = 0x2cc; // u32, 1: they were many since `run` began
 
+// Flags that a region leaves: how they were made, and from what (lazy-flags.ts).
+export const LAZY_KIND = 0x2e0; // u32
+export const LAZY_A = 0x2d0; // u64
+export const LAZY_B = 0x2d8; // u64
+
 // The exception being raised; read by whoever catches the unwinding.
 export const FAULT_VECTOR = 0x300; // u32
 export const FAULT_ERROR = 0x304; // u32
@@ -206,6 +211,10 @@ export const HANDLER = 28; // u16, of vector, x87 and system instructions
 export const BYTES = 30; // u16, size of a vector memory operand; of locked instructions the operation
 export const RECORD_SIZE = 32;
 
+// Fields of a block's opening record.
+export const ENTER_COUNT = 8; // i32, entries until the block is translated
+export const ENTER_REGION = 12; // u32, its region's place in the table of functions; 0: none
+
 // FORM: bits 0-1 operand size (0: 8, 1: 16, 2: 32, 3: 64 bits) · 2-3 repeat (2: REPNE, 3: REPE) · 4 LOCK
 // · 5-6 address size (0: 16, 1: 32, 2: 64) · 7 memory operand must be aligned to 16 bytes
 export const FORM_REPEAT = 0x0c;
@@ -240,7 +249,6 @@ export const TLB_SIZE = 0x4000; // of one TLB
 export const TLB_KINDS = 4;
 
 // More of the processor: the page that runs, why `run` ends, large pages that the TLB may hold parts of.
-export const CODE_PAGE = 0x314; // u32, host address of the page that runs
 export const CODE_PHYSICAL = 0x318; // u64, its guest-physical address
 export const STOP = 0x320; // u32, reason + 1 that an instruction asked for
 export const LARGE_LOW = 0x328; // u64
@@ -267,7 +275,9 @@ export const SHARED = 0xf4; // u32, address of the words below
 // u32, of the first 64 KiB of RAM: a word each, atomic; not 0 while its bytes have not arrived (absent-memory.ts)
 export const ABSENT = 0xf8;
 export const ABSENT_SHIFT = 16;
-export const CONFIGURATION_SIZE = 0x100;
+export const GENERATION = 0x100; // u32, how often the arena has begun anew
+export const TRANSLATE_AFTER = 0x104; // i32, entries of a block until it is translated
+export const CONFIGURATION_SIZE = 0x200;
 // Locks between the processors, i32, atomic.
 export const EXCLUSIVE = 0x00; // held by who runs alone
 export const HOLDING = 0x40; // held by who becomes a holder of a page's code
@@ -289,4 +299,5 @@ export const OP_SYSTEM_END = 7; // the same, and RIP may have changed
 export const OP_VECTOR = 8; // handler over (d, s, i), registers only
 export const OP_VECTOR_LOAD = 9; // source in memory
 export const OP_VECTOR_STORE = 10; // destination in memory
-export const OP_GENERATED = 11;
+export const OP_ENTER = 11; // opens a block: counts, or runs its region
+export const OP_GENERATED = 12;

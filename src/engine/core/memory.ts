@@ -10,7 +10,7 @@ import {
   TLB_ENTRIES, TLB_KINDS, TLB_SIZE, WATCHING,
 } from "./layout";
 import { ALIGNMENT, cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
-import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, ALIGNED_USER, fill, isCanonical } from "./paging";
+import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, ALIGNED_USER, fill, fillQuietly, isCanonical } from "./paging";
 import { hasCode } from "./blocks";
 import { codeWritten, enterExclusive, isExclusive, leaveExclusive } from "./processors";
 import { noteAccess } from "./debug";
@@ -55,7 +55,7 @@ export function hostOf(physical: u64): usize {
 
 // @ts-ignore: decorator
 @inline
-function entryOf(address: u64): usize {
+export function entryOf(address: u64): usize {
   return load<u32>(cpu + TLB_BASE) + ((<usize>(address >> 12) & (TLB_ENTRIES - 1)) << 5);
 }
 
@@ -113,6 +113,16 @@ export function translate(address: u64, access: u32): u64 {
   const tag = access == ACCESS_READ ? load<u64>(entry, TAG_READ) : load<u64>(entry, TAG_WRITE);
   if (tag == page) return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);
   return fill(address, access, entry, (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE);
+}
+
+/**
+ * For a region whose access missed the TLB: fills it. 0: the access has to be done by the interpreter.
+ */
+export function reach(address: u64, size: u32, write: u32): u32 {
+  if ((address & 0xfff) + size > 0x1000) return 0;
+  const entry = entryOf(address);
+  if (!fillQuietly(address, write != 0 ? ACCESS_WRITE : ACCESS_READ, entry)) return 0;
+  return u32(load<u64>(entry + (write != 0 ? TAG_WRITE : TAG_READ)) == (address & ~0xfff));
 }
 
 /** As `translate`, as a supervisor whatever the privilege now is: descriptor tables, task state, interrupt stacks. */

@@ -80,7 +80,15 @@ let leafEntry: u64 = 0; // what it was
 let leafWide: bool = false; // it has 8 bytes
 let pageSize: u64 = 0;
 
+/** A walk for translated code: it does not raise, but says that it would. */
+let quiet: bool = false;
+let refused: bool = false;
+
 function fault(address: u64, error: u32): void {
+  if (quiet) {
+    refused = true;
+    return;
+  }
   store<u64>(cpu + FAULT_ADDRESS, address);
   raiseError(PAGE_FAULT, error);
 }
@@ -124,14 +132,20 @@ function walkWide(address: u64, access: u32, privilege: usize): void {
     const index = (address >> shift) & (!long && level == 2 ? 3 : 511);
     const host = hostOf(table + (index << 3));
     const entry = entry64(host);
-    if ((entry & PTE_PRESENT) == 0) fault(address, errorCode(access, privilege, 0));
+    if ((entry & PTE_PRESENT) == 0) {
+      fault(address, errorCode(access, privilege, 0));
+      return;
+    }
     const large = level > 0 && (entry & PTE_LARGE) != 0 && (long || level == 1);
     let reserved: u64 = RESERVED;
     if (!noExecute) reserved |= PTE_NX;
     if (level == 3) reserved |= PTE_LARGE;
     if (large) reserved |= level == 2 ? 0x3fffe000 : 0x1fe000;
     if (!long && level == 2) reserved |= PTE_NX | 0x1e6;
-    if ((entry & reserved) != 0) fault(address, errorCode(access, privilege, ERROR_PRESENT | ERROR_RESERVED));
+    if ((entry & reserved) != 0) {
+      fault(address, errorCode(access, privilege, ERROR_PRESENT | ERROR_RESERVED));
+      return;
+    }
     const last = level == 0 || large;
     if (long || level < 2) {
       if ((entry & PTE_ACCESSED) == 0 && !last && !setBits(host, true, entry, PTE_ACCESSED)) continue;
@@ -159,13 +173,19 @@ function walkNarrow(address: u64, access: u32, privilege: usize): void {
   leafWide = false;
   const directory = hostOf((load<u64>(cpu + CR3) & 0xfffff000) + (((address >> 22) & 1023) << 2));
   let entry: u64 = directory == 0 ? 0 : <u64>load<u32>(directory);
-  if ((entry & PTE_PRESENT) == 0) fault(address, errorCode(access, privilege, 0));
+  if ((entry & PTE_PRESENT) == 0) {
+    fault(address, errorCode(access, privilege, 0));
+    return;
+  }
   pageWritable = (entry & PTE_WRITE) != 0;
   pageUser = (entry & PTE_USER) != 0;
   if ((entry & PTE_LARGE) != 0 && (load<u64>(cpu + CR4) & CR4_PSE) != 0) {
     // PSE-36: bits 20:13 are physical address bits 39:32.
     const physical = (entry & 0xffc00000) | (((entry >> 13) & 0xff) << 32);
-    if ((entry & 0x200000) != 0) fault(address, errorCode(access, privilege, ERROR_PRESENT | ERROR_RESERVED));
+    if ((entry & 0x200000) != 0) {
+      fault(address, errorCode(access, privilege, ERROR_PRESENT | ERROR_RESERVED));
+      return;
+    }
     pageSize = 0x400000;
     pagePhysical = (physical | (address & 0x3fffff)) & ~0xfff;
     leafHost = directory;
@@ -178,7 +198,10 @@ function walkNarrow(address: u64, access: u32, privilege: usize): void {
   }
   const host = hostOf((entry & 0xfffff000) + (((address >> 12) & 1023) << 2));
   entry = host == 0 ? 0 : <u64>load<u32>(host);
-  if ((entry & PTE_PRESENT) == 0) fault(address, errorCode(access, privilege, 0));
+  if ((entry & PTE_PRESENT) == 0) {
+    fault(address, errorCode(access, privilege, 0));
+    return;
+  }
   pageWritable = pageWritable && (entry & PTE_WRITE) != 0;
   pageUser = pageUser && (entry & PTE_USER) != 0;
   pageSize = 0x1000;
@@ -221,13 +244,17 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
     privilege = 2;
   } else if ((load<u64>(cpu + CR4) & CR4_PAE) != 0) walkWide(address, access, privilege);
   else walkNarrow(address, access, privilege);
+  if (refused) return 0;
 
   const paging = leafHost != 0;
   const read = !paging || mayRead(privilege);
   const write = !paging || mayWrite(privilege);
   const execute = !paging || mayExecute(privilege);
   const allowed = access == ACCESS_READ ? read : access == ACCESS_WRITE ? write : execute;
-  if (!allowed) fault(address, errorCode(access, privilege, ERROR_PRESENT));
+  if (!allowed) {
+    fault(address, errorCode(access, privilege, ERROR_PRESENT));
+    return 0;
+  }
 
   let dirty = true;
   if (paging) {
@@ -250,6 +277,18 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
     if (pageSize > 0x1000) noteLargePage(address);
   }
   return pagePhysical | (address & 0xfff);
+}
+
+/** As `fill` with the TLB in use, without raising anything. False: the access can't be done through the TLB. */
+export function fillQuietly(address: u64, access: u32, entry: usize): bool {
+  if (!isCanonical(address)) return false;
+  quiet = true;
+  refused = false;
+  fill(address, access, entry, (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE);
+  quiet = false;
+  const filled = !refused;
+  refused = false;
+  return filled;
 }
 
 /** Remembers where large pages lie: INVLPG there must forget more than one entry. */

@@ -9,10 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { buildDecoderTables, FLAG, IMMEDIATE, KIND, LEAVES, type Operations, SELECT } from './decoder-tables.ts';
 import type { Instruction } from './instruction.ts';
 import {
-  BRANCH_FAR_DELTA, branchText, caseText, formsOf, isDirectBranch, lockedText, OperationNumbers,
+  BRANCH_FAR_DELTA, branchText, caseText, isDirectBranch, lockedText, type OperationNumbers,
 } from './interpreter-text.ts';
+import { integerOperations } from './operations.ts';
 import { INSTRUCTION_ROWS } from './rows.ts';
-import { OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE } from '../core/layout.ts';
+import { OP_ENTER, OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE } from '../core/layout.ts';
 import {
   checksByCase, handlersText, systemHandlers, usesVectorHandler, vectorCase, vectorHandlers,
 } from './handlers.ts';
@@ -87,9 +88,37 @@ ${others.map((number) => `    case ${number}:`).join('\n')}
 `;
 }
 
+/** Vector instructions: what their handlers share. */
+const VECTOR_CASES = `      case 8: { // VECTOR
+        vector(u, c + load<u16>(u, TARGET), c + load<u16>(u, OPERAND)); break;
+      }
+      case 9: { // VECTOR_LOAD
+        if (load<u32>(c + FPU_BLOCKED) != 0 || (load<u16>(c + FSW) & 0x80) != 0) vectorChecks(u);
+        const address = ea(u);
+        if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
+        readBytes(address, c + SOURCE, load<u16>(u, BYTES));
+        vector(u, c + load<u16>(u, TARGET), c + SOURCE); break;
+      }
+      case 10: { // VECTOR_STORE
+        // A store that faults leaves the x87's control, status, top and tags; one that is withheld does not fault.
+        const before = v128.load(c + FCW);
+        vector(u, c + DESTINATION, c + load<u16>(u, OPERAND));
+        if (takeWithheld()) break;
+        const after = v128.load(c + FCW);
+        v128.store(c + FCW, before);
+        const address = ea(u);
+        if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
+        const bytes = <u32>load<u16>(u, BYTES);
+        probeWrite(address, bytes);
+        v128.store(c + FCW, after);
+        writeBytes(address, c + DESTINATION, bytes); break;
+      }
+`;
+
 const INTERPRETER_HEAD = `
 import {
-  ADDRESS, BUDGET, BYTES, CODE_BASE, COUNT, DESTINATION, DISPLACEMENT, EXIT_REQUEST, FCW, FLAGS_AUX, FLAGS_RESULT,
+  ADDRESS, BUDGET, BYTES, CODE_BASE, COUNT, DESTINATION, DISPLACEMENT, ENTER_COUNT, ENTER_REGION,
+  EXIT_REQUEST, FCW, FLAGS_AUX, FLAGS_RESULT,
   FORM, FORM_ALIGNED, FPU_BLOCKED, FSW, HANDLER, IMMEDIATE, INSTRUCTION, LENGTH, LINK, OFFSET, OP, OPERAND, RDX,
   RECORD_SIZE, RIP, SOURCE, TARGET,
 } from "../layout";
@@ -104,6 +133,7 @@ import {
 } from "../memory";
 import { multiplyHighSigned } from "../arithmetic";
 import { crossPage, dispatch, link } from "../dispatch";
+import { enterBlock } from "../regions";
 import { takeWithheld } from "../float/x87-stack";
 import { checkAligned, system, vector, vectorChecks } from "./handlers";
 
@@ -133,6 +163,11 @@ export function interpret(first: usize): void {
         store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET));
         u = crossPage(u); if (u == 0) return; continue;
       }
+      case ${OP_ENTER}: {
+        const left = load<i32>(u, ENTER_COUNT) - 1;
+        if (left > 0 && load<u32>(u, ENTER_REGION) == 0) { store<i32>(u, left, ENTER_COUNT); break; }
+        u = enterBlock(u); if (u == 0) return; continue;
+      }
       case 4: { raise(UD); break; }
       case 5: { raiseError(GP, 0); break; }
       case 6: { system(u); break; }
@@ -143,37 +178,38 @@ export function interpret(first: usize): void {
         store<i32>(c + BUDGET, load<i32>(c + BUDGET) - count);
         u = dispatch(); if (u == 0) return; continue;
       }
-      case 8: { // VECTOR
-        vector(u, c + load<u16>(u, TARGET), c + load<u16>(u, OPERAND)); break;
-      }
-      case 9: { // VECTOR_LOAD
-        if (load<u32>(c + FPU_BLOCKED) != 0 || (load<u16>(c + FSW) & 0x80) != 0) vectorChecks(u);
-        const address = ea(u);
-        if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
-        readBytes(address, c + SOURCE, load<u16>(u, BYTES));
-        vector(u, c + load<u16>(u, TARGET), c + SOURCE); break;
-      }
-      case 10: { // VECTOR_STORE
-        // A store that faults leaves the x87's control, status, top and tags; one that is withheld does not fault.
-        const before = v128.load(c + FCW);
-        vector(u, c + DESTINATION, c + load<u16>(u, OPERAND));
-        if (takeWithheld()) break;
-        const after = v128.load(c + FCW);
-        v128.store(c + FCW, before);
-        const address = ea(u);
-        if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
-        const bytes = <u32>load<u16>(u, BYTES);
-        probeWrite(address, bytes);
-        v128.store(c + FCW, after);
-        writeBytes(address, c + DESTINATION, bytes); break;
-      }
-`;
+${VECTOR_CASES}`;
 
 const INTERPRETER_TAIL = `
       default: { raise(UD); }
     }
     u += RECORD_SIZE;
   }
+}
+`;
+
+/** One system or vector instruction for a region. */
+const STEP_TEXT = `${GENERATED_NOTE}
+import {
+  BYTES, DESTINATION, FCW, FORM, FORM_ALIGNED, FPU_BLOCKED, FSW, INSTRUCTION, OP, OPERAND, OP_STALE, SOURCE, TARGET,
+} from "../layout";
+import { cpu } from "../cpu";
+import { ea } from "../address";
+import { settleFlags } from "../lazy-flags";
+import { probeWrite, readBytes, writeBytes } from "../memory";
+import { takeWithheld } from "../float/x87-stack";
+import { checkAligned, system, vector, vectorChecks } from "./handlers";
+
+/** Does the record's instruction. 1: it has changed the code that runs. */
+export function step(u: usize): u32 {
+  const c = cpu;
+  store<u32>(c + INSTRUCTION, <u32>u);
+  settleFlags();
+  switch (<u32>load<u16>(u, OP)) {
+      case 6: { system(u); break; }
+${VECTOR_CASES}
+  }
+  return u32(load<u16>(u, OP) == OP_STALE);
 }
 `;
 
@@ -184,20 +220,7 @@ function writeWhenChanged(path: string, content: string | Uint8Array): void {
 }
 
 function generate(root: string): void {
-  const numbers = new OperationNumbers();
-  const keys = new Map<Instruction, { register: string; memory: string; sized: boolean }>();
-  const lockable = new Set<string>();
-  for (const row of INSTRUCTION_ROWS) {
-    if (row.class !== 'integer') continue;
-    const { register, memory, sizes, sized } = formsOf(row);
-    if (row.lock === true) lockable.add(`${row.op}.${memory}`);
-    keys.set(row, {
-      register: register === '' ? '' : numbers.request(row.op, register, sizes),
-      memory: memory === '' ? '' : numbers.request(row.op, memory, sizes),
-      sized,
-    });
-  }
-  const unconditional = numbers.freeze();
+  const { numbers, keys, lockable, unconditional } = integerOperations();
   const vectors = vectorHandlers(INSTRUCTION_ROWS);
   const systems = systemHandlers(INSTRUCTION_ROWS);
   const sixteenIsSecond = (key: string): number => (key === '' ? 0 : numbers.numberOf(key));
@@ -218,6 +241,7 @@ function generate(root: string): void {
   writeWhenChanged(join(core, 'decoder-constants.ts'),
     constantsText(unconditional, numbers.numberOf('XCHG.mr'), systems.length));
   writeWhenChanged(join(core, 'interpret.ts'), interpreterText(numbers));
+  writeWhenChanged(join(core, 'step.ts'), STEP_TEXT);
   writeWhenChanged(join(core, 'locked.ts'), lockedCasesText(numbers, lockable));
   writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE
     + handlersText(join(root, 'src/engine/core'), vectors, systems, checksByCase(INSTRUCTION_ROWS)));

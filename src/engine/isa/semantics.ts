@@ -37,6 +37,10 @@ export interface Emitter<V> {
   /** 1 or 0. */
   flag(name: 'carry'): V;
   condition(code: number): V;
+  /** All six flags of a + b, which is `sum`. */
+  setSumFlags(a: V, b: V, sum: V, size: Size): void;
+  /** All six flags of a - b, which is `difference`. */
+  setDifferenceFlags(a: V, b: V, difference: V, size: Size): void;
   /** All six flags: result (any upper bits) and the vector of carries out of each bit. */
   setFlags(result: V, carries: V, size: Size): void;
   /** SF ZF PF by the result; CF OF AF cleared. */
@@ -76,17 +80,25 @@ const top = (size: Size): number => size - 1;
 
 function addition<V>(e: Emitter<V>, size: Size, a: V, b: V, carryIn?: V): void {
   const sum = e.let(carryIn === undefined ? e.add(a, b) : e.add(e.add(a, b), carryIn));
-  // A carry leaves a bit where both operands have it, or one has it and the sum has not.
-  const carries = e.let(e.or(e.and(a, b), e.and(e.or(a, b), e.xor(sum, e.constant(-1)))));
-  e.setFlags(sum, carries, size);
+  if (carryIn === undefined) e.setSumFlags(a, b, sum, size);
+  else e.setFlags(sum, carriesOf(e, a, b, sum), size);
   e.write(sum);
+}
+
+/** A carry leaves a bit where both operands have it, or one has it and the sum has not. */
+export function carriesOf<V>(e: Emitter<V>, a: V, b: V, sum: V): V {
+  return e.let(e.or(e.and(a, b), e.and(e.or(a, b), e.xor(sum, e.constant(-1)))));
+}
+
+export function borrowsOf<V>(e: Emitter<V>, a: V, b: V, difference: V): V {
+  const notA = e.let(e.xor(a, e.constant(-1)));
+  return e.let(e.or(e.and(notA, b), e.and(e.or(notA, b), difference)));
 }
 
 function subtraction<V>(e: Emitter<V>, size: Size, a: V, b: V, write: boolean, borrowIn?: V): void {
   const difference = e.let(borrowIn === undefined ? e.sub(a, b) : e.sub(e.sub(a, b), borrowIn));
-  const notA = e.let(e.xor(a, e.constant(-1)));
-  const borrows = e.let(e.or(e.and(notA, b), e.and(e.or(notA, b), difference)));
-  e.setFlags(difference, borrows, size);
+  if (borrowIn === undefined) e.setDifferenceFlags(a, b, difference, size);
+  else e.setFlags(difference, borrowsOf(e, a, b, difference), size);
   if (write) e.write(difference);
 }
 

@@ -1,6 +1,6 @@
 /** The emitter that writes AssemblyScript: values are expressions of type u64, statements are lines. */
 
-import type { Emitter, Size } from './semantics.ts';
+import { borrowsOf, carriesOf, type Emitter, type Size } from './semantics.ts';
 
 const suffix = (size: Size): string => `<u64>load<u${size}>`;
 
@@ -54,6 +54,12 @@ export class TextEmitter implements Emitter<string> {
   }
   flag(): string { return '<u64>carry()'; }
   condition(code: number): string { return `<u64>(${conditionText(code)})`; }
+  setSumFlags(a: string, b: string, sum: string, size: Size): void {
+    this.setFlags(sum, carriesOf(this, a, b, sum), size);
+  }
+  setDifferenceFlags(a: string, b: string, difference: string, size: Size): void {
+    this.setFlags(difference, borrowsOf(this, a, b, difference), size);
+  }
   setFlags(result: string, carries: string, size: Size): void {
     this.#result(result, size);
     this.#auxiliary(`(<u32>${carries} & 8) | ((<u32>(${carries} >> ${size - 2}) & 3) << 30)`);

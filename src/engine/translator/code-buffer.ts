@@ -1,0 +1,71 @@
+/** WebAssembly bytes under construction [WebAssembly Core Specification 2.0, section 5]. */
+
+export class CodeBuffer {
+  #bytes = new Uint8Array(1 << 16);
+  #length = 0;
+
+  get length(): number { return this.#length; }
+
+  clear(): void { this.#length = 0; }
+
+  /** The bytes so far; valid until more are written. */
+  get bytes(): Uint8Array { return this.#bytes.subarray(0, this.#length); }
+
+  byte(value: number): void {
+    if (this.#length === this.#bytes.length) {
+      const grown = new Uint8Array(this.#bytes.length * 2);
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#bytes[this.#length++] = value;
+  }
+
+  /** An unsigned 32-bit number as LEB128. */
+  unsigned(value: number): void {
+    let rest = value >>> 0;
+    while (rest > 0x7f) {
+      this.byte((rest & 0x7f) | 0x80);
+      rest >>>= 7;
+    }
+    this.byte(rest);
+  }
+
+  /** A signed number of 64 bits, in two words, as LEB128. */
+  signed(low: number, high: number): void {
+    let lower = low | 0;
+    let upper = high | 0;
+    while (true) {
+      const group = lower & 0x7f;
+      lower = (lower >>> 7) | (upper << 25);
+      upper >>= 7;
+      const done = (lower === 0 && upper === 0 && group < 0x40) || (lower === -1 && upper === -1 && group >= 0x40);
+      this.byte(done ? group : group | 0x80);
+      if (done) return;
+    }
+  }
+
+  constant32(value: number): void {
+    this.byte(0x41);
+    this.signed(value | 0, value >> 31);
+  }
+
+  constant64(low: number, high: number): void {
+    this.byte(0x42);
+    this.signed(low, high);
+  }
+
+  append(bytes: Uint8Array): void {
+    while (this.#length + bytes.length > this.#bytes.length) {
+      const grown = new Uint8Array(this.#bytes.length * 2);
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  text(value: string): void {
+    this.unsigned(value.length);
+    for (let n = 0; n < value.length; n++) this.byte(value.charCodeAt(n));
+  }
+}

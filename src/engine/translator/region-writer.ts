@@ -1,0 +1,320 @@
+/**
+ * A region's function, `() → i32`: loads what it needs of the processor into locals, runs, writes it back, and returns
+ * the record at which the interpreter is to go on, or 0 when RIP says where.
+ */
+
+import {
+  CODE_BASE, CODE_PHYSICAL, EXIT_REQUEST, OP, OP_ENTER, PAGE_NUMBER, RECORD_SIZE, RIP, TAG_EXECUTE,
+} from '../core/layout.ts';
+import { CONDITIONS } from '../isa/integer.ts';
+import { CodeBuffer } from './code-buffer.ts';
+import type { Decoded, Operation } from './decoded.ts';
+import {
+  DIRTY_ALL, FLAGS_UNKNOWN, FunctionWriter, type Knowledge, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_ENTRY, meet,
+} from './function-writer.ts';
+import { InstructionWriter, isStep } from './instruction-writer.ts';
+import { liveFlags } from './liveness.ts';
+import {
+  BLOCK, BR, ELSE, END, I32_LE_S, I32_LOAD, I32_LOAD16_U, I32_NE, I32_OR, I32_SUB, I64_LOAD, I64_NE, I64_STORE, IF,
+  LOOP, NO_RESULT, TYPE_I32, UNREACHABLE,
+} from './opcodes.ts';
+import type { Block, Edge } from './region-graph.ts';
+import { type Shape, shapeOf } from './region-order.ts';
+import { StateWriter } from './state-writer.ts';
+import { constantOf, localOf, type Value } from './value.ts';
+
+/** A label that a branch can name: the region's end, a loop's head, the place of a block, or none. */
+interface Label {
+  readonly kind: 'end' | 'loop' | 'block' | 'if';
+  readonly block: number;
+}
+
+export class RegionWriter {
+  readonly #writer = new FunctionWriter();
+  readonly #whole = new CodeBuffer();
+  readonly #processor: number;
+  readonly #instructions: InstructionWriter;
+  readonly #state: StateWriter;
+  #blocks: readonly Block[] = [];
+  #pages!: { codePageNumber(distance: number): number };
+  #shape!: Shape;
+  #live: Uint8Array[] = [];
+  #labels: Label[] = [];
+  /** What is known where a merge begins, by the branches to it so far. */
+  #known: (Knowledge | undefined)[] = [];
+  /** The record that is being written. */
+  #record = 0;
+
+  constructor(processor: number) {
+    this.#processor = processor;
+    this.#instructions = new InstructionWriter(this.#writer, processor, (depth) => this.#leaveIf(depth));
+    this.#state = new StateWriter(this.#writer, processor);
+  }
+
+  /** The function's body: locals and code, without its size. Valid until the next one. */
+  write(blocks: readonly Block[], pages: { codePageNumber(distance: number): number }): Uint8Array {
+    this.#blocks = blocks;
+    this.#pages = pages;
+    this.#shape = shapeOf(blocks);
+    this.#live = liveFlags(blocks, this.#shape);
+    this.#known = blocks.map(() => undefined);
+    this.#writer.start();
+    this.#labels = [{ kind: 'end', block: -1 }];
+    for (const { records } of blocks) for (const record of records) this.#state.allot(record);
+    this.#tree(0);
+    const whole = this.#whole;
+    whole.clear();
+    const types = this.#writer.localTypes;
+    whole.unsigned(types.length);
+    for (const type of types) {
+      whole.byte(1);
+      whole.byte(type);
+    }
+    const body = this.#writer.code.bytes.slice();
+    this.#writer.code.clear();
+    this.#state.enter();
+    whole.append(this.#writer.code.bytes);
+    whole.byte(BLOCK);
+    whole.byte(TYPE_I32);
+    whole.append(body);
+    whole.byte(UNREACHABLE);
+    whole.byte(END);
+    this.#writer.code.clear();
+    this.#state.leave();
+    whole.append(this.#writer.code.bytes);
+    whole.byte(END);
+    return whole.bytes;
+  }
+
+  /** Branches to the region's end, with what it returns on the stack. */
+  #toEnd(): void {
+    this.#writer.code.byte(BR);
+    this.#writer.code.unsigned(this.#labels.length - 1);
+  }
+
+  #leaveAt(record: number): void {
+    this.#writer.code.constant32(record);
+    this.#toEnd();
+  }
+
+  /** Leaves at this instruction when the i32 on the stack is not 0; `depth` blocks are open that nobody knows of. */
+  #leaveIf(depth: number): void {
+    for (let n = 0; n < depth; n++) this.#labels.push({ kind: 'if', block: -1 });
+    this.#if(() => this.#leaveAt(this.#record));
+    this.#labels.length -= depth;
+  }
+
+  /** Does what `body` writes when the i32 on the stack is not 0. */
+  #if(body: () => void): void {
+    const { code } = this.#writer;
+    code.byte(IF);
+    code.byte(NO_RESULT);
+    this.#labels.push({ kind: 'if', block: -1 });
+    body();
+    this.#labels.pop();
+    code.byte(END);
+  }
+
+  /** A block and all that it dominates. */
+  #tree(index: number): void {
+    const { code } = this.#writer;
+    const { isLoop, merges } = this.#shape;
+    if (isLoop[index] === 0) return this.#within(index, merges[index] as number[], 0);
+    code.byte(LOOP);
+    code.byte(NO_RESULT);
+    this.#labels.push({ kind: 'loop', block: index });
+    // The way back to the head brings what is not known yet.
+    this.#writer.knowledge = { flags: FLAGS_UNKNOWN, upperZero: 0, dirty: DIRTY_ALL };
+    this.#within(index, merges[index] as number[], 0);
+    this.#labels.pop();
+    code.byte(END);
+  }
+
+  #within(index: number, merges: readonly number[], next: number): void {
+    const merge = merges[next];
+    if (merge === undefined) return this.#block(index);
+    const { code } = this.#writer;
+    code.byte(BLOCK);
+    code.byte(NO_RESULT);
+    this.#labels.push({ kind: 'block', block: merge });
+    this.#within(index, merges, next + 1);
+    this.#labels.pop();
+    code.byte(END);
+    this.#writer.knowledge = { ...(this.#known[merge] as Knowledge) };
+    this.#tree(merge);
+  }
+
+  #block(index: number): void {
+    const block = this.#blocks[index] as Block;
+    const live = this.#live[index] as Uint8Array;
+    const last = block.records.length - 1;
+    for (const [n, record] of block.records.entries()) {
+      this.#record = record.at;
+      if (isStep(record)) {
+        this.#state.step(record);
+        // It has changed this code: the interpreter looks what is there now.
+        this.#if(() => this.#leaveAt(record.at + RECORD_SIZE));
+      }
+      else if (n < last || block.end === 'fall') this.#instructions.write(record, live[n] === 1);
+      else this.#end(index, block, record);
+    }
+    if (block.end === 'fall') this.#branch(index, block.edges[0] as Edge);
+    this.#writer.endInstruction();
+  }
+
+  #end(index: number, { end, edges }: Block, record: Decoded): void {
+    const { code } = this.#writer;
+    const [first, second] = edges as [Edge, Edge];
+    switch (end) {
+      case 'leave':
+        this.#leaveAt(record.at);
+        return;
+      case 'indirect':
+        this.#indirect(index, edges, record, record.operation as Operation);
+        return;
+      case 'call':
+        this.#instructions.push(this.#instructions.pointer(record.offset + record.length));
+        this.#branch(index, first);
+        return;
+      case 'jump':
+        this.#branch(index, first);
+        return;
+      default: {
+        const condition = (CONDITIONS as readonly string[]).indexOf((record.operation as Operation).family.slice(1));
+        this.#writer.values.condition(this.#instructions.flags.condition(condition));
+        const before = { ...this.#writer.knowledge };
+        code.byte(IF);
+        code.byte(NO_RESULT);
+        this.#labels.push({ kind: 'if', block: -1 });
+        this.#branch(index, first);
+        code.byte(ELSE);
+        this.#writer.knowledge = before;
+        this.#branch(index, second);
+        this.#labels.pop();
+        code.byte(END);
+      }
+    }
+  }
+
+  #indirect(index: number, edges: readonly Edge[], record: Decoded, operation: Operation): void {
+    const { family } = operation;
+    const returns = family.startsWith('RET');
+    const instructions = this.#instructions;
+    const target = returns ? instructions.peek() : instructions.indirectTarget(record, operation);
+    const drop = (): void => instructions.drop(8 + (family === 'RETI' ? record.immediateLow & 0xffff : 0));
+    for (const edge of edges) {
+      const before = { ...this.#writer.knowledge };
+      this.#writer.values.condition(instructions.same(target, instructions.pointer(edge.place - record.page)));
+      this.#if(() => {
+        drop();
+        this.#branch(index, edge);
+      });
+      this.#writer.knowledge = before;
+    }
+    this.#writer.values.condition(instructions.notCanonical(target));
+    this.#record = record.at;
+    this.#leaveIf(0);
+    if (family === 'CALLE') instructions.push(instructions.pointer(record.offset + record.length));
+    else if (returns) drop();
+    this.#spend(record.count);
+    this.#leaveTo(target);
+  }
+
+  #leaveTo(target: Value): void {
+    const { code } = this.#writer;
+    code.constant32(0);
+    this.#writer.values.wide(target);
+    this.#writer.memory(I64_STORE, this.#processor + RIP);
+    code.constant32(0);
+    this.#toEnd();
+  }
+
+  #spend(instructions: number): void {
+    if (instructions === 0) return;
+    this.#writer.get(LOCAL_BUDGET);
+    this.#writer.code.constant32(instructions);
+    this.#writer.code.byte(I32_SUB);
+    this.#writer.set(LOCAL_BUDGET);
+  }
+
+  /** Instructions of the interpreter's block before a block of the region. */
+  #before(index: number): number {
+    return ((this.#blocks[index] as Block).records[0] as Decoded).count - 1;
+  }
+
+  /** Goes from the end of a block along an edge. The code behind it is not reached. */
+  #branch(from: number, { to, place: target }: Edge): void {
+    const { records } = this.#blocks[from] as Block;
+    const { place, isMerge } = this.#shape;
+    const last = records[records.length - 1] as Decoded;
+    if (to < 0) {
+      this.#spend(last.count);
+      this.#leaveTo(this.#instructions.pointer(target - last.page));
+      return;
+    }
+    const before = this.#before(to);
+    this.#spend(last.count - before);
+    const back = (place[to] as number) <= (place[from] as number);
+    if (back) this.#poll(before, target - last.page);
+    const { page } = (this.#blocks[to] as Block).records[0] as Decoded;
+    if (page !== last.page) this.#turnPage(to, page - last.page, before, target - last.page);
+    if (back) this.#jump('loop', to);
+    else if (isMerge[to] === 1) {
+      this.#known[to] = meet(this.#known[to], this.#writer.knowledge);
+      this.#jump('block', to);
+    } else this.#tree(to);
+  }
+
+  /** Goes on in another page when it still is where it was and its code what it was; else leaves the region. */
+  #turnPage(to: number, distance: number, before: number, offset: number): void {
+    const { code } = this.#writer;
+    const { opening, records } = this.#blocks[to] as Block;
+    const number = this.#pages.codePageNumber((records[0] as Decoded).page);
+    const base = this.#writer.temporary(false);
+    this.#writer.setTo(base, this.#instructions.pointer(distance));
+    this.#instructions.memory.findEntry(localOf(base));
+    this.#writer.memory(I64_LOAD, TAG_EXECUTE);
+    this.#writer.get(base);
+    code.byte(I64_NE);
+    this.#writer.get(LOCAL_ENTRY);
+    this.#writer.memory(I32_LOAD, PAGE_NUMBER);
+    code.constant32(number);
+    code.byte(I32_NE);
+    code.byte(I32_OR);
+    code.constant32(0);
+    this.#writer.memory(I32_LOAD16_U, opening + OP);
+    code.constant32(OP_ENTER);
+    code.byte(I32_NE);
+    code.byte(I32_OR);
+    this.#if(() => {
+      this.#spend(before);
+      this.#leaveTo(this.#instructions.pointer(offset));
+    });
+    this.#writer.setTo(LOCAL_CODE_BASE, localOf(base));
+    this.#state.storeField(I64_STORE, CODE_BASE, base);
+    code.constant32(0);
+    this.#writer.values.wide(constantOf(number << 12, number >>> 20));
+    this.#writer.memory(I64_STORE, this.#processor + CODE_PHYSICAL);
+  }
+
+  #jump(kind: Label['kind'], block: number): void {
+    const at = this.#labels.findLastIndex((label) => label.kind === kind && label.block === block);
+    this.#writer.code.byte(BR);
+    this.#writer.code.unsigned(this.#labels.length - 1 - at);
+  }
+
+  /** On the way back in a loop: leaves the region when the slice is over or another thread asks for something. */
+  #poll(before: number, offset: number): void {
+    const { code } = this.#writer;
+    this.#writer.get(LOCAL_BUDGET);
+    code.constant32(before);
+    code.byte(I32_LE_S);
+    code.constant32(0);
+    this.#writer.memory(I32_LOAD, this.#processor + EXIT_REQUEST);
+    code.byte(I32_OR);
+    this.#if(() => {
+      this.#spend(before);
+      this.#leaveTo(this.#instructions.pointer(offset));
+    });
+  }
+}

@@ -1,0 +1,177 @@
+/** Makes regions of the blocks that a processor runs often, and puts them where its core finds them. */
+
+import {
+  ENTER_COUNT, ENTER_REGION,  GENERATION, MODE, MODE_64, OFFSET, OP, OP_ENTER, TRANSLATE_AFTER,
+} from '../core/layout.ts';
+import { configurationAddress, type EngineMemoryHandle, processorAddress } from '../memory-handle.ts';
+import { Decoded, operationsByNumber } from './decoded.ts';
+import { type CodeSource, NARROW, RegionGraph, WIDE } from './region-graph.ts';
+import { IMPORTED, moduleOf } from './region-module.ts';
+import { RegionWriter } from './region-writer.ts';
+
+const WASM_PAGE = 0x10000;
+const NEVER = 0x7fff_ffff;
+/** Regions of a processor until all are given up, and the blocks with them. */
+const MAXIMUM_REGIONS = 16_384;
+const TABLE_STEP = 1024;
+
+/** When blocks are translated. Compiling costs a thousand times what interpreting a block does. */
+export interface Policy {
+  /** Entries of a block until it is translated. */
+  readonly entries: number;
+  /** Entries of a block before it becomes part of others' regions. */
+  readonly warm: number;
+  /** Entries of a region until it is made anew, with what it calls and what lies in other pages. */
+  readonly entriesUntilWide: number;
+  /** Entries of a written region's block until it is compiled without waiting for more. */
+  readonly waiting: number;
+  /** Regions that are compiled at once: a module costs as much as several of them. */
+  readonly batch: number;
+  /** Instructions until the first that a region can't do, below which entering and leaving costs more than it saves. */
+  readonly minimum: number;
+}
+
+export const POLICIES = {
+  hot: { entries: 3000, warm: 100, entriesUntilWide: 100_000, waiting: 2000, batch: 32, minimum: 3 },
+  /** For tests: as `hot`, after a few entries. */
+  soon: { entries: 3, warm: 1, entriesUntilWide: 6, waiting: 1, batch: 1, minimum: 0 },
+  /** For tests: no block is interpreted first, so that regions are single blocks. */
+  'at once': { entries: 1, warm: 0, entriesUntilWide: NEVER, waiting: 1, batch: 1, minimum: 0 },
+  /** For tests: the interpreter alone. */
+  never: { entries: NEVER, warm: 0, entriesUntilWide: NEVER, waiting: 1, batch: 1, minimum: 0 },
+} as const satisfies Record<string, Policy>;
+
+/** What the translator uses of the core. */
+export interface TranslatorCore {
+  /** Opening record of the decoded block at a distance from the page that runs; 0 when there is none. */
+  knownBlock(distance: number): number;
+  /** Forgets all decoded code. */
+  flushBlocks(): void;
+  /** Guest-physical number of the page at a distance from the page that runs. */
+  codePageNumber(distance: number): number;
+}
+
+export interface TranslatorOptions {
+  readonly handle: EngineMemoryHandle;
+  readonly index: number;
+  readonly core: TranslatorCore & Record<string, unknown>;
+  readonly table: WebAssembly.Table;
+  readonly policy: Policy;
+}
+
+/** A region that is written and not yet compiled. */
+interface Pending {
+  /** The opening record of its block. */
+  readonly opening: number;
+  readonly body: Uint8Array;
+  readonly wide: boolean;
+}
+
+export class Translator {
+  readonly #core: TranslatorCore;
+  readonly #table: WebAssembly.Table;
+  readonly #view: DataView;
+  readonly #configuration: number;
+  readonly #processor: number;
+  readonly #operations = operationsByNumber();
+  readonly #writer: RegionWriter;
+  readonly #imports: Record<string, WebAssembly.ImportValue>;
+  readonly #pages: number;
+  readonly #policy: Policy;
+  readonly #source: CodeSource = {
+    openingAt: (place) => this.#warmBlock(place),
+    decode: (at, page) => new Decoded(this.#view, at, page, this.#operations),
+  };
+  #pending: Pending[] = [];
+  #generation = -1;
+  #next = 1;
+  /** Counters for statistics. */
+  readonly counters = { regions: 0, modules: 0, instructions: 0, bytes: 0, refused: 0, writing: 0, compiling: 0 };
+
+  constructor({ handle, index, core, table, policy }: TranslatorOptions) {
+    this.#policy = policy;
+    this.#core = core;
+    this.#table = table;
+    this.#view = new DataView(handle.memory.buffer);
+    this.#configuration = configurationAddress(handle, index);
+    this.#view.setInt32(this.#configuration + TRANSLATE_AFTER, policy.entries, true);
+    this.#processor = processorAddress(index);
+    this.#writer = new RegionWriter(this.#processor);
+    this.#pages = handle.memory.buffer.byteLength / WASM_PAGE;
+    this.#imports = {
+      memory: handle.memory,
+      ...Object.fromEntries(IMPORTED.map(([name]) => [name, core[name] as WebAssembly.ImportValue])),
+    };
+  }
+
+  /** The block that the record opens has become hot. Sets its region, or a count until it is asked for again. */
+  translate(opening: number): void {
+    this.#followArena();
+    if (this.#next > MAXIMUM_REGIONS) {
+      this.#core.flushBlocks();
+      return;
+    }
+    const started = performance.now();
+    // One that is still hot while it waits for company waits no longer.
+    const waiting = this.#pending.some((pending) => pending.opening === opening);
+    if (!waiting) this.#write(opening);
+    const written = performance.now();
+    this.counters.writing += written - started;
+    if (!waiting && this.#pending.length < this.#policy.batch) return;
+    this.#compile();
+    this.counters.compiling += performance.now() - written;
+  }
+
+  /** When the arena has begun anew all regions are gone. */
+  #followArena(): void {
+    const generation = this.#view.getUint32(this.#configuration + GENERATION, true);
+    if (generation === this.#generation) return;
+    this.#generation = generation;
+    this.#pending = [];
+    for (; this.#next > 1; this.#next--) this.#table.set(this.#next - 1, null);
+  }
+
+  #write(opening: number): void {
+    const view = this.#view;
+    const again = (count: number): void => view.setInt32(opening + ENTER_COUNT, count, true);
+    if (view.getUint32(this.#processor + MODE, true) !== MODE_64) return again(NEVER);
+    const wide = view.getUint32(opening + ENTER_REGION, true) !== 0;
+    const blocks = new RegionGraph(this.#source, wide ? WIDE : NARROW).find(view.getUint16(opening + OFFSET, true));
+    const [entry] = blocks;
+    if (entry === undefined || entry.end === 'leave' && entry.records.length <= this.#policy.minimum + 1) {
+      this.counters.refused++;
+      return again(NEVER);
+    }
+    this.#pending.push({ opening, body: this.#writer.write(blocks, this.#core).slice(), wide });
+    again(this.#policy.waiting);
+    this.counters.instructions += blocks.reduce((sum, block) => sum + block.records.length, 0);
+  }
+
+  /** Opening record of the block at a place; 0 when it has hardly run. */
+  #warmBlock(place: number): number {
+    const opening = this.#core.knownBlock(place);
+    if (opening === 0 || this.#view.getUint16(opening + OP, true) !== OP_ENTER) return 0;
+    const left = this.#view.getInt32(opening + ENTER_COUNT, true);
+    const { entries, warm } = this.#policy;
+    return left > entries - warm && left <= entries ? 0 : opening;
+  }
+
+  #compile(): void {
+    if (this.#pending.length === 0) return;
+    const view = this.#view;
+    // Blocks that were invalidated meanwhile are not worth it.
+    const wanted = this.#pending.filter(({ opening }) => view.getUint16(opening + OP, true) === OP_ENTER);
+    this.#pending = [];
+    const bytes = moduleOf(wanted.map(({ body }) => body), this.#pages);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { c: this.#imports });
+    if (this.#next + wanted.length > this.#table.length) this.#table.grow(TABLE_STEP);
+    for (const [n, { opening, wide }] of wanted.entries()) {
+      this.#table.set(this.#next, instance.exports[n] as () => number);
+      view.setUint32(opening + ENTER_REGION, this.#next++, true);
+      view.setInt32(opening + ENTER_COUNT, wide ? NEVER : this.#policy.entriesUntilWide, true);
+    }
+    this.counters.regions += wanted.length;
+    this.counters.modules++;
+    this.counters.bytes += bytes.length;
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * A value of a region under construction: a tree that is written as WebAssembly when it is used. What was `let` is
+ * written once, when it is first used, and kept in a local.
+ */
+
+import type { CodeBuffer } from './code-buffer.ts';
+import {
+  CALL, I64_ADD, I64_AND, I64_EXTEND_I32_U, I64_MUL, I64_NE, I64_OR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_SUB, I64_XOR,
+  LOCAL_GET, LOCAL_TEE, SELECT,
+} from './opcodes.ts';
+
+interface Common {
+  /** The value is below 2 to the power of it. */
+  readonly bits: number;
+  /** It is an i32 on WebAssembly's stack, else an i64. */
+  readonly narrow: boolean;
+}
+
+export type Value = Common & (
+  | { readonly kind: 'constant'; readonly low: number; readonly high: number }
+  | { readonly kind: 'local'; readonly local: number }
+  | { readonly kind: 'unary'; readonly opcode: number; readonly a: Value }
+  | { readonly kind: 'binary'; readonly opcode: number; readonly a: Value; readonly b: Value }
+  | { readonly kind: 'select'; readonly condition: Value; readonly a: Value; readonly b: Value }
+  | { readonly kind: 'call'; readonly callee: number; readonly a: Value; readonly b: Value }
+  | { readonly kind: 'shared'; readonly inner: Value; local: number });
+
+export function constantOf(low: number, high: number): Value {
+  const bits = high === 0 ? 32 - Math.clz32(low) : high < 0 ? 64 : 64 - Math.clz32(high);
+  return { kind: 'constant', low: low | 0, high: high | 0, bits, narrow: false };
+}
+
+export function smallConstant(value: number): Value {
+  return constantOf(value | 0, Math.floor(value / 0x1_0000_0000));
+}
+
+export function localOf(local: number, bits = 64, narrow = false): Value {
+  return { kind: 'local', local, bits, narrow };
+}
+
+export function unaryOf(opcode: number, a: Value, bits = 64, narrow = false): Value {
+  return { kind: 'unary', opcode, a, bits, narrow };
+}
+
+function fold(opcode: number, a: number, b: number): Value | undefined {
+  switch (opcode) {
+    case I64_ADD: return smallConstant(a + b);
+    case I64_SUB: return smallConstant(a - b);
+    case I64_AND: return constantOf(a & b, (a & b) >> 31);
+    case I64_SHR_U: return a < 0 || b > 31 ? undefined : smallConstant(a >>> b);
+    default: return undefined;
+  }
+}
+
+/** The value as a number when it is a constant that fits 32 signed bits. */
+export function small(value: Value): number | undefined {
+  return value.kind === 'constant' && value.high === value.low >> 31 ? value.low : undefined;
+}
+
+function bitsOf(opcode: number, a: Value, b: Value): number {
+  const right = small(b);
+  switch (opcode) {
+    case I64_AND: return Math.min(a.bits, b.bits);
+    case I64_OR: case I64_XOR: return Math.max(a.bits, b.bits);
+    case I64_ADD: return Math.min(64, Math.max(a.bits, b.bits) + 1);
+    case I64_MUL: return Math.min(64, a.bits + b.bits);
+    case I64_SHL: return right === undefined ? 64 : Math.min(64, a.bits + (right & 63));
+    case I64_SHR_U: return right === undefined ? a.bits : Math.max(0, a.bits - (right & 63));
+    default: return 64;
+  }
+}
+
+export function binaryOf(opcode: number, a: Value, b: Value): Value {
+  const left = small(a);
+  const right = small(b);
+  if (left !== undefined && right !== undefined) {
+    const folded = fold(opcode, left, right);
+    if (folded) return folded;
+  }
+  const neutral = opcode === I64_ADD || opcode === I64_SUB || opcode === I64_OR || opcode === I64_XOR
+    || opcode === I64_SHL || opcode === I64_SHR_U || opcode === I64_SHR_S;
+  if (right === 0 && neutral) return a;
+  if (left === 0 && (opcode === I64_ADD || opcode === I64_OR || opcode === I64_XOR)) return b;
+  if (opcode === I64_AND && right !== undefined && right > 0 && ((right + 1) & right) === 0
+    && a.bits <= 32 - Math.clz32(right)) return a;
+  return { kind: 'binary', opcode, a, b, bits: bitsOf(opcode, a, b), narrow: false };
+}
+
+/** 1 or 0. */
+export function comparison(opcode: number, a: Value, b: Value): Value {
+  return { kind: 'binary', opcode, a, b, bits: 1, narrow: true };
+}
+
+/** Writes values; `newLocal` gives a local for a value that is used again. */
+export class ValueWriter {
+  readonly #code: CodeBuffer;
+  readonly #newLocal: (narrow: boolean) => number;
+
+  constructor(code: CodeBuffer, newLocal: (narrow: boolean) => number) {
+    this.#code = code;
+    this.#newLocal = newLocal;
+  }
+
+  /** Leaves an i64 on the stack. */
+  wide(value: Value): void {
+    this.#write(value);
+    if (value.narrow) this.#code.byte(I64_EXTEND_I32_U);
+  }
+
+  /** Leaves an i32 that is not 0 when the value is not 0. */
+  condition(value: Value): void {
+    this.#write(value);
+    if (value.narrow) return;
+    this.#code.constant64(0, 0);
+    this.#code.byte(I64_NE);
+  }
+
+  #write(value: Value): void {
+    const code = this.#code;
+    switch (value.kind) {
+      case 'constant':
+        code.constant64(value.low, value.high);
+        return;
+      case 'local':
+        code.byte(LOCAL_GET);
+        code.unsigned(value.local);
+        return;
+      case 'unary':
+        this.wide(value.a);
+        code.byte(value.opcode);
+        return;
+      case 'binary':
+        this.wide(value.a);
+        this.wide(value.b);
+        code.byte(value.opcode);
+        return;
+      case 'select':
+        this.wide(value.a);
+        this.wide(value.b);
+        this.condition(value.condition);
+        code.byte(SELECT);
+        return;
+      case 'call':
+        this.wide(value.a);
+        this.wide(value.b);
+        code.byte(CALL);
+        code.unsigned(value.callee);
+        return;
+      case 'shared':
+        this.#writeShared(value);
+    }
+  }
+
+  #writeShared(value: Value & { kind: 'shared' }): void {
+    if (value.local >= 0) this.#code.byte(LOCAL_GET);
+    else {
+      value.local = this.#newLocal(value.narrow);
+      this.#write(value.inner);
+      this.#code.byte(LOCAL_TEE);
+    }
+    this.#code.unsigned(value.local);
+  }
+}

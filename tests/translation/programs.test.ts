@@ -1,0 +1,76 @@
+/** Translated code against the interpreter: random programs, whose registers, flags, memory and length must agree. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createEngineMemory, guestMemoryOf } from '../../src/engine/engine-memory.ts';
+import type { GuestMemory } from '../../src/hypervisor/guest-memory.ts';
+import { StopReason } from '../../src/hypervisor/engine-port.ts';
+import { WasmEngine, type WasmEngineOptions } from '../../src/engine/wasm-engine.ts';
+import { NO_INTERCEPTS } from '../no-intercepts.ts';
+import { longModeState } from '../litmus/processor.ts';
+import { Random } from '../oracle/random.ts';
+import { CODE, DATA, DATA_BYTES, RandomProgram, STACK } from './random-program.ts';
+
+const RAM_BYTES = 8 << 20;
+const PML4 = 0x1000;
+const PDPT = 0x2000;
+const PROGRAMS = Number(process.env['PROGRAMS'] ?? 150);
+const SLICES = 2000;
+const CR4 = 0x620n; // OSXMMEXCPT OSFXSR PAE
+
+class Machine {
+  readonly #engine: WasmEngine;
+  readonly #memory: GuestMemory;
+
+  constructor(translate: NonNullable<WasmEngineOptions['translate']>) {
+    const handle = createEngineMemory(RAM_BYTES, 1);
+    this.#memory = guestMemoryOf(handle);
+    this.#memory.write(PML4, Uint8Array.of(3, 0x20));
+    this.#memory.write(PDPT, Uint8Array.of(0x83));
+    this.#engine = new WasmEngine({ handle, index: 0, intercepts: NO_INTERCEPTS, translate });
+  }
+
+  get translated(): number { return this.#engine.translated().regions; }
+
+  /** Runs the program from the same beginning; everything that it leaves behind. */
+  run(program: ReturnType<RandomProgram['make']>, data: Uint8Array): Record<string, unknown> {
+    const engine = this.#engine;
+    const memory = this.#memory;
+    for (const { address, bytes } of program) memory.write(address, Uint8Array.from(bytes));
+    memory.write(DATA, data);
+    memory.write(STACK - 0x200, new Uint8Array(0x200));
+    engine.data.fill(0);
+    engine.reset();
+    const start = longModeState(engine.saveState(), { pageTable: PML4, instruction: CODE, stack: STACK });
+    engine.restoreState({ ...start, cr4: CR4 });
+    const before = engine.counters().instructions;
+    let reason: StopReason = StopReason.Slice;
+    for (let n = 0; n < SLICES && reason === StopReason.Slice; n++) reason = engine.run();
+    const state = engine.saveState();
+    const copy = (at: number, length: number): Uint8Array => {
+      const from = memory.offsetOf(at, length);
+      return new Uint8Array(memory.view.buffer, memory.view.byteOffset + from, length).slice();
+    };
+    return {
+      reason, gpr: state.gpr, rip: state.rip, rflags: state.rflags, cr2: state.cr2, xsave: state.xsave,
+      instructions: engine.counters().instructions - before,
+      data: copy(DATA, DATA_BYTES), stack: copy(STACK - 0x200, 0x200),
+    };
+  }
+}
+
+test('translated programs leave behind what interpreted ones do', () => {
+  const interpreted = new Machine('never');
+  const machines = { soon: new Machine('soon'), 'at once': new Machine('at once') };
+  for (let n = 0; n < PROGRAMS; n++) {
+    const random = new Random(`program ${n}`);
+    const program = new RandomProgram(random).make();
+    const data = Uint8Array.from({ length: DATA_BYTES }, () => random.below(256));
+    const expected = interpreted.run(program, data);
+    assert.equal(expected['reason'], StopReason.Halt, `program ${n}`);
+    for (const [policy, machine] of Object.entries(machines))
+      assert.deepEqual(machine.run(program, data), expected, `program ${n}, translated ${policy}`);
+  }
+  assert.equal(interpreted.translated, 0);
+  assert.ok(machines.soon.translated > PROGRAMS, `only ${machines.soon.translated} regions`);
+});
