@@ -31,8 +31,10 @@ export class DeterministicThread {
   }
 
   engineOptions(intercepts: ProcessorIntercepts): Partial<WasmEngineOptions> {
+    // Where a slice ends depends on what was translated; that must not depend on where a run began.
     return {
-      intercepts: hashedIntercepts(intercepts, this.hash), randomSeed: this.#data.engineSeed, keepsSlices: true,
+      translate: 'never', intercepts: hashedIntercepts(intercepts, this.hash), randomSeed: this.#data.engineSeed,
+      keepsSlices: true,
     };
   }
 
