@@ -39,6 +39,7 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'deterministic', value: 'SEED', summary: 'a run that the same seed and input give again; one processor' },
   { name: 'record', value: 'FILE', summary: 'with --deterministic: write down what is typed, and when' },
   { name: 'replay', value: 'FILE', summary: 'with --deterministic: type what was written down, and nothing else' },
+  { name: 'lockstep', summary: 'with --deterministic: interpret translated code, too, and end at the first difference' },
   { name: 'gdb', value: 'PORT[,wait]',
     summary: 'a debugger may connect to this port of localhost; wait: start when it says so' },
   { name: 'trace', value: 'exits|instructions', summary: 'keep the last ones, and print them when the guest crashes' },
@@ -58,7 +59,8 @@ export type BootRequest = RunOptions & (
 );
 
 /** What a state brings along. */
-const OF_THE_STATE = ['kernel', 'initrd', 'append', 'memory', 'cpus', 'nic', 'deterministic', 'record', 'replay'];
+const OF_THE_STATE = ['kernel', 'initrd', 'append', 'memory', 'cpus', 'nic', 'deterministic', 'record', 'replay',
+  'lockstep'];
 
 /** Timers of Node count milliseconds in 31 bits. */
 const MAXIMUM_TIMEOUT_SECONDS = 2_000_000;

@@ -13,6 +13,8 @@ export function deterministicOf(invocation: Invocation): DeterministicDescriptio
   const text = invocation.value('deterministic');
   const [recordFile, replayFile] = [invocation.value('record'), invocation.value('replay')];
   if (text === undefined) {
+    if (invocation.has('lockstep'))
+      throw new OperatingError('usage', '--lockstep needs --deterministic SEED: nobody else may write to the memory');
     if (recordFile === undefined && replayFile === undefined) return undefined;
     throw new OperatingError('usage', '--record and --replay need --deterministic SEED: only such runs repeat');
   }
@@ -24,7 +26,7 @@ export function deterministicOf(invocation: Invocation): DeterministicDescriptio
     throw new OperatingError('usage', '--record writes down what is typed and --replay types it: give one of them');
   }
   refuseTheWorld(invocation);
-  return { seed, ...(recordFile && { recordFile }), ...(replayFile && { replayFile }) };
+  return { seed, lockstep: invocation.has('lockstep'), ...(recordFile && { recordFile }), ...(replayFile && { replayFile }) };
 }
 
 /** What answers when it likes: other processors, disks, the network. */

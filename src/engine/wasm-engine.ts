@@ -14,6 +14,8 @@ import {
 } from './core/layout.ts';
 import type { AbsentMemory } from './absent-memory.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from './memory-handle.ts';
+import { Lockstep, type LockstepCore } from './lockstep/lockstep.ts';
+import { RecordedImports } from './lockstep/recorded-imports.ts';
 import { ProcessorRequests } from './processor-requests.ts';
 import { POLICIES, Translator, type TranslatorOptions } from './translator/translator.ts';
 import { loadProcessorState, resetProcessorState, saveProcessorState } from './processor-state.ts';
@@ -69,6 +71,8 @@ export interface WasmEngineOptions {
   readonly absent?: AbsentMemory | undefined;
   /** When blocks are translated; usually as they get hot. */
   readonly translate?: keyof typeof POLICIES;
+  /** Each region is also interpreted, and the first difference thrown (lockstep/lockstep.ts). */
+  readonly lockstep?: boolean;
 }
 
 export class WasmEngine implements ProcessorEngine {
@@ -81,12 +85,15 @@ export class WasmEngine implements ProcessorEngine {
   readonly #view: DataView;
   readonly #at: number;
   readonly #translator: Translator;
+  readonly #lockstep: Lockstep | undefined;
   readonly #keepsSlices: boolean;
   /** Instructions that a kick has left of a slice. */
   #left = 0;
   #faulted = false;
 
-  constructor({ handle, index, intercepts, randomSeed, keepsSlices, absent, translate = 'hot' }: WasmEngineOptions) {
+  constructor({
+    handle, index, intercepts, randomSeed, keepsSlices, absent, translate = 'hot', lockstep = false,
+  }: WasmEngineOptions) {
     this.#keepsSlices = keepsSlices ?? false;
     this.#handle = handle;
     this.#index = index;
@@ -97,16 +104,23 @@ export class WasmEngine implements ProcessorEngine {
     this.#view = new DataView(buffer);
     this.data = new Int32Array(buffer, this.#at + DATA, 8);
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
+    const recorded = lockstep ? new RecordedImports(importsOf(intercepts), this.data) : undefined;
     const instance = new WebAssembly.Instance(coreModule(), {
       env: {
         memory: handle.memory, table, translate: (record: number) => this.#translator.translate(record),
-        ...importsOf(intercepts, absent),
+        unwind: () => { throw UNWIND; },
+        fetchMemory: (host: number) => absent?.ensure(host >>> 0, 1),
+        journalPage: (host: number) => this.#lockstep?.notePage(host),
+        ...(recorded?.imports ?? importsOf(intercepts)),
       },
     });
-    this.#core = instance.exports as unknown as CoreExports;
-    this.#translator = new Translator({
-      handle, index, table, core: instance.exports as unknown as TranslatorOptions['core'], policy: POLICIES[translate],
+    const core = instance.exports as unknown as CoreExports & LockstepCore & TranslatorOptions['core'];
+    this.#core = core;
+    this.#lockstep = recorded && new Lockstep({
+      handle, index, core, imports: recorded, isUnwinding: (thrown) => thrown === UNWIND,
     });
+    const wrap = this.#lockstep?.wrap.bind(this.#lockstep);
+    this.#translator = new Translator({ handle, index, table, core, policy: POLICIES[translate], wrap });
     this.#core.initialize(this.#at, configurationAddress(handle, index));
     const seed = randomSeed?.slice() ?? randomFillSync(new Uint8Array(8));
     seed[0] = (seed[0] as number) | 1; // xorshift must not start at 0
@@ -299,6 +313,11 @@ export class WasmEngine implements ProcessorEngine {
     return this.#translator.counters;
   }
 
+  /** What has been compared; undefined without lockstep. */
+  compared(): Lockstep['counters'] | undefined {
+    return this.#lockstep?.counters;
+  }
+
   /** Counters for statistics. */
   counters(): { instructions: number; events: number } {
     const at = this.#at + INSTRUCTIONS;
@@ -313,12 +332,9 @@ function lowestBit(word: number): number {
   return 31 - Math.clz32(word & -word);
 }
 
-/** The core's imports. 64-bit values cross in DATA, so that nothing here allocates. */
-function importsOf(intercepts: ProcessorIntercepts, absent?: AbsentMemory): Record<string, WebAssembly.ImportValue> {
+/** What the core asks of the microkernel. 64-bit values cross in DATA, so that nothing here allocates. */
+function importsOf(intercepts: ProcessorIntercepts): Record<string, (...values: number[]) => unknown> {
   return {
-    unwind: () => {
-      throw UNWIND;
-    },
     mmioRead: (gpa: number, size: number) => intercepts.mmioRead(gpa, size),
     mmioWrite: (gpa: number, size: number) => intercepts.mmioWrite(gpa, size),
     portRead: (port: number, size: number) => intercepts.portRead(port, size),
@@ -330,6 +346,5 @@ function importsOf(intercepts: ProcessorIntercepts, absent?: AbsentMemory): Reco
     readCr8: () => intercepts.readCr8(),
     writeCr8: (value: number) => intercepts.writeCr8(value),
     timeStampCounter: () => intercepts.timeStampCounter(),
-    fetchMemory: (host: number) => absent?.ensure(host >>> 0, 1),
   };
 }

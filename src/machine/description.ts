@@ -27,6 +27,8 @@ export interface DeterministicDescription {
   readonly recordFile?: string;
   /** Such a record, typed again in place of what is typed now. */
   readonly replayFile?: string;
+  /** Translated code is interpreted, too, and the first difference ends the run: slow, and not the same run again. */
+  readonly lockstep?: boolean;
 }
 
 export interface GdbDescription {

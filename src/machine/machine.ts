@@ -245,6 +245,7 @@ export class Machine implements RunnableMachine {
       exceptions: this.#threads.exceptions,
       reboots: this.#reboots,
       ...(this.#threads.traceHash && { traceHash: this.#threads.traceHash }),
+      ...(this.#threads.lockstep && { lockstep: this.#threads.lockstep }),
       disks: this.storage.statistics(),
       peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     };

@@ -24,6 +24,7 @@ export class ProcessorThreads implements ProcessorThread {
   exceptions = 0;
   /** Of a run that can be had twice. */
   traceHash: string | undefined;
+  lockstep: ProcessorReport['lockstep'];
 
   constructor(options: ProcessorThreadsOptions) {
     this.#options = options;
@@ -46,6 +47,7 @@ export class ProcessorThreads implements ProcessorThread {
         return;
       }
       this.traceHash = report.traceHash;
+      this.lockstep = report.lockstep;
       this.instructions += report.instructions;
       this.exceptions += report.exceptions;
     });

@@ -38,6 +38,8 @@ export interface ProcessorReport {
   readonly exceptions: number;
   /** Of a run that can be had twice. */
   readonly traceHash?: string;
+  /** Of a run in lockstep: entries of regions, those that were compared, and their instructions. */
+  readonly lockstep?: { readonly entries: number; readonly compared: number; readonly instructions: number };
 }
 
 /** What was typed, and when: told as soon as the guest has it. */
@@ -76,9 +78,10 @@ function runProcessor(data: ProcessorWorkerData): void {
   if (data.traceInstructions) engine?.traceInstructions();
   processor.run();
   const counters = engine?.counters() ?? { instructions: 0, events: 0 };
+  const lockstep = engine?.compared();
   parentPort?.postMessage({
     instructions: counters.instructions, exceptions: counters.events,
-    ...(twice === undefined ? {} : { traceHash: twice.hash.text }),
+    ...(twice === undefined ? {} : { traceHash: twice.hash.text }), ...(lockstep && { lockstep }),
   } satisfies ProcessorReport);
 }
 

@@ -18,6 +18,7 @@ import {
 } from "./dispatch";
 import { decodeStep } from "./decode";
 import { armStep, breaksAt, codeBreakpoints, traceInstruction, updateDebugger } from "./debug";
+import { journalWrites, replayInstruction } from "./replay";
 import { askFlush, awaitFlush } from "./flushes";
 import { deliverFault, interrupt, nonMaskableInterrupt } from "./exceptions";
 import { readFlags, setArithmeticFlags } from "./flags";
@@ -30,8 +31,9 @@ import { multiplyHighSigned } from "./arithmetic";
 
 export {
   enterGuest, leaveGuest, deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived,
-  armStep, askFlush, awaitFlush, codePageNumber, initializeX87, knownBlock, lazyAux, lazyCondition, lazyResult,
-  multiplyHighSigned, reach, step, updateDebugger,
+  armStep, askFlush, awaitFlush, codePageNumber, initializeX87, journalWrites,
+  knownBlock, lazyAux, lazyCondition, lazyResult,
+  multiplyHighSigned, reach, replayInstruction, settleFlags, step, updateDebugger,
 };
 
 /** DR6.BS: a single step. It stays until the guest clears it; bits 0…3 are those of the last trap. */

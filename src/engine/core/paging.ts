@@ -10,6 +10,7 @@ import { cpu, PAGE_FAULT, raiseError } from "./cpu";
 import { hostOf } from "./memory";
 import { hasCode } from "./blocks";
 import { isWatchedPage } from "./debug";
+import { isJournaling, notePage } from "./replay";
 
 export const ACCESS_READ: u32 = 0;
 export const ACCESS_WRITE: u32 = 1;
@@ -270,7 +271,9 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
     const page = address & ~0xfff;
     const plain = !aligned && (load<u32>(cpu + WATCHING) == 0 || !isWatchedPage(page));
     store<u64>(entry, read && plain ? page : 1, TAG_READ);
-    store<u64>(entry, write && plain && dirty && !hasCode(host) ? page : 1, TAG_WRITE);
+    const told = isJournaling() && access != ACCESS_WRITE;
+    if (isJournaling() && access == ACCESS_WRITE) notePage(host);
+    store<u64>(entry, write && plain && dirty && !told && !hasCode(host) ? page : 1, TAG_WRITE);
     store<u64>(entry, execute ? page : 1, TAG_EXECUTE);
     store<u32>(entry, <u32>host - <u32>page, ADDEND);
     store<u32>(entry, <u32>(pagePhysical >> 12), PAGE_NUMBER);

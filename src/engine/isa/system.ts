@@ -162,8 +162,8 @@ const ROWS: Row[] = [
 
   // Control, debug and model-specific registers.
   ['0F 06', 'CLTS', '', 'clts', ends],
-  ['0F 08', 'INVD', '', 'wbinvd'],
-  ['0F 09', 'WBINVD', '', 'wbinvd'],
+  ['0F 08', 'INVD', '', 'wbinvd', ends],
+  ['0F 09', 'WBINVD', '', 'wbinvd', ends],
   ['0F 20 /r', 'MOV', 'R,CR', 'movFromControl'],
   ['0F 22 /r', 'MOV', 'CR,R', 'movToControl', ends],
   ['0F 21 /r', 'MOV', 'R,CR', 'movFromDebug'],
@@ -172,7 +172,7 @@ const ROWS: Row[] = [
   ['0F 31', 'RDTSC', '', 'rdtsc'],
   ['0F 32', 'RDMSR', '', 'rdmsr'],
   ['0F 33', 'RDPMC', '', 'rdpmc'],
-  ['0F A2', 'CPUID', '', 'cpuid'],
+  ['0F A2', 'CPUID', '', 'cpuid', ends],
   ['F3 0F AE /0 r o64', 'RDFSBASE', 'Ey', 'rdfsbase', { feature: 'FSGSBASE' }],
   ['F3 0F AE /1 r o64', 'RDGSBASE', 'Ey', 'rdgsbase', { feature: 'FSGSBASE' }],
   ['F3 0F AE /2 r o64', 'WRFSBASE', 'Ey', 'wrfsbase', { feature: 'FSGSBASE' }],

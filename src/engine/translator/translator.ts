@@ -57,6 +57,8 @@ export interface TranslatorOptions {
   readonly core: TranslatorCore & Record<string, unknown>;
   readonly table: WebAssembly.Table;
   readonly policy: Policy;
+  /** What is put into the table for a region that begins at `offset` of its page; usually the region. */
+  readonly wrap?: ((region: () => number, offset: number) => () => number) | undefined;
 }
 
 /** A region that is written and not yet compiled. */
@@ -78,6 +80,7 @@ export class Translator {
   readonly #imports: Record<string, WebAssembly.ImportValue>;
   readonly #pages: number;
   readonly #policy: Policy;
+  readonly #wrap: TranslatorOptions['wrap'];
   readonly #source: CodeSource = {
     openingAt: (place) => this.#warmBlock(place),
     decode: (at, page) => new Decoded(this.#view, at, page, this.#operations),
@@ -88,7 +91,8 @@ export class Translator {
   /** Counters for statistics. */
   readonly counters = { regions: 0, modules: 0, instructions: 0, bytes: 0, refused: 0, writing: 0, compiling: 0 };
 
-  constructor({ handle, index, core, table, policy }: TranslatorOptions) {
+  constructor({ handle, index, core, table, policy, wrap }: TranslatorOptions) {
+    this.#wrap = wrap;
     this.#policy = policy;
     this.#core = core;
     this.#table = table;
@@ -166,7 +170,8 @@ export class Translator {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { c: this.#imports });
     if (this.#next + wanted.length > this.#table.length) this.#table.grow(TABLE_STEP);
     for (const [n, { opening, wide }] of wanted.entries()) {
-      this.#table.set(this.#next, instance.exports[n] as () => number);
+      const region = instance.exports[n] as () => number;
+      this.#table.set(this.#next, this.#wrap?.(region, view.getUint16(opening + OFFSET, true)) ?? region);
       view.setUint32(opening + ENTER_REGION, this.#next++, true);
       view.setInt32(opening + ENTER_COUNT, wide ? NEVER : this.#policy.entriesUntilWide, true);
     }

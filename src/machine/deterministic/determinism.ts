@@ -23,6 +23,7 @@ export interface DeterminismData {
   readonly startMs: number;
   readonly engineSeed: Uint8Array;
   readonly played?: readonly InputEntry[];
+  readonly lockstep: boolean;
 }
 
 export class Determinism {
@@ -42,7 +43,7 @@ export class Determinism {
     this.#recordFile = description.recordFile;
     const { replayFile } = description;
     this.data = {
-      clock, typed, startMs: START_MS, engineSeed: this.random.bytes(8),
+      clock, typed, startMs: START_MS, engineSeed: this.random.bytes(8), lockstep: description.lockstep ?? false,
       ...(replayFile === undefined ? {} : { played: readRecord(replayFile) }),
     };
     if (this.#recordFile !== undefined) this.#write(() => writeFileSync(this.#recordFile as string, inputTitle()));
