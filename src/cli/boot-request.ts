@@ -39,7 +39,7 @@ export const BOOT_OPTIONS: readonly Option[] = [
   { name: 'deterministic', value: 'SEED', summary: 'a run that the same seed and input give again; one processor' },
   { name: 'record', value: 'FILE', summary: 'with --deterministic: write down what is typed, and when' },
   { name: 'replay', value: 'FILE', summary: 'with --deterministic: type what was written down, and nothing else' },
-  { name: 'lockstep', summary: 'with --deterministic: interpret translated code, too, and end at the first difference' },
+  { name: 'lockstep', summary: 'with --deterministic: interpret translated code, too; end at a difference' },
   { name: 'gdb', value: 'PORT[,wait]',
     summary: 'a debugger may connect to this port of localhost; wait: start when it says so' },
   { name: 'trace', value: 'exits|instructions', summary: 'keep the last ones, and print them when the guest crashes' },

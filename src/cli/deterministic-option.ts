@@ -26,7 +26,8 @@ export function deterministicOf(invocation: Invocation): DeterministicDescriptio
     throw new OperatingError('usage', '--record writes down what is typed and --replay types it: give one of them');
   }
   refuseTheWorld(invocation);
-  return { seed, lockstep: invocation.has('lockstep'), ...(recordFile && { recordFile }), ...(replayFile && { replayFile }) };
+  const lockstep = invocation.has('lockstep');
+  return { seed, lockstep, ...(recordFile && { recordFile }), ...(replayFile && { replayFile }) };
 }
 
 /** What answers when it likes: other processors, disks, the network. */

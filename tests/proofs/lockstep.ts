@@ -17,7 +17,9 @@ hexdump -C data | head -n 20000 | sort | uniq -c | sort -n | tail -n 1
 n=0; while test $n -lt 20000; do n=$((n + 1)); done
 n=0; while test $n -lt 100; do busybox true; n=$((n + 1)); done
 find / -xdev | wc -l; tar c data | tar t; echo 'scale=60; 4*a(1)' | bc -l`;
-const PROGRAMS = { tiny: { image: 'tiny', script: BUSYBOX }, debian: { image: 'debian', script: 'sh /workload.sh' } } as const;
+const PROGRAMS = {
+  tiny: { image: 'tiny', script: BUSYBOX }, debian: { image: 'debian', script: 'sh /workload.sh' },
+} as const;
 const END = /<<<(\d+)/;
 
 const form = process.argv[2] === 'debian' ? 'debian' : 'tiny';
@@ -44,8 +46,10 @@ try {
   });
   const status = await guest.exited;
   const [, programs] = END.exec(guest.console) ?? [];
-  if (status !== 0 || programs !== '0')
-    throw new Error(`ended with ${status}, the programs with ${programs}:\n${guest.console.slice(-2000)}${guest.errors}`);
+  if (status !== 0 || programs !== '0') {
+    const shown = `${guest.console.slice(-2000)}${guest.errors}`;
+    throw new Error(`ended with ${status}, the programs with ${programs}:\n${shown}`);
+  }
   const { guestInstructions, lockstep } = JSON.parse(readFileSync(stats, 'utf8')) as {
     guestInstructions: number; lockstep: { entries: number; compared: number; instructions: number };
   };

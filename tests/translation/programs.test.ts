@@ -22,15 +22,29 @@ class Machine {
   readonly #engine: WasmEngine;
   readonly #memory: GuestMemory;
 
-  constructor(translate: NonNullable<WasmEngineOptions['translate']>) {
+  constructor(translate: NonNullable<WasmEngineOptions['translate']>, lockstep = false) {
     const handle = createEngineMemory(RAM_BYTES, 1);
     this.#memory = guestMemoryOf(handle);
     this.#memory.write(PML4, Uint8Array.of(3, 0x20));
     this.#memory.write(PDPT, Uint8Array.of(0x83));
-    this.#engine = new WasmEngine({ handle, index: 0, intercepts: NO_INTERCEPTS, translate });
+    this.#engine = new WasmEngine({ handle, index: 0, intercepts: NO_INTERCEPTS, translate, lockstep });
   }
 
   get translated(): number { return this.#engine.translated().regions; }
+  get compared(): number { return this.#engine.compared()?.compared ?? 0; }
+
+  /** Changes memory without telling the processor. */
+  poke(address: number, byte: number): void {
+    this.#memory.view.setUint8(this.#memory.offsetOf(address, 1), byte);
+  }
+
+  /** Begins at CODE. */
+  begin(): WasmEngine {
+    this.#engine.reset();
+    const start = longModeState(this.#engine.saveState(), { pageTable: PML4, instruction: CODE, stack: STACK });
+    this.#engine.restoreState({ ...start, cr4: CR4 });
+    return this.#engine;
+  }
 
   /** Runs the program from the same beginning; everything that it leaves behind. */
   run(program: ReturnType<RandomProgram['make']>, data: Uint8Array): Record<string, unknown> {
@@ -40,9 +54,7 @@ class Machine {
     memory.write(DATA, data);
     memory.write(STACK - 0x200, new Uint8Array(0x200));
     engine.data.fill(0);
-    engine.reset();
-    const start = longModeState(engine.saveState(), { pageTable: PML4, instruction: CODE, stack: STACK });
-    engine.restoreState({ ...start, cr4: CR4 });
+    this.begin();
     const before = engine.counters().instructions;
     let reason: StopReason = StopReason.Slice;
     for (let n = 0; n < SLICES && reason === StopReason.Slice; n++) reason = engine.run();
@@ -61,7 +73,9 @@ class Machine {
 
 test('translated programs leave behind what interpreted ones do', () => {
   const interpreted = new Machine('never');
-  const machines = { soon: new Machine('soon'), 'at once': new Machine('at once') };
+  const machines = {
+    soon: new Machine('soon'), 'at once': new Machine('at once'), 'in lockstep': new Machine('soon', true),
+  };
   for (let n = 0; n < PROGRAMS; n++) {
     const random = new Random(`program ${n}`);
     const program = new RandomProgram(random).make();
@@ -73,4 +87,18 @@ test('translated programs leave behind what interpreted ones do', () => {
   }
   assert.equal(interpreted.translated, 0);
   assert.ok(machines.soon.translated > PROGRAMS, `only ${machines.soon.translated} regions`);
+  assert.ok(machines['in lockstep'].compared > PROGRAMS, `only ${machines['in lockstep'].compared} compared`);
+});
+
+test('lockstep finds a region that does something else than the code', () => {
+  const machine = new Machine('soon', true);
+  // mov ecx, 0x100000; again: add eax, 1; dec ecx; jnz again; hlt
+  const code = [0xb9, 0, 0, 0x10, 0, 0x83, 0xc0, 1, 0xff, 0xc9, 0x75, 0xf9, 0xf4];
+  code.forEach((byte, at) => machine.poke(CODE + at, byte));
+  const engine = machine.begin();
+  // The second slice begins in the loop, whose block is decoded then.
+  for (let slice = 0; slice < 2; slice++) assert.equal(engine.run(), StopReason.Slice);
+  assert.ok(machine.compared > 0);
+  machine.poke(CODE + 7, 2);
+  assert.throws(() => engine.run(), /0x0: 0x[0-9a-f]+ and 0x[0-9a-f]+/);
 });

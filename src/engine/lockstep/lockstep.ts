@@ -18,6 +18,12 @@ const PAGE = 0x1000;
 /** Entries of a region that are all compared; of those behind, one in EVERY. */
 const FIRST = 500;
 const EVERY = 16;
+/** Differences that are told. */
+const MOST_REPORTED = 40;
+
+function hex(value: bigint | number): string {
+  return `0x${value.toString(16)}`;
+}
 
 /** What lockstep uses of the core. */
 export interface LockstepCore {
@@ -108,10 +114,9 @@ export class Lockstep {
     const replayedFlags = this.#keep(this.#replayed);
     core.journalWrites(0);
     const found = this.#after.differences(this.#replayed);
-    const place = first.record === 0 ? this.#after.rip
-      : this.#after.long(CODE_BASE) + BigInt(this.#view.getUint16(first.record + OFFSET, true));
-    if (place !== this.#replayed.rip) found.push(`rip: 0x${place.toString(16)} and 0x${this.#replayed.rip.toString(16)}`);
-    if (flags !== replayedFlags) found.push(`flags: 0x${flags.toString(16)} and 0x${replayedFlags.toString(16)}`);
+    const place = this.#placeBehind(first.record);
+    if (place !== this.#replayed.rip) found.push(`rip: ${hex(place)} and ${hex(this.#replayed.rip)}`);
+    if (flags !== replayedFlags) found.push(`flags: ${hex(flags)} and ${hex(replayedFlags)}`);
     if (first.thrown !== undefined)
       for (const at of [FAULT_VECTOR, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_ADDRESS, FAULT_ADDRESS + 4])
         if (this.#after.word(at) !== this.#replayed.word(at)) found.push(`of the exception, 0x${at.toString(16)}`);
@@ -189,9 +194,14 @@ export class Lockstep {
     return found;
   }
 
+  /** Where a region that was left at the record goes on. */
+  #placeBehind(record: number): bigint {
+    if (record === 0) return this.#after.rip;
+    return this.#after.long(CODE_BASE) + BigInt(this.#view.getUint16(record + OFFSET, true));
+  }
+
   #report(executed: number, found: readonly string[]): string {
-    const rip = this.#before.rip;
-    return `the region entered at 0x${(this.#before.long(CODE_BASE)).toString(16)} (rip 0x${rip.toString(16)}) differs ` +
-      `from the interpreter behind ${executed} instructions (region and interpreter):\n  ${found.slice(0, 40).join('\n  ')}`;
+    return `the region at ${hex(this.#before.rip)} differs from the interpreter behind ${executed} instructions ` +
+      `(region and interpreter):\n  ${found.slice(0, MOST_REPORTED).join('\n  ')}`;
   }
 }

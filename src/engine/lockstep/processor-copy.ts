@@ -10,8 +10,8 @@ const RF = 0x10000;
 
 /** Fields that may differ behind the same instructions: where the processor is in its code, and scratch. */
 const NO_STATE: readonly (readonly [at: number, bytes: number])[] = [
-  [CODE_BASE, 8], [RIP, 8], [FLAGS_RESULT, 8], [FLAGS_AUX, 4], [INSTRUCTION, 4], [EXIT_REQUEST, 4], [BUDGET, 4], [LAZY_A, 20],
-  [PAUSES, 8], [FAULT_VECTOR, 24], [CODE_PHYSICAL, 8], [STOP, 4], [LARGE_LOW, 16], [DATA, 32],
+  [CODE_BASE, 8], [RIP, 8], [FLAGS_RESULT, 8], [FLAGS_AUX, 4], [INSTRUCTION, 4], [EXIT_REQUEST, 4], [BUDGET, 4],
+  [LAZY_A, 20], [PAUSES, 8], [FAULT_VECTOR, 24], [CODE_PHYSICAL, 8], [STOP, 4], [LARGE_LOW, 16], [DATA, 32],
 ];
 
 export class ProcessorCopy {

@@ -33,8 +33,8 @@ export class DeterministicThread {
   engineOptions(intercepts: ProcessorIntercepts): Partial<WasmEngineOptions> {
     // Where a slice ends depends on what was translated; that must not depend on where a run began.
     return {
-      ...(this.#data.lockstep ? { lockstep: true } : { translate: 'never' }), intercepts: hashedIntercepts(intercepts, this.hash), randomSeed: this.#data.engineSeed,
-      keepsSlices: true,
+      ...(this.#data.lockstep ? { lockstep: true } : { translate: 'never' }),
+      intercepts: hashedIntercepts(intercepts, this.hash), randomSeed: this.#data.engineSeed, keepsSlices: true,
     };
   }
 
