@@ -1,7 +1,7 @@
 /** Makes regions of the blocks that a processor runs often, and puts them where its core finds them. */
 
 import {
-  ENTER_COUNT, ENTER_REGION,  GENERATION, MODE, MODE_64, OFFSET, OP, OP_ENTER, TRANSLATE_AFTER,
+  ENTER_COUNT, ENTER_REGION, GENERATION, MODE, MODE_64, OFFSET, OP, OP_ENTER, PROCESSOR_COUNT, TRANSLATE_AFTER,
 } from '../core/layout.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from '../memory-handle.ts';
 import { Decoded, operationsByNumber } from './decoded.ts';
@@ -11,8 +11,13 @@ import { RegionWriter } from './region-writer.ts';
 
 const WASM_PAGE = 0x10000;
 const NEVER = 0x7fff_ffff;
-/** Regions of a processor until all are given up, and the blocks with them. */
-const MAXIMUM_REGIONS = 16_384;
+/**
+ * WebAssembly of a machine's processors together, until a processor gives up all of its own, and its blocks with it:
+ * V8 needs ten times as much for it.
+ */
+const MAXIMUM_BYTES = 6 << 20;
+/** Of a processor at least. */
+const LEAST_BYTES = 1 << 19;
 const TABLE_STEP = 1024;
 
 /** When blocks are translated. Compiling costs a thousand times what interpreting a block does. */
@@ -79,6 +84,7 @@ export class Translator {
   readonly #writer: RegionWriter;
   readonly #imports: Record<string, WebAssembly.ImportValue>;
   readonly #pages: number;
+  readonly #mostBytes: number;
   readonly #policy: Policy;
   readonly #wrap: TranslatorOptions['wrap'];
   readonly #source: CodeSource = {
@@ -87,6 +93,8 @@ export class Translator {
   };
   #pending: Pending[] = [];
   #generation = -1;
+  /** Of the modules that are in use. */
+  #bytes = 0;
   #next = 1;
   /** Counters for statistics. */
   readonly counters = { regions: 0, modules: 0, instructions: 0, bytes: 0, refused: 0, writing: 0, compiling: 0 };
@@ -100,6 +108,8 @@ export class Translator {
     this.#configuration = configurationAddress(handle, index);
     this.#view.setInt32(this.#configuration + TRANSLATE_AFTER, policy.entries, true);
     this.#processor = processorAddress(index);
+    const processors = this.#view.getUint32(this.#configuration + PROCESSOR_COUNT, true);
+    this.#mostBytes = Math.max(LEAST_BYTES, MAXIMUM_BYTES / processors);
     this.#writer = new RegionWriter(this.#processor);
     this.#pages = handle.memory.buffer.byteLength / WASM_PAGE;
     this.#imports = {
@@ -111,7 +121,7 @@ export class Translator {
   /** The block that the record opens has become hot. Sets its region, or a count until it is asked for again. */
   translate(opening: number): void {
     this.#followArena();
-    if (this.#next > MAXIMUM_REGIONS) {
+    if (this.#bytes > this.#mostBytes) {
       this.#core.flushBlocks();
       return;
     }
@@ -132,6 +142,7 @@ export class Translator {
     if (generation === this.#generation) return;
     this.#generation = generation;
     this.#pending = [];
+    this.#bytes = 0;
     for (; this.#next > 1; this.#next--) this.#table.set(this.#next - 1, null);
   }
 
@@ -178,5 +189,6 @@ export class Translator {
     this.counters.regions += wanted.length;
     this.counters.modules++;
     this.counters.bytes += bytes.length;
+    this.#bytes += bytes.length;
   }
 }
