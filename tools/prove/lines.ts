@@ -33,6 +33,16 @@ function initrd(suite: string, version: string): ProofLine {
   };
 }
 
+function lockstep(form: string, words: string): ProofLine {
+  return {
+    name: `lockstep-${form}`,
+    what: `translated code does what the interpreter does, compared at each of its regions over ${words}`,
+    folders: [...GUEST, 'tests/initramfs.ts', 'tests/proofs/lockstep.ts', 'tests/proofs/workload.sh'],
+    command: ['dist/tests/proofs/lockstep.js', form],
+    deadlineMinutes: 300,
+  };
+}
+
 function installed(form: string, words: string): ProofLine {
   return {
     name: `debian-${form}`,
@@ -152,6 +162,8 @@ export const LINES: readonly ProofLine[] = [
     command: ['dist/tests/proofs/gdb.js'],
     deadlineMinutes: 30,
   },
+  lockstep('tiny', "a boot with busybox's programs"),
+  lockstep('debian', 'a boot with python3, perl, openssl, gzip, awk, sort and gcc'),
   {
     name: 'deterministic',
     what: 'a boot with gcc at work has the same trace hash twice, and another seed another',
