@@ -13,6 +13,7 @@ import { cpu, GP, raiseError, UD, raise } from "./cpu";
 import { configuration, entryOf, flushTlb, hostOf, translateCode } from "./memory";
 import { holdCode, holdersOf, isAlone, releaseCode } from "./processors";
 import { decodeBlock } from "./decode";
+import { forgetJumps, knownJump, learnJump } from "./jumps";
 
 /** The most records of one block, its closing one not counted. */
 export const BLOCK_RECORDS: u32 = 64;
@@ -79,6 +80,7 @@ export function forgetCode(): void {
 export function flushBlocks(): void {
   forgetCode();
   memory.fill(load<u32>(configuration, HASH_TABLE), 0, HASH_BUCKETS * 4);
+  forgetJumps();
   store<u32>(configuration, load<u32>(configuration, ARENA_START), ARENA_NEXT);
   store<u32>(configuration, load<u32>(configuration, GENERATION) + 1, GENERATION);
 }
@@ -99,9 +101,25 @@ export function blockAt(physical: u64): usize {
 /** As `blockAt`, or 0 when the block is not decoded. */
 function knownBlockAt(physical: u64): usize {
   const key = physical | (<u64>load<u32>(cpu + MODE) << 60);
-  let block: usize = load<u32>(bucketOf(physical));
-  while (block != 0 && load<u64>(block, BLOCK_KEY) != key) block = load<u32>(block, BLOCK_NEXT);
-  return block == 0 ? 0 : block + BLOCK_HEADER;
+  const bucket = bucketOf(physical);
+  const first: usize = load<u32>(bucket);
+  if (first == 0) return 0;
+  if (load<u64>(first, BLOCK_KEY) == key) return first + BLOCK_HEADER;
+  let before = first;
+  for (let block: usize = load<u32>(first, BLOCK_NEXT); block != 0; block = load<u32>(before, BLOCK_NEXT)) {
+    const its = load<u64>(block, BLOCK_KEY);
+    if (its != key && its != ~0) {
+      before = block;
+      continue;
+    }
+    // Stale ones are taken out; the one that is looked for goes to the front.
+    store<u32>(before, load<u32>(block, BLOCK_NEXT), BLOCK_NEXT);
+    if (its != key) continue;
+    store<u32>(block, <u32>first, BLOCK_NEXT);
+    store<u32>(bucket, <u32>block);
+    return block + BLOCK_HEADER;
+  }
+  return 0;
 }
 
 /** Guest-physical number of the page at a distance from the one that runs, in 64-bit mode; -1: not in the TLB. */
@@ -159,7 +177,11 @@ export function lookup(): usize {
   store<u32>(cpu + INSTRUCTION, 0);
   const ip = load<u64>(cpu + RIP);
   let linear = ip;
-  if (load<u32>(cpu + MODE) != MODE_64) {
+  const wide = load<u32>(cpu + MODE) == MODE_64;
+  if (wide) {
+    const known = knownJump(ip);
+    if (known != 0) return known;
+  } else {
     const segment = cpu + SEGMENTS + CS * SEGMENT_SIZE;
     if (ip > <u64>load<u32>(segment, LIMIT)) raiseError(GP, 0);
     linear = (ip + load<u64>(segment, BASE)) & 0xffffffff;
@@ -174,7 +196,9 @@ export function lookup(): usize {
   }
   store<u64>(cpu + CODE_BASE, ip - (linear & 0xfff));
   store<u64>(cpu + CODE_PHYSICAL, physical & ~0xfff);
-  return blockAt(physical);
+  const record = blockAt(physical);
+  if (wide) learnJump(ip, record);
+  return record;
 }
 
 /** Record of the branch target at `offset` of the page that runs, for LINK. */

@@ -5,7 +5,8 @@
 //   0x0400  XMM                                      0x2000  DESTINATION scratch, 4 KiB
 //   0x0600  x87 and MXCSR                            0x4000  decode scratch
 //                                                    0x8000  what other threads ask of the processor
-//                                                    0x20000 TLB
+//   0x0640  which jumps are known                    0x20000 TLB
+//                                                    0x38000 known jumps
 
 // General registers in encoding order: RAX RCX RDX RBX RSP RBP RSI RDI R8 … R15, 8 bytes each.
 export const GPR = 0x000;
@@ -132,6 +133,16 @@ export const FDP = 0x620; // u64
 export const MXCSR = 0x628; // u32
 export const FCS = 0x62c; // u16
 export const FDS = 0x62e; // u16
+
+// Where jumps lead: entries {rip u64, tag u32, opening record u32}. One holds while its tag is JUMP_TAG and its record
+// opens a block: not over a change of privilege, or when a translation was forgotten.
+export const JUMP_TAG = 0x640; // u32, JUMP_GENERATION << 2 | number of the TLB in use
+export const JUMP_GENERATION = 0x644; // u32, how often translations or all decoded code were forgotten, at least 1
+export const JUMP_CACHE = 0x38000;
+export const JUMP_ENTRIES = 2048;
+export const JUMP_ENTRY = 16;
+export const JUMP_ENTRY_TAG = 8;
+export const JUMP_ENTRY_RECORD = 12;
 
 export const SOURCE = 0x1000;
 export const DESTINATION = 0x2000;

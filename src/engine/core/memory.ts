@@ -14,6 +14,7 @@ import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, ALIGNED_USER, fill, fillQuie
 import { hasCode } from "./blocks";
 import { codeWritten, enterExclusive, isExclusive, leaveExclusive } from "./processors";
 import { noteAccess } from "./debug";
+import { forgetJumps } from "./jumps";
 import { ea } from "./address";
 
 // @ts-ignore: decorator
@@ -61,16 +62,14 @@ export function entryOf(address: u64): usize {
 
 /** Empties the TLB of every privilege. */
 export function flushTlb(): void {
-  const base = cpu + TLB;
-  for (let at = base; at < base + TLB_KINDS * TLB_SIZE; at += 32) {
-    store<u64>(at, 1, TAG_READ);
-    store<u64>(at, 1, TAG_WRITE);
-    store<u64>(at, 1, TAG_EXECUTE);
-  }
+  // No page has that address; what else an entry says is not looked at.
+  memory.fill(cpu + TLB, 0xff, TLB_KINDS * TLB_SIZE);
+  forgetJumps();
 }
 
 /** Forgets one page of the TLBs. */
 export function flushPage(address: u64): void {
+  forgetJumps();
   const page = address & ~0xfff;
   for (let privilege: usize = 0; privilege < <usize>TLB_KINDS; privilege++) {
     const entry = cpu + TLB + privilege * TLB_SIZE + ((<usize>(page >> 12) & (TLB_ENTRIES - 1)) << 5);

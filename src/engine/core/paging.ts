@@ -10,6 +10,7 @@ import { cpu, PAGE_FAULT, raiseError } from "./cpu";
 import { hostOf } from "./memory";
 import { hasCode } from "./blocks";
 import { isWatchedPage } from "./debug";
+import { updateJumps } from "./jumps";
 import { isJournaling, notePage } from "./replay";
 
 export const ACCESS_READ: u32 = 0;
@@ -69,6 +70,7 @@ export function updatePrivilege(): void {
     privilege = free ? 2 : 1;
   } else if ((load<u32>(cpu + RFLAGS) & AC) != 0 && (load<u64>(cpu + CR0) & CR0_AM) != 0) privilege = ALIGNED_USER;
   store<u32>(cpu + TLB_BASE, <u32>(cpu + TLB + privilege * TLB_SIZE));
+  updateJumps();
 }
 
 // What the walk found: kept in globals, as the core returns single values.

@@ -3,7 +3,10 @@
 // runs instead of the block. Whatever makes the block's records stale makes this one stale too, so that nothing else
 // has to know of regions.
 
-import { ENTER_COUNT, ENTER_REGION, LAZY_KIND, OP, OP_ENTER, RECORD_SIZE } from "./layout";
+import {
+  BUDGET, ENTER_COUNT, ENTER_REGION, EXIT_REQUEST, LAZY_KIND, OP, OP_ENTER, RECORD_SIZE, STOP,
+} from "./layout";
+import { lookup } from "./blocks";
 import { cpu } from "./cpu";
 import { dispatch } from "./dispatch";
 import { lendFlags, settleFlags } from "./lazy-flags";
@@ -12,6 +15,15 @@ import { lendFlags, settleFlags } from "./lazy-flags";
 // @ts-ignore: decorator
 @external("env", "translate")
 declare function translate(u: usize): void;
+
+/**
+ * The block at RIP, behind a region, or 0 to stop. A region changes nothing of what else `dispatch` looks at: what does
+ * ends a block.
+ */
+function onward(): usize {
+  const goesOn = load<i32>(cpu + BUDGET) > 0 && load<i32>(cpu + EXIT_REQUEST) == 0 && load<u32>(cpu + STOP) == 0;
+  return goesOn ? lookup() : dispatch();
+}
 
 /** The block whose opening record is `first` has been entered. Returns the record to go on at, or 0 to stop. */
 export function enterBlock(first: usize): usize {
@@ -33,7 +45,7 @@ export function enterBlock(first: usize): usize {
     if (load<u32>(cpu + LAZY_KIND) == 0) lendFlags();
     u = call_indirect<u32>(region);
     if (u != 0) break;
-    u = dispatch();
+    u = onward();
     if (u == 0 || load<u16>(u, OP) != OP_ENTER) break;
   }
   settleFlags();

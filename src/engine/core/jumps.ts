@@ -1,0 +1,52 @@
+// Known jumps: the opening record of the block at a linear address, so that a jump that was done before needs neither
+// the TLB nor the hash table of blocks. For 64-bit mode.
+
+import {
+  BLOCK_HEADER, BLOCK_KEY, CODE_BASE, CODE_PHYSICAL, JUMP_CACHE, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_RECORD,
+  JUMP_ENTRY_TAG, JUMP_GENERATION, JUMP_TAG, OP, OP_ENTER, TLB, TLB_BASE, TLB_SIZE,
+} from "./layout";
+import { cpu } from "./cpu";
+
+const MOST_GENERATIONS: u32 = 0x3fffffff;
+
+// @ts-ignore: decorator
+@inline
+function entryOfJump(rip: u64): usize {
+  return cpu + JUMP_CACHE + <usize>((<u32>rip ^ <u32>(rip >> 11)) & (JUMP_ENTRIES - 1)) * JUMP_ENTRY;
+}
+
+/** Another TLB is in use. */
+export function updateJumps(): void {
+  const kind = (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE;
+  store<u32>(cpu + JUMP_TAG, (load<u32>(cpu + JUMP_GENERATION) << 2) | kind);
+}
+
+/** Forgets all jumps: where a linear address leads, or which records open blocks, has changed. */
+export function forgetJumps(): void {
+  let generation = load<u32>(cpu + JUMP_GENERATION) + 1;
+  if (generation > MOST_GENERATIONS) {
+    memory.fill(cpu + JUMP_CACHE, 0, JUMP_ENTRIES * JUMP_ENTRY);
+    generation = 1;
+  }
+  store<u32>(cpu + JUMP_GENERATION, generation);
+  updateJumps();
+}
+
+/** The opening record of the block at RIP, which then is the one that runs; 0: not known. */
+export function knownJump(rip: u64): usize {
+  const entry = entryOfJump(rip);
+  if (load<u64>(entry) != rip || load<u32>(entry, JUMP_ENTRY_TAG) != load<u32>(cpu + JUMP_TAG)) return 0;
+  const record: usize = load<u32>(entry, JUMP_ENTRY_RECORD);
+  if (load<u16>(record, OP) != OP_ENTER) return 0;
+  store<u64>(cpu + CODE_BASE, rip & ~0xfff);
+  store<u64>(cpu + CODE_PHYSICAL, load<u64>(record - BLOCK_HEADER, BLOCK_KEY) & 0x0ffffffffffff000);
+  return record;
+}
+
+/** Remembers where RIP leads. */
+export function learnJump(rip: u64, record: usize): void {
+  const entry = entryOfJump(rip);
+  store<u64>(entry, rip);
+  store<u32>(entry, load<u32>(cpu + JUMP_TAG), JUMP_ENTRY_TAG);
+  store<u32>(entry, <u32>record, JUMP_ENTRY_RECORD);
+}
