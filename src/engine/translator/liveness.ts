@@ -37,8 +37,10 @@ export function liveFlags(blocks: readonly Block[], { order, place }: Shape): Ui
   const entering = new Uint8Array(blocks.length).fill(1);
   for (const index of [...order].reverse()) {
     const { records, edges, end } = blocks[index] as Block;
-    const leaves = end === 'leave' || end === 'indirect'
-      || edges.some(({ to }) => to < 0 || (place[to] as number) <= (place[index] as number) || entering[to] === 1);
+    const page = records[0]?.page;
+    // Where it goes back or into another page it may leave the region.
+    const leaves = end === 'leave' || end === 'indirect' || edges.some(({ to }) => to < 0 || entering[to] === 1
+      || (place[to] as number) <= (place[index] as number) || blocks[to]?.records[0]?.page !== page);
     let live = leaves ? 1 : 0;
     for (let n = records.length - 1; n >= 0; n--) {
       const record = records[n] as Decoded;
