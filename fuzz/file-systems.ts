@@ -2,11 +2,13 @@
 
 import { EXT4_MAGIC, JOURNAL_MAGIC } from '../src/protocols/ext4.ts';
 import { DiskFiles } from '../src/storage/boot/disk-files.ts';
+import { XFS_MAGIC, XFS_TREE_MAGICS, XfsFolderMagic } from '../src/protocols/xfs.ts';
 import { findBootEntry } from '../src/storage/boot/find-boot-entry.ts';
 import { generator } from '../src/storage/testing/crash-file.ts';
 import { diskOf, gptDisk, mbrDisk } from '../src/storage/testing/disk-layout.ts';
 import { ext4Image } from '../src/storage/testing/ext4-image.ts';
 import { fatImage } from '../src/storage/testing/fat-image.ts';
+import { xfsImage } from '../src/storage/testing/xfs-image.ts';
 import { checkRefusal } from './disk-use.ts';
 
 const PARTITION_START = 2048 * 512;
@@ -14,6 +16,7 @@ const BLOCK_BYTES = 1024;
 /** Of the images that are made here. */
 const INODE_TABLE_BLOCK = 5;
 const INODE_BYTES = 128;
+const XFS_BLOCK_MAGICS: readonly number[] = [...XFS_TREE_MAGICS, ...Object.values(XfsFolderMagic)];
 const EDGES = [0, 1, 2, 7, 0xff, 0x100, 0x3ff, 0x400, 0x7fff, 0x8000, 0xffff, 0x1_0000, 0x7fff_ffff, 0xffff_fffe,
   0xffff_ffff];
 const CONFIGURATION = Buffer.from('menuentry x { linux /grub/kernel a=b\n initrd /grub/initrd\n }\n');
@@ -24,7 +27,13 @@ const LINKS = {
   'real.cfg': CONFIGURATION, kernel: '/./grub/../grub/real-kernel', 'grub.cfg': 'real.cfg', loop: 'loop',
 };
 
+const TREES = {
+  'tree-kernel': new Uint8Array(3000).fill(1), initrd: new Uint8Array(700).fill(2), 'tree.cfg': CONFIGURATION,
+  kernel: '/./grub/../grub/tree-kernel', 'grub.cfg': 'tree.cfg', loop: 'loop',
+};
+
 const SEEDS = [
+  gptDisk([xfsImage(TREES)]), xfsImage(TREES), xfsImage(FILES),
   gptDisk([ext4Image(LINKS, { isDirty: false, isMapped: true })]), ext4Image(LINKS, { isDirty: true, isMapped: true }),
   ext4Image(FILES, { isDirty: true }),
   gptDisk([ext4Image(FILES, { isDirty: true })]), gptDisk([ext4Image(FILES, { isDirty: false })]),
@@ -35,7 +44,8 @@ const SEEDS = [
 export const target = {
   name: 'file-systems',
   covers: [
-    'src/storage/ext4/', 'src/storage/fat/', 'src/storage/partitions', 'src/storage/file-system', 'src/storage/volume',
+    'src/storage/ext4/', 'src/storage/xfs/', 'src/storage/fat/', 'src/storage/partitions',
+    'src/storage/file-system', 'src/storage/volume',
   ],
   run(seed: number, iterations: number): void {
     const next = generator(seed);
@@ -63,6 +73,10 @@ function fieldsOf(bytes: Uint8Array): number[] {
   const fields: number[] = [];
   for (let at = 0; at + 4096 < bytes.length; at += 512) {
     if (view.getUint32(at) === JOURNAL_MAGIC) for (let word = 4; word < 48; word += 4) fields.push(at + word);
+    if (view.getUint32(at) === XFS_MAGIC) fields.push(...xfsFields(at));
+    if (XFS_BLOCK_MAGICS.includes(view.getUint32(at))) {
+      for (let word = 0; word < 128; word += 4) fields.push(at + word, at + BLOCK_BYTES - 64 + word / 2);
+    }
     if (view.getUint16(at + BLOCK_BYTES + 0x38, true) !== EXT4_MAGIC) continue;
     for (const word of [0x18, 0x28, 0x4c, 0x54, 0x58, 0x60, 0x64, 0xe0, 0xfe, 0x104]) {
       fields.push(at + BLOCK_BYTES + word);
@@ -72,6 +86,17 @@ function fieldsOf(bytes: Uint8Array): number[] {
       for (const word of [0, 4, 0x20, 0x28, 0x2a, 0x2e, 0x34, 0x38, 0x58]) {
         fields.push(inodes + inode * INODE_BYTES + word);
       }
+    }
+  }
+  return fields;
+}
+
+/** Of the superblock, and of the inodes of the images that are made here with what they lead to. */
+function xfsFields(at: number): number[] {
+  const fields = [4, 8, 56, 60, 84, 88, 99, 104, 120, 123, 192, 199, 200, 216].map((word) => at + word);
+  for (let inode = 0; inode < 12; inode++) {
+    for (const word of [0, 2, 4, 24, 28, 56, 60, 76, 80, 88, 90, 120, 124, 176, 180, 184, 188, 192, 212]) {
+      fields.push(at + 8 * BLOCK_BYTES + inode * 256 + word);
     }
   }
   return fields;

@@ -15,7 +15,7 @@ export interface FileNode {
  * memory in proportion to what it gives, whatever the structures say.
  */
 export interface FileSystemFormat<Node extends FileNode = FileNode> {
-  readonly kind: 'ext4' | 'fat' | 'iso9660';
+  readonly kind: 'ext4' | 'xfs' | 'fat' | 'iso9660';
   /** In the form in which a boot loader's configuration or a kernel's command line names it. */
   readonly uuid: string;
   readonly label: string;

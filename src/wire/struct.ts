@@ -68,6 +68,16 @@ export const u53: Codec<number> = {
   },
 };
 
+/** The same, big-endian. */
+export const u53be: Codec<number> = {
+  size: 8,
+  get: (v, o) => v.getUint32(o) * 0x1_0000_0000 + v.getUint32(o + 4),
+  set: (v, o, x) => {
+    v.setUint32(o, Math.floor(x / 0x1_0000_0000) >>> 0);
+    v.setUint32(o + 4, x >>> 0);
+  },
+};
+
 /** `size` bytes as they are; `get` returns a copy. */
 export function bytes(size: number): Codec<Uint8Array> {
   return {

@@ -9,6 +9,8 @@ import { Fat, isFat } from '../fat/fat.ts';
 import { FileSystem, type FileSystemFormat } from '../file-system.ts';
 import { readPartitions, type Partition } from '../partitions.ts';
 import type { Volume } from '../volume.ts';
+import { isXfs } from '../xfs/superblock.ts';
+import { Xfs } from '../xfs/xfs.ts';
 
 export interface MountedPartition extends Partition {
   readonly files: FileSystem;
@@ -39,5 +41,6 @@ export class DiskFiles {
 
 function formatOf(volume: Volume): FileSystemFormat | undefined {
   if (isExt4(volume)) return new Ext4(volume);
+  if (isXfs(volume)) return new Xfs(volume);
   return isFat(volume) ? new Fat(volume) : undefined;
 }
