@@ -7,6 +7,8 @@ import type { InputReport, ProcessorReport, ProcessorWorkerData } from './proces
 
 /** Objects of a processor's thread: a few. Should a guest find a way to make them grow, the thread ends. */
 const HEAP_MIB = 256;
+/** The translator's garbage dies young; by itself V8 would let it fill 48 MiB before it looks. */
+const YOUNG_HEAP_MIB = 6;
 
 export interface ProcessorThreadsOptions {
   /** What a processor's thread is given. */
@@ -38,7 +40,8 @@ export class ProcessorThreads implements ProcessorThread {
   start(index: number): void {
     const workerData = this.#options.dataOf(index);
     const worker = new Worker(new URL('./processor-worker.js', import.meta.url), {
-      workerData, name: `vp${index}`, resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+      workerData, name: `vp${index}`,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: YOUNG_HEAP_MIB },
     });
     this.#workers[index] = worker;
     worker.on('message', (report: ProcessorReport | InputReport) => {

@@ -30,6 +30,7 @@ try {
     seconds = (performance.now() - start) / 1000;
     guest.type('root\n');
     await guest.prompt(COMMAND_MS);
+    await guest.run('dmesg -n 1', COMMAND_MS);
     const look = 'systemctl is-system-running --wait; systemctl --failed --no-legend';
     const { output } = await guest.run(look, COMMAND_MS);
     assert.equal(output.trim(), 'running');
