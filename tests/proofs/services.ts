@@ -53,7 +53,7 @@ assert.equal(await machine.kvp.get(1, 'from the guest'), 'yes');
 
 assert.equal(await vmbus.snapshots.canFreeze(), true);
 await guest.run('mkfs.ext4 -q /dev/sda && mkdir -p /mnt/disk && mount /dev/sda /mnt/disk', COMMAND_MS);
-await guest.run('(i=0; while [ ! -e /tmp/enough ]; do i=$((i+1)); echo $i > /mnt/disk/$i; done) > /dev/null 2>&1 &',
+await guest.run('(i=0; while [ ! -e /tmp/enough ]; do i=$((i+1)); echo $i > /mnt/disk/$i; done) > /dev/null 2>&1 & :',
   COMMAND_MS);
 const files = (): Promise<string> => guest.run('ls /mnt/disk | wc -l', COMMAND_MS);
 while (Number(await files()) < 100);
