@@ -37,8 +37,9 @@ export async function packagedPrograms(name: string, programs: readonly string[]
     tree.unpack((await readDeb(readFileSync(path), path)).files());
   }
   const files = programsIn(tree, programs, name);
-  // In the tiny image /sbin leads to /bin.
-  return Object.fromEntries(Object.entries(files).map(([path, data]) => [path.replace(/^sbin\//, 'bin/'), data]));
+  // In the tiny image all programs are in /bin, and the other folders lead there.
+  return Object.fromEntries(
+    Object.entries(files).map(([path, data]) => [path.replace(/^(?:usr\/)?s?bin\//, 'bin/'), data]));
 }
 
 function programsIn(tree: FileTree, programs: readonly string[], source: string): Record<string, Uint8Array> {

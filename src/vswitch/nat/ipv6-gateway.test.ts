@@ -140,6 +140,13 @@ test('a router solicitation is answered with prefix, MTU and name server, and ag
   }
 });
 
+test('a network that leads nowhere gives no default route', async (t) => {
+  const bench = new Bench(t, { outside: false });
+  bench.control('ff02::2', [133, 0, 0, 0, 0, 0, 0, 0], 'fe80::7');
+  const { payload } = await bench.next();
+  assert.deepEqual([payload[0], payload[6], payload[7]], [134, 0, 0]);
+});
+
 test('the gateway is found as a neighbour, answers echo, and says that beyond it there is none', async (t) => {
   const bench = new Bench(t);
   for (const target of ['fe80::1', bench.network.ipv6.gatewayText]) {

@@ -38,6 +38,8 @@ export interface Ipv6GatewayOptions {
   readonly mac: number;
   readonly mtu: number;
   readonly domain: string;
+  /** Whether there is a way beyond the host. */
+  readonly outside: boolean;
   readonly timers: Timers;
   readonly counters: Counters;
   readonly neighbours: Neighbours;

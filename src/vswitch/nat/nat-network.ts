@@ -134,7 +134,7 @@ export class NatNetwork {
     this.#ipv6Gateway = new Ipv6Gateway({
       network: this.ipv6, addresses: this.#addresses, output: ipv6Output, mac: GATEWAY_MAC, mtu, domain, timers,
       counters, neighbours: this.#neighbours, ports: this.#ports, dns: this.#dns, tcp: this.#tcp, udp: this.#udp,
-      dhcp: new Dhcpv6Server({ network: this.ipv6, mac: GATEWAY_MAC, domain }),
+      outside: this.#outside, dhcp: new Dhcpv6Server({ network: this.ipv6, mac: GATEWAY_MAC, domain }),
     });
   }
 

@@ -16,14 +16,15 @@ const UNIT = 8;
 
 /** Writes an advertisement at `at`; its length. */
 export function writeRouterAdvertisement(
-  bytes: Uint8Array, at: number, { network, mac, mtu, domain }: {
-    network: Ipv6Network; mac: number; mtu: number; domain: string;
+  bytes: Uint8Array, at: number, { network, mac, mtu, domain, outside }: {
+    network: Ipv6Network; mac: number; mtu: number; domain: string; outside: boolean;
   },
 ): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   RouterAdvertisement.encode(view, at, {
     type: Icmpv6Type.RouterAdvertisement, code: 0, checksum: 0, hopLimit: HOP_LIMIT, flags: ROUTER_OTHER_BY_DHCP,
-    lifetimeSeconds: LIFETIME_SECONDS, reachableMs: 0, retransmitMs: 0,
+    // Whoever leads nowhere is no default router.
+    lifetimeSeconds: outside ? LIFETIME_SECONDS : 0, reachableMs: 0, retransmitMs: 0,
   });
   let end = at + RouterAdvertisement.$size;
   end = writeLinkOption(bytes, view, end, NeighbourOption.SourceLink, mac);
