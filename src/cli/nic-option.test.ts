@@ -15,6 +15,12 @@ test('a NIC on a switch has a name and a VLAN if it is given them', () => {
   ]);
 });
 
+test('a NIC on a switch has ports of the host among its settings', () => {
+  assert.deepEqual(nicsOf(['lab,forward=tcp:8080:80']), [
+    { network: 'lab', settings: { forwards: [{ protocol: 'tcp', hostPort: 8080, guestPort: 80 }] } },
+  ]);
+});
+
 test('a NIC behind NAT has ports of the host that reach it', () => {
   assert.deepEqual(nicsOf(['nat,forward=tcp:8080:80,forward=udp:53:53']), [{
     network: 'nat',

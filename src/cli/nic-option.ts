@@ -1,10 +1,11 @@
 /**
  * `--nic` of `partout boot`: what a guest's network adapters are on. `nat` takes `mac=` and `forward=`; a switch takes
- * `mac=`, `name=` and `vlan=`.
+ * `mac=`, `name=`, `vlan=` and `forward=`.
  */
 
 import { OperatingError, usage } from '../kit/errors.ts';
 import { parseMacAddress } from '../kit/mac-address.ts';
+import { forwardOf } from './forward-option.ts';
 import {
   type ForwardDescription, MAXIMUM_FORWARDS, MAXIMUM_NICS, type NicDescription,
 } from '../machine/description.ts';
@@ -43,7 +44,6 @@ function nicOf(value: string): NicDescription {
   }
   const { mac, name, vlan } = given;
   if (network === '') throw usage(`${FORM}, not ${JSON.stringify(value)}`);
-  if (network !== NAT && forwards.length > 0) throw usage(`only a NIC behind NAT has forwards: ${value}`);
   if (forwards.length > MAXIMUM_FORWARDS) throw usage(`a NIC has at most ${MAXIMUM_FORWARDS} forwards`);
   if (network === NAT && (name ?? vlan) !== undefined) throw usage(`a NIC behind NAT has no name or VLAN: ${value}`);
   if (mac !== undefined && parseMacAddress(mac) === undefined) {
@@ -56,19 +56,12 @@ function nicOf(value: string): NicDescription {
     network,
     ...(mac === undefined ? {} : { mac: mac.toLowerCase().replaceAll(':', '-') }),
     ...(name === undefined ? {} : { name }),
-    ...(forwards.length === 0 ? {} : { forwards }),
-    ...(vlan === undefined ? {} : { settings: { vlan: { kind: 'access' as const, id: vlanOf(vlan) } } }),
+    ...(network === NAT && forwards.length > 0 ? { forwards } : {}),
+    ...(network === NAT || (forwards.length === 0 && vlan === undefined) ? {} : { settings: {
+      ...(vlan === undefined ? {} : { vlan: { kind: 'access' as const, id: vlanOf(vlan) } }),
+      ...(forwards.length === 0 ? {} : { forwards }),
+    } }),
   };
-}
-
-function forwardOf(text: string): ForwardDescription {
-  const [, protocol, host, guest] = /^(tcp|udp):(\d{1,5}):(\d{1,5})$/.exec(text) ?? [];
-  const [hostPort, guestPort] = [Number(host), Number(guest)];
-  const isPort = (port: number): boolean => port >= 1 && port <= 65_535;
-  if ((protocol === 'tcp' || protocol === 'udp') && isPort(hostPort) && isPort(guestPort)) {
-    return { protocol, hostPort, guestPort };
-  }
-  throw usage(`forward= is tcp or udp, a port of the host and one of the guest, as in tcp:8080:80, not ${text}`);
 }
 
 function vlanOf(text: string): number {

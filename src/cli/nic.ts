@@ -5,6 +5,7 @@ import { usage } from '../kit/errors.ts';
 import type { Command, Invocation, Option } from './command.ts';
 import { STATUS } from './endings.ts';
 import { openSwitches } from './open-switches.ts';
+import { forwardOf } from './forward-option.ts';
 import { JSON_OPTION, table, writeData } from './output.ts';
 
 const SWITCH = { name: 'SWITCH', summary: 'the name of a switch' };
@@ -26,6 +27,8 @@ const OPTIONS: readonly Option[] = [
   { name: 'priority-tag', value: 'on|off', summary: '802.1p priorities pass; otherwise they become 0 (off)' },
   { name: 'storm-limit', value: 'FRAMES', summary: 'broadcasts and unknown unicasts in a second; 0 for no limit' },
   { name: 'maximum-bandwidth', value: 'BITS', summary: 'bits that it may send in a second; 0 for no limit' },
+  { name: 'forward', value: 'tcp|udp:HOSTPORT:GUESTPORT', repeatable: true, summary: "a port of the host's loopback " +
+    'reaches the guest, where an internal switch has no interface; none for no forward' },
   { name: 'mirror', value: 'none|source|destination', summary: 'what sources send and get is copied to destinations' },
   JSON_OPTION,
 ];
@@ -82,6 +85,8 @@ function changeOf(invocation: Invocation): Change {
     change[setting] = Number(text);
   }
   const [vlan, mirror] = [invocation.value('vlan'), invocation.value('mirror')];
+  const forwards = invocation.values('forward');
+  if (forwards.length > 0) change['forwards'] = forwards[0] === 'none' ? [] : forwards.map(forwardOf);
   if (vlan !== undefined) change['vlan'] = vlanMode(vlan);
   if (mirror !== undefined) change['mirror'] = mirror;
   if (Object.keys(change).length === 0) throw usage('partout nic set needs something to set, such as --vlan access:10');
@@ -104,6 +109,10 @@ function vlanMode(text: string): Change['vlan'] {
 }
 
 function settingsText(settings: object): string {
-  return Object.entries(settings).map(([name, value]) => `${name} ${
-    typeof value === 'object' ? Object.values(value as object).join(':') : String(value)}`).join(', ');
+  return Object.entries(settings).map(([name, value]) => `${name} ${settingText(value)}`).join(', ');
+}
+
+function settingText(value: unknown): string {
+  if (Array.isArray(value)) return value.map(settingText).join(' ');
+  return typeof value === 'object' ? Object.values(value as object).join(':') : String(value);
 }

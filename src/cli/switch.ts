@@ -141,8 +141,12 @@ function shown(status: SwitchStatus): string {
   const { name, type, adapter, ports = [], addresses = [], host = [] } = status;
   const lines = [`name     ${name}`, `type     ${type}`];
   if (adapter !== undefined) lines.push(`adapter  ${adapter}`);
-  for (const { port, kind, interface: link, gateway, reason } of host) {
+  for (const { port, kind, interface: link, gateway, forwards = [], reason } of host) {
     lines.push(`${port.padEnd(9)}${[kind, link, gateway, reason].filter((each) => each !== undefined).join(' ')}`);
+    for (const { protocol, hostPort, nic, guestPort, reason: failure } of forwards) {
+      const line = `forward  ${protocol} ${hostPort} to ${nic}:${guestPort}`;
+      lines.push(failure === undefined ? line : `${line}: ${failure}`);
+    }
   }
   if (ports.length > 0) {
     const rows = ports.map(({ nic, state, mac = '', vlan, mirror }) => [nic, state, mac, vlan, mirror]);

@@ -32,6 +32,11 @@ export interface HostEnd {
   readonly interface?: string;
   /** Where the user-mode one is reached. */
   readonly gateway?: string;
+  /** Ports of the host's loopback that reach guests on it. */
+  readonly forwards?: readonly {
+    readonly protocol: string; readonly hostPort: number; readonly nic: string; readonly guestPort: number;
+    readonly reason?: string;
+  }[];
   /** Why it is not there. */
   readonly reason?: string;
 }

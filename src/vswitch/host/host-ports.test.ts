@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { runCommand } from '../../kit/command.ts';
 import { FrameOffload, type NetworkEndpoint } from '../../kit/network-endpoint.ts';
@@ -80,6 +80,35 @@ test('the header says what an endpoint says, and the other way round', () => {
   assert.equal(writeVirtioHeader(view, 0, bytes, 0, bytes.length, FrameOffload.TransportChecksumPartial, 0), false);
 });
 
+/** Ports of the host that are free, so far as one can say. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => { server.close(resolve); });
+  return port;
+}
+
+/** A port of the host's reaches the guest with that NIC, for as long as it is wished for. */
+async function reachesGuest(user: UserPort, nic: ReturnType<typeof nicOn>): Promise<void> {
+  await using taken = await Server.start('127.0.0.1');
+  const forward = { protocol: 'tcp', hostPort: await freePort(), mac: '02-00-00-00-00-09', guestPort: 80 } as const;
+  user.forward([forward, { ...forward, hostPort: taken.port }]);
+  await until('both are tried', () => user.forwards.length === 2);
+  assert.equal(user.forwards[0]?.reason, undefined);
+  assert.match(user.forwards[1]?.reason ?? '', /cannot listen on 127\.0\.0\.1:\d+, name another/);
+  nic.got.length = 0;
+  const socket = connect(forward.hostPort, '127.0.0.1');
+  socket.on('error', () => {});
+  await until('the guest is asked', () => nic.got.some((bytes) => bytes[23] === 6 && bytes[37] === 80));
+  socket.destroy();
+  user.forward([]);
+  await until('none is left', () => user.forwards.length === 0);
+  const refused = connect(forward.hostPort, '127.0.0.1');
+  const [error] = await once(refused, 'error') as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'ECONNREFUSED');
+}
+
 test('without privilege the host is the gateway of an internal switch', async () => {
   const hub = new Switch({ clock: new HostClock() });
   const nic = nicOn(hub, { name: 'a' });
@@ -92,6 +121,7 @@ test('without privilege the host is the gateway of an internal switch', async ()
   nic.send(request);
   await until('it answers', () => nic.got.length > 0);
   assert.deepEqual([...nic.got[0]!.subarray(20, 22), ...nic.got[0]!.subarray(28, 32)], [0, 2, ...gateway]);
+  await reachesGuest(user, nic);
   await user.close();
 });
 

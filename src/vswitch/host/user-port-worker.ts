@@ -3,7 +3,8 @@ import { parentPort } from 'node:worker_threads';
 import { FrameBatch } from '../link/frame-batch.ts';
 import { MessageReader } from '../link/message-reader.ts';
 import { NatNetwork } from '../nat/nat-network.ts';
-import type { UserPortReport } from './user-port.ts';
+import { Forwards } from './forwards.ts';
+import type { UserPortCommand, UserPortReport } from './user-port.ts';
 
 const port = parentPort!;
 const report = (value: UserPortReport): void => port.postMessage(value);
@@ -28,7 +29,12 @@ const reader = new MessageReader({
   control: () => {}, capture: () => {}, frames: { deliver: (...frame) => endpoint.deliver(...frame) },
 });
 report({ taken: 0, gateway: network.gatewayAddress });
-port.on('message', (message: Uint8Array) => {
+const forwards = new Forwards(network);
+port.on('message', (message: UserPortCommand) => {
+  if (!(message instanceof Uint8Array)) {
+    void forwards.become(message).then((all) => report({ forwards: all }));
+    return;
+  }
   reader.push(message);
   endpoint.flush();
   report({ taken: 1, gateway: network.gatewayAddress });

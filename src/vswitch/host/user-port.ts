@@ -10,11 +10,26 @@ import { MessageReader } from '../link/message-reader.ts';
 /** Batches that may wait for the thread; more are lost. */
 const MAX_WAITING = 64;
 
-/** From the thread: a batch of frames, or how many of ours it took and where it is reached. */
-export type UserPortReport = Uint8Array | { readonly taken: number; readonly gateway: string };
+/** A port of the host's loopback that reaches a guest, known by its hardware address. */
+export interface UserPortForward {
+  readonly protocol: 'tcp' | 'udp';
+  readonly hostPort: number;
+  readonly mac: string;
+  readonly guestPort: number;
+}
+
+/** Why it does not, when it does not. */
+export type ForwardStatus = UserPortForward & { readonly reason?: string };
+
+/** To the thread: a batch of frames, or all the forwards that there are to be. */
+export type UserPortCommand = Uint8Array | readonly UserPortForward[];
+/** From the thread: a batch of frames, how many of ours it took and where it is reached, or what became of forwards. */
+export type UserPortReport = Uint8Array | { readonly taken: number; readonly gateway: string }
+  | { readonly forwards: readonly ForwardStatus[] };
 
 export class UserPort {
   gateway: string | undefined;
+  forwards: readonly ForwardStatus[] = [];
   readonly #worker: Worker;
   readonly #port: NetworkEndpoint;
   #waiting = 0;
@@ -40,6 +55,10 @@ export class UserPort {
       control: () => {}, capture: () => {}, frames: { deliver: (...frame) => port.deliver(...frame) },
     });
     this.#worker.on('message', (report: UserPortReport) => {
+      if ('forwards' in report) {
+        this.forwards = report.forwards;
+        return;
+      }
       if (!(report instanceof Uint8Array)) {
         this.#waiting -= report.taken;
         this.gateway = report.gateway;
@@ -50,6 +69,11 @@ export class UserPort {
       onRun();
     });
     this.#worker.on('error', () => {});
+  }
+
+  forward(forwards: readonly UserPortForward[]): void {
+    const command: UserPortCommand = forwards;
+    this.#worker.postMessage(command);
   }
 
   async close(): Promise<void> {

@@ -47,6 +47,10 @@ export class DhcpServer {
     return this.#byIp.get(ip);
   }
 
+  leaseOfMac(mac: number): Lease | undefined {
+    return this.#byMac.get(mac);
+  }
+
   leaseOfPort(port: object): Lease | undefined {
     return [...this.#byMac.values()].find((lease) => lease.port === port);
   }

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { HostClock, type Clock } from '../../kit/clock.ts';
 import { OperatingError } from '../../kit/errors.ts';
+import { parseMacAddress } from '../../kit/mac-address.ts';
 import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
 import { HostTimers, type Timers } from '../../kit/timers.ts';
 import { DNS_PORT } from '../../protocols/dns.ts';
@@ -59,7 +60,7 @@ export interface PortForward {
   readonly hostAddress?: string;
   /** 0: any free one. */
   readonly hostPort: number;
-  /** The name a NIC was attached under, or an address. */
+  /** The name a NIC was attached under, an address of IPv4, or a hardware address such as 00-15-5d-00-00-01. */
   readonly guest: string;
   readonly guestPort: number;
 }
@@ -157,7 +158,8 @@ export class NatNetwork {
    * @throws OperatingError when the host's port cannot be had.
    */
   async forward({ protocol, hostAddress = '127.0.0.1', hostPort, guest, guestPort }: PortForward): Promise<Listening> {
-    const address = (): number | undefined => parseIpv4(guest) ?? (this.#lookup(guest.toLowerCase()) || undefined);
+    const address = (): number | undefined => parseIpv4(guest) ?? this.#addressOfMac(guest)
+      ?? (this.#lookup(guest.toLowerCase()) || undefined);
     let listening: Listening;
     try {
       listening = protocol === 'udp' ? await this.#udpForwards.listen(hostAddress, hostPort, address, guestPort)
@@ -218,6 +220,13 @@ export class NatNetwork {
     const port = [...this.#ports].find((each) => each.name === name);
     if (port === undefined) return undefined;
     return this.#dhcp.leaseOfPort(port)?.ip ?? this.#neighbours.addressOf(port, (ip) => !isIpv6(ip)) ?? 0;
+  }
+
+  #addressOfMac(text: string): number | undefined {
+    const bytes = parseMacAddress(text);
+    if (bytes === undefined) return undefined;
+    const mac = readMac(bytes, 0);
+    return this.#dhcp.leaseOfMac(mac)?.ip ?? this.#neighbours.addressOfMac(mac, (ip) => !isIpv6(ip));
   }
 
   #lookupIpv6(name: string): Uint8Array | undefined {

@@ -31,6 +31,12 @@ export class Neighbours {
     return undefined;
   }
 
+  /** And of a station. */
+  addressOfMac(mac: number, isMeant: (ip: number) => boolean): number | undefined {
+    for (const [ip, entry] of this.#byIp) if (entry.mac === mac && isMeant(ip)) return ip;
+    return undefined;
+  }
+
   /** Which port an address was last heard on. */
   ownerOf(ip: number): NatPort | undefined {
     return this.#byIp.get(ip)?.port;

@@ -13,9 +13,18 @@ export const SWITCH_TYPES = ['private', 'internal', 'external'] as const;
 export type SwitchType = (typeof SWITCH_TYPES)[number];
 
 /** As `Set-VMNetworkAdapter` and `Set-VMNetworkAdapterVlan` call it. */
+/** A port of the host's loopback that reaches one of a NIC's guest. */
+export interface NicForward {
+  readonly protocol: 'tcp' | 'udp';
+  readonly hostPort: number;
+  readonly guestPort: number;
+}
+
 export interface NicSettings extends NicPolicy {
   readonly vlan: VlanMode;
   readonly mirror: 'none' | 'source' | 'destination';
+  /** On an internal switch whose host is a user-mode network. */
+  readonly forwards: readonly NicForward[];
 }
 
 export interface SwitchConfiguration {
@@ -30,7 +39,9 @@ export interface SwitchConfiguration {
   readonly nics: Readonly<Record<string, Partial<NicSettings>>>;
 }
 
-export const DEFAULT_NIC_SETTINGS: NicSettings = { ...DEFAULT_POLICY, vlan: { kind: 'untagged' }, mirror: 'none' };
+export const DEFAULT_NIC_SETTINGS: NicSettings = {
+  ...DEFAULT_POLICY, vlan: { kind: 'untagged' }, mirror: 'none', forwards: [],
+};
 
 /** Also the name of a file, and of an interface of the host in part. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$/;
@@ -39,6 +50,7 @@ const NIC_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 /** [linux/if.h] IFNAMSIZ less the NUL. */
 const INTERFACE_NAME = /^[^\s/:]{1,15}$/;
 const MAXIMUM_NICS = 4096;
+const MAXIMUM_FORWARDS = 64;
 
 export function checkSwitchName(name: string): string {
   if (RESERVED.includes(name)) throw usage(`${name} is the name of a network that is always there: choose another`);
@@ -95,6 +107,10 @@ const CHECKS: { readonly [K in keyof NicSettings]: (value: unknown, name: string
     if (isOneOf(['none', 'source', 'destination'] as const, value)) return value;
     throw usage(`mirror is none, source or destination, not ${shown(value)}`);
   },
+  forwards: (value) => {
+    if (Array.isArray(value) && value.length <= MAXIMUM_FORWARDS) return value.map(readForward);
+    throw usage(`forwards are a list of at most ${MAXIMUM_FORWARDS}, not ${shown(value)}`);
+  },
   macSpoofing: flag,
   dhcpGuard: flag,
   routerGuard: flag,
@@ -111,6 +127,18 @@ function flag(value: unknown, name: string): boolean {
 function count(value: unknown, name: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
   throw usage(`${name} is a whole number, 0 for no limit, not ${shown(value)}`);
+}
+
+function readForward(value: unknown): NicForward {
+  const { protocol, hostPort, guestPort } = record(value, 'a forward');
+  if (isOneOf(['tcp', 'udp'] as const, protocol) && isPort(hostPort) && isPort(guestPort)) {
+    return { protocol, hostPort, guestPort };
+  }
+  throw usage(`a forward is tcp or udp, a port of the host and one of the guest, not ${shown(value)}`);
+}
+
+function isPort(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535;
 }
 
 function readVlan(value: unknown): VlanMode {

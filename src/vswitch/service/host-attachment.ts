@@ -11,7 +11,7 @@ import { HostPort } from '../host/host-port.ts';
 import { UserPort } from '../host/user-port.ts';
 import type { SwitchPort } from '../switch/switch-port.ts';
 import type { VlanMode } from '../switch/vlan.ts';
-import type { SwitchConfiguration } from './configuration.ts';
+import type { NicForward, SwitchConfiguration } from './configuration.ts';
 
 /** Names of ports that no NIC of a VM gets while they are there. */
 export const HOST_PORT = 'host';
@@ -30,6 +30,12 @@ export interface HostAttachmentOptions {
   readonly onRun: () => void;
 }
 
+/** A forward of a NIC that is on the switch. */
+export interface GuestForward extends NicForward {
+  readonly nic: string;
+  readonly mac: string;
+}
+
 interface End {
   readonly status: object;
   close(): Promise<void>;
@@ -39,6 +45,8 @@ export class HostAttachment {
   readonly #options: HostAttachmentOptions;
   readonly #ends = new Map<string, { readonly wish: string; readonly end: End }>();
   #changes: Promise<void> = Promise.resolve();
+  #forwards: readonly GuestForward[] = [];
+  #userPort: UserPort | undefined;
 
   constructor(options: HostAttachmentOptions) {
     this.#options = options;
@@ -53,6 +61,12 @@ export class HostAttachment {
     }
     if (type === 'external') wishes.set(UPLINK_PORT, [adapter, () => this.#openUplink(adapter)]);
     this.#changes = this.#changes.then(() => this.#become(wishes));
+  }
+
+  /** Holds while the host is a user-mode network; elsewhere it reaches guests by itself. */
+  forward(forwards: readonly GuestForward[]): void {
+    this.#forwards = forwards;
+    this.#userPort?.forward(forwards);
   }
 
   status(): readonly object[] {
@@ -106,11 +120,14 @@ export class HostAttachment {
   #openUserMode(reason: string): End {
     const port = this.#options.attach(HOST_PORT, { kind: 'untagged' });
     const userPort = new UserPort({ port, onRun: this.#options.onRun });
+    this.#userPort = userPort;
+    userPort.forward(this.#forwards);
     return {
       get status() {
-        return { kind: 'user mode', gateway: userPort.gateway, reason };
+        return { kind: 'user mode', gateway: userPort.gateway, forwards: userPort.forwards, reason };
       },
       close: async () => {
+        this.#userPort = undefined;
         await userPort.close();
         this.#options.detach(port);
       },

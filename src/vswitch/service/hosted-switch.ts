@@ -57,7 +57,7 @@ export class HostedSwitch {
 
   /** @param wanted what the NIC's owner wants; the configuration goes before */
   attach(name: string, mac: number | undefined, wanted: Partial<NicSettings>): SwitchPort {
-    const { vlan, mirror, ...policy } = this.#settingsOf(name, wanted);
+    const { vlan, mirror, forwards: _, ...policy } = this.#settingsOf(name, wanted);
     const port = this.data.attach({ name, ...(mac === undefined ? {} : { mac }), vlan, mirror, policy });
     this.#wanted.set(port, wanted);
     const saved = this.#saved.get(name);
@@ -66,12 +66,14 @@ export class HostedSwitch {
       port.counters.restore(saved.counters);
       for (const each of saved.addresses) this.data.restoreAddress(each.vlan, each.mac, port, each.ageSeconds);
     }
+    if (mac !== undefined) this.#forward();
     return port;
   }
 
   detach(port: SwitchPort): void {
     this.#wanted.delete(port);
     port.close();
+    if (port.mac !== undefined) this.#forward();
   }
 
   portNamed(name: string): SwitchPort | undefined {
@@ -83,9 +85,16 @@ export class HostedSwitch {
     this.#configuration = configuration;
     this.#host.apply(configuration);
     for (const [port, wanted] of this.#wanted) {
-      const { vlan, mirror, ...policy } = this.#settingsOf(port.name, wanted);
+      const { vlan, mirror, forwards: _, ...policy } = this.#settingsOf(port.name, wanted);
       port.configure({ vlan, mirror, policy });
     }
+    this.#forward();
+  }
+
+  /** What of the host's ports reaches whom, as NICs come, go and are set. */
+  #forward(): void {
+    this.#host.forward([...this.#wanted].flatMap(([{ name, mac }, wanted]) => mac === undefined ? []
+      : this.#settingsOf(name, wanted).forwards.map((each) => ({ ...each, nic: name, mac: macText(mac) }))));
   }
 
   addCapture(capture: CaptureExtension): () => void {

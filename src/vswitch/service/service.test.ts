@@ -138,7 +138,8 @@ test('a client that makes no sense is let go, and nobody else notices', async ()
 });
 
 test('configurations are checked value by value', () => {
-  const good = { version: 1, name: 'lab', type: 'external', adapter: 'eth1', nics: { a: { stormLimit: 5 } } };
+  const good = { version: 1, name: 'lab', type: 'external', adapter: 'eth1', nics: { a: { stormLimit: 5,
+    forwards: [{ protocol: 'udp', hostPort: 53, guestPort: 5300 }] } } };
   assert.deepEqual(readConfiguration(good), { ...good, allowManagement: true });
   for (const [change, sentence] of [
     [{ version: 2 }, /version of a switch's configuration is 1/],
@@ -151,6 +152,9 @@ test('configurations are checked value by value', () => {
     [{ nics: { a: { vlan: { kind: 'access', id: 4095 } } } }, /a VLAN is a number from 1 to 4094/],
     [{ nics: { a: { vlan: { kind: 'trunk', native: 1, allowed: 5 } } } }, /a list of VLANs/],
     [{ nics: { a: { mirror: 'both' } } }, /mirror is none, source or destination/],
+    [{ nics: { a: { forwards: {} } } }, /forwards are a list of at most 64/],
+    [{ nics: { a: { forwards: [{ protocol: 'icmp', hostPort: 1, guestPort: 1 }] } } }, /a forward is tcp or udp/],
+    [{ nics: { a: { forwards: [{ protocol: 'tcp', hostPort: 0, guestPort: 80 }] } } }, /a forward is tcp or udp/],
   ] as const) assert.throws(() => readConfiguration({ ...good, ...change }), sentence);
 });
 
