@@ -85,11 +85,18 @@ export function restoredDescription(file: StateFile, request: RestoreRequest): M
   };
 }
 
+/** In the place of another, by whose identifier the guest knows it where that is not its path's. */
+function placedAs(disk: StorageDescription, former: StorageDescription | undefined): StorageDescription {
+  const address = former?.address;
+  const identity = former === undefined || former.kind === 'dvd' ? undefined : former.identity;
+  return disk.kind === 'dvd' || identity === undefined ? { ...disk, address } : { ...disk, address, identity };
+}
+
 /** The disks as they were; another image in place of one only when the user names it. */
 function disksOf({ path, state, stamps }: StateFile, { disks }: RestoreRequest): SavedConfiguration['disks'] {
   const saved = state.configuration.disks;
   if (disks !== undefined) {
-    if (disks.length === saved.length) return disks.map((disk, index) => ({ ...disk, address: saved[index]?.address }));
+    if (disks.length === saved.length) return disks.map((disk, index) => placedAs(disk, saved[index]));
     throw new OperatingError('usage', `the guest of ${path} has ${saved.length} disks, and ${disks.length} were ` +
       'given: name all of them in their order, or none');
   }
