@@ -115,7 +115,7 @@ export function translate(address: u64, access: u32): u64 {
 }
 
 /**
- * For a region whose access missed the TLB: fills it. 0: the access has to be done by the interpreter.
+ * Fills the TLB for an access that missed it, without raising anything. 0: the access has to be done the long way.
  */
 export function reach(address: u64, size: u32, write: u32): u32 {
   if ((address & 0xfff) + size > 0x1000) return 0;

@@ -13,7 +13,7 @@ import { readMemory, readRegister, sizeMask, sizeOf, writeMemory, writeRegister 
 import { setCompareFlags } from "./arithmetic";
 import { zero } from "./flags";
 import { checkPort, portRead, portWrite } from "./io";
-import { probeWrite } from "./memory";
+import { probeWrite, reach } from "./memory";
 
 /** Elements of one portion of a repeated instruction. */
 const PORTION: u64 = 4096;
@@ -61,8 +61,19 @@ function again(u: usize, mask: u64): void {
   }
 }
 
-/** Host address when the page of `address` may be read or written directly, else 0. */
+/**
+ * Host address when the page of `address` may be read or written directly, else 0. It stays right when another page
+ * takes the place in the TLB: two pages that share one are copied in bulk, too.
+ */
 function direct(address: u64, write: bool): usize {
+  const host = inTlb(address, write);
+  if (host != 0 || reach(address, 1, u32(write)) == 0) return host;
+  return inTlb(address, write);
+}
+
+// @ts-ignore: decorator
+@inline
+function inTlb(address: u64, write: bool): usize {
   const entry = load<u32>(cpu + TLB_BASE) + ((<usize>(address >> 12) & (TLB_ENTRIES - 1)) << 5);
   const tag = write ? load<u64>(entry, TAG_WRITE) : load<u64>(entry, TAG_READ);
   return tag == (address & ~0xfff) ? <usize>(<u32>address + load<u32>(entry, ADDEND)) : 0;
@@ -87,8 +98,8 @@ function moveString(u: usize, size: u32): void {
     if (left > 1 && by > 0 && mask == ~0) {
       elements = elementsInPage(to, size, elementsInPage(from, size, left));
       const bytes = elements << size;
-      const target = direct(to, true);
       const source = direct(from, false);
+      const target = source == 0 ? 0 : direct(to, true);
       // An overlap in which the copy would read what it has just written goes element by element.
       if (target != 0 && source != 0 && <u64>(target - source) >= bytes) memory.copy(target, source, <usize>bytes);
       else elements = 0;
