@@ -1,7 +1,7 @@
 /** WebAssembly bytes under construction [WebAssembly Core Specification 2.0, section 5]. */
 
 export class CodeBuffer {
-  #bytes = new Uint8Array(1 << 16);
+  #bytes = new Uint8Array(1 << 12);
   #length = 0;
 
   get length(): number { return this.#length; }

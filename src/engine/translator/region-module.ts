@@ -20,61 +20,74 @@ const SIGNATURES: readonly (readonly [parameters: readonly number[], results: re
   [[TYPE_I32], [TYPE_I32]],
 ];
 
-function section(module: CodeBuffer, id: number, write: (body: CodeBuffer) => void): void {
-  const body = new CodeBuffer();
-  write(body);
-  module.byte(id);
-  module.unsigned(body.length);
-  module.append(body.bytes);
+/** Writes modules, always in the same two buffers. */
+export class ModuleWriter {
+  readonly #module = new CodeBuffer();
+  readonly #body = new CodeBuffer();
+
+  #section(id: number, write: (body: CodeBuffer) => void): void {
+    this.#body.clear();
+    write(this.#body);
+    this.#module.byte(id);
+    this.#module.unsigned(this.#body.length);
+    this.#module.append(this.#body.bytes);
+  }
+
+  /**
+   * The module whose exports `0`, `1` … are the functions with these bodies; valid until the next one. `pages`: the
+   * memory's size, fixed.
+   */
+  write(bodies: readonly Uint8Array[], pages: number): Uint8Array {
+    this.#module.clear();
+    for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) this.#module.byte(byte);
+    this.#section(TYPES, writeTypes);
+    this.#section(IMPORTS, (body) => writeImports(body, pages));
+    this.#section(FUNCTIONS, (body) => {
+      body.unsigned(bodies.length);
+      for (let n = 0; n < bodies.length; n++) body.unsigned(0);
+    });
+    this.#section(EXPORTS, (body) => {
+      body.unsigned(bodies.length);
+      for (let n = 0; n < bodies.length; n++) {
+        body.text(String(n));
+        body.byte(0);
+        body.unsigned(IMPORTED.length + n);
+      }
+    });
+    this.#section(CODE, (body) => {
+      body.unsigned(bodies.length);
+      for (const bytes of bodies) {
+        body.unsigned(bytes.length);
+        body.append(bytes);
+      }
+    });
+    return this.#module.bytes;
+  }
 }
 
-/** The module whose exports `0`, `1` … are the functions with these bodies. `pages`: the memory's size, fixed. */
-export function moduleOf(bodies: readonly Uint8Array[], pages: number): Uint8Array {
-  const module = new CodeBuffer();
-  for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) module.byte(byte);
-  section(module, TYPES, (body) => {
-    body.unsigned(SIGNATURES.length);
-    for (const [parameters, results] of SIGNATURES) {
-      body.byte(FUNCTION);
-      for (const list of [parameters, results]) {
-        body.unsigned(list.length);
-        for (const type of list) body.byte(type);
-      }
+function writeTypes(body: CodeBuffer): void {
+  body.unsigned(SIGNATURES.length);
+  for (const [parameters, results] of SIGNATURES) {
+    body.byte(FUNCTION);
+    for (const list of [parameters, results]) {
+      body.unsigned(list.length);
+      for (const type of list) body.byte(type);
     }
-  });
-  section(module, IMPORTS, (body) => {
-    body.unsigned(IMPORTED.length + 1);
-    for (const [name, type] of IMPORTED) {
-      body.text('c');
-      body.text(name);
-      body.byte(0);
-      body.unsigned(type);
-    }
+  }
+}
+
+function writeImports(body: CodeBuffer, pages: number): void {
+  body.unsigned(IMPORTED.length + 1);
+  for (const [name, type] of IMPORTED) {
     body.text('c');
-    body.text('memory');
-    body.byte(2);
-    body.byte(3); // shared, with a maximum
-    body.unsigned(pages);
-    body.unsigned(pages);
-  });
-  section(module, FUNCTIONS, (body) => {
-    body.unsigned(bodies.length);
-    for (let n = 0; n < bodies.length; n++) body.unsigned(0);
-  });
-  section(module, EXPORTS, (body) => {
-    body.unsigned(bodies.length);
-    for (let n = 0; n < bodies.length; n++) {
-      body.text(String(n));
-      body.byte(0);
-      body.unsigned(IMPORTED.length + n);
-    }
-  });
-  section(module, CODE, (body) => {
-    body.unsigned(bodies.length);
-    for (const bytes of bodies) {
-      body.unsigned(bytes.length);
-      body.append(bytes);
-    }
-  });
-  return module.bytes.slice();
+    body.text(name);
+    body.byte(0);
+    body.unsigned(type);
+  }
+  body.text('c');
+  body.text('memory');
+  body.byte(2);
+  body.byte(3); // shared, with a maximum
+  body.unsigned(pages);
+  body.unsigned(pages);
 }

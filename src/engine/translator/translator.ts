@@ -6,7 +6,7 @@ import {
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from '../memory-handle.ts';
 import { Decoded, operationsByNumber } from './decoded.ts';
 import { type CodeSource, NARROW, RegionGraph, WIDE } from './region-graph.ts';
-import { IMPORTED, moduleOf } from './region-module.ts';
+import { IMPORTED, ModuleWriter } from './region-module.ts';
 import { RegionWriter } from './region-writer.ts';
 
 const WASM_PAGE = 0x10000;
@@ -82,6 +82,7 @@ export class Translator {
   readonly #processor: number;
   readonly #operations = operationsByNumber();
   readonly #writer: RegionWriter;
+  readonly #modules = new ModuleWriter();
   readonly #imports: Record<string, WebAssembly.ImportValue>;
   readonly #pages: number;
   readonly #mostBytes: number;
@@ -177,7 +178,7 @@ export class Translator {
     // Blocks that were invalidated meanwhile are not worth it.
     const wanted = this.#pending.filter(({ opening }) => view.getUint16(opening + OP, true) === OP_ENTER);
     this.#pending = [];
-    const bytes = moduleOf(wanted.map(({ body }) => body), this.#pages);
+    const bytes = this.#modules.write(wanted.map(({ body }) => body), this.#pages);
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { c: this.#imports });
     if (this.#next + wanted.length > this.#table.length) this.#table.grow(TABLE_STEP);
     for (const [n, { opening, wide }] of wanted.entries()) {
