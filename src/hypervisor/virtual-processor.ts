@@ -84,7 +84,7 @@ export class VirtualProcessor {
   #yields = false;
   #handled: number;
   #paused = true;
-  /** With a pace: a kick has cut a slice short, which is no place to look at the time. */
+  /** With a pace: a kick has cut a slice short, which is no place to look at the time; so until guest code has run. */
   #isMidSlice = false;
 
   constructor(options: VirtualProcessorOptions) {
@@ -150,10 +150,10 @@ export class VirtualProcessor {
         this.#timers.expire(now);
         this.#pace?.expire(now);
       }
-      this.#isMidSlice = false;
       if (this.#synic.hasPending) this.#synic.deliverPending();
       this.#signals.take();
       if (!this.#canRun()) {
+        this.#isMidSlice = false;
         this.#wait(seen);
         continue;
       }
