@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import { freePort } from '../src/vswitch/testing/free-port.ts';
 import { tinyImageOrReason } from './guest.ts';
 import { MachineGuest } from './machine-guest.ts';
 import { NetworkPeer } from './network-peer.ts';
@@ -102,14 +103,6 @@ async function byIpv6(guest: MachineGuest, port: number, sum: string): Promise<v
     COMMAND_MS);
   assert.match(fetched, new RegExp(`^${sum} `, 'm'));
   assert.match(await guest.run('nslookup -type=aaaa gateway', COMMAND_MS), new RegExp(`${network?.gatewayText}`));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
 }
 
 test('the NAT network gives an address, names, and a way to what listens on the host', { skip }, async () => {

@@ -7,7 +7,7 @@ import { usage } from '../kit/errors.ts';
 import { parseSize } from '../kit/size.ts';
 import type { DiskDescription, StorageDescription } from '../machine/description.ts';
 import type { MachineClient } from '../machine/process/machine-client.ts';
-import { type DiskOption, diskOf } from './vm-options.ts';
+import { type DiskOption, diskOf, expectName } from './vm-options.ts';
 
 export interface SnapshotOptions {
   /** False takes the disks as they are, as after a loss of power: without the guest's help. */
@@ -25,7 +25,6 @@ export interface Snapshot {
 }
 
 const FREEZE_MS = 120_000;
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 export interface VMDisksOptions {
   /** @throws OperatingError when the VM does not run. */
@@ -84,7 +83,7 @@ export class VMDisks {
    * @throws OperatingError when a disk can have no child (a raw one), or the guest does not freeze in time.
    */
   async snapshot(name: string, { freeze = true, deadlineMs = FREEZE_MS }: SnapshotOptions = {}): Promise<Snapshot[]> {
-    if (!NAME.test(name)) throw usage(`a snapshot's name is letters, digits, dots and dashes, not ${name}`);
+    expectName(name, 'a snapshot');
     const machine = this.#options.machine();
     const disks = (await machine.call('disks')).filter(isDisk).filter(({ readOnly }) => !readOnly);
     const children = disks.map(({ path, address }) => {

@@ -46,10 +46,10 @@ export interface VMOptions {
   readonly nics?: readonly NicOption[];
 }
 
-/** @throws OperatingError when a VM cannot be called so. */
-export function expectName(name: string): void {
+/** @throws OperatingError when `what` cannot be called so. */
+export function expectName(name: string, what = 'a VM'): void {
   if (NAME.test(name)) return;
-  throw usage(`a VM's name is letters, digits, dots and dashes, not ${JSON.stringify(name)}`);
+  throw usage(`${what}'s name is letters, digits, dots and dashes, not ${JSON.stringify(name)}`);
 }
 
 /** @throws OperatingError for what cannot be, in one sentence. */

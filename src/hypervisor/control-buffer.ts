@@ -7,7 +7,8 @@ import {
 } from './messaging-layout.ts';
 import {
   CONTROL_MAGIC, controlBufferSize, MAILBOX_OFFSET, MAILBOX_SIZE, MAX_PROCESSORS, messagingOffset,
-  PARTITION_REGISTERS_OFFSET, PartitionControl, PROCESSOR_STRIDE, PROCESSORS_OFFSET, VP_REGISTERS_OFFSET,
+  PARTITION_REGISTERS_OFFSET, PartitionControl, PartitionRegisters, PROCESSOR_STRIDE, PROCESSORS_OFFSET,
+  VP_REGISTERS_OFFSET,
 } from './partition-layout.ts';
 
 export class ControlBuffer {
@@ -49,6 +50,11 @@ export class ControlBuffer {
   /** Index into `words` of the partition's registers. */
   get partitionRegistersWord(): number {
     return PARTITION_REGISTERS_OFFSET >> 2;
+  }
+
+  /** Whether the guest has told what it is (HV_X64_MSR_GUEST_OS_ID), without which it has no hypercalls. */
+  get isIdentified(): boolean {
+    return PartitionRegisters.guestOsId.get(this.view, PARTITION_REGISTERS_OFFSET) !== 0n;
   }
 
   /** Index into `words` of processor `index`'s VpControl. */

@@ -4,9 +4,7 @@
  * (a guest that writes its crash registers in a loop) new events are dropped and counted.
  */
 import type { ControlBuffer } from './control-buffer.ts';
-import {
-  EVENT_COUNT, EVENT_SIZE, EVENTS_OFFSET, PARTITION_REGISTERS_OFFSET, PartitionControl, PartitionRegisters,
-} from './partition-layout.ts';
+import { EVENT_COUNT, EVENT_SIZE, EVENTS_OFFSET, PartitionControl } from './partition-layout.ts';
 import { SharedLock } from './shared-lock.ts';
 
 export const PartitionEventKind = {
@@ -39,14 +37,15 @@ const LOCK = PartitionControl.lock.offset >> 2;
 
 // An entry: kind, processor, crash message flag, identified, then five parameters of two words.
 const PARAMETERS = 4;
-const GUEST_OS_ID = (PARTITION_REGISTERS_OFFSET + PartitionRegisters.guestOsId.offset) >> 2;
 const PARAMETER_WORDS = 10;
 
 export class PartitionEvents {
+  readonly #control: ControlBuffer;
   readonly #words: Int32Array;
   readonly #lock: SharedLock;
 
   constructor(control: ControlBuffer) {
+    this.#control = control;
     this.#words = control.words;
     this.#lock = new SharedLock(control.words, LOCK);
   }
@@ -63,7 +62,7 @@ export class PartitionEvents {
       words[at] = kind;
       words[at + 1] = processor;
       words[at + 2] = message ? 1 : 0;
-      words[at + 3] = words[GUEST_OS_ID] !== 0 || words[GUEST_OS_ID + 1] !== 0 ? 1 : 0;
+      words[at + 3] = this.#control.isIdentified ? 1 : 0;
       for (let i = 0; i < PARAMETER_WORDS; i++) {
         words[at + PARAMETERS + i] = parametersAt < 0 ? 0 : words[parametersAt + i] as number;
       }

@@ -12,9 +12,7 @@ import { ControlBuffer } from './control-buffer.ts';
 import type { ProcessorState } from './engine-port.ts';
 import { InterruptRouter } from './interrupt-router.ts';
 import { type PartitionEvent, PartitionEvents } from './partition-events.ts';
-import {
-  PARTITION_REGISTERS_OFFSET, PartitionRegisters, type VpActivity, VpControl, VpRegisters,
-} from './partition-layout.ts';
+import { type VpActivity, VpControl, VpRegisters } from './partition-layout.ts';
 import {
   PARTITION_STATE_VERSION, type PartitionState, readControlState, writeControlState,
 } from './partition-state.ts';
@@ -247,9 +245,9 @@ export class Partition {
     return Atomics.load(this.#control.words, this.#control.vpRegistersWord(index) + ACTIVITY) as VpActivity;
   }
 
-  /** Whether the guest has told what it is (HV_X64_MSR_GUEST_OS_ID), without which it has no hypercalls. */
+  /** Whether the guest has told what it is. */
   get identified(): boolean {
-    return PartitionRegisters.guestOsId.get(this.#control.view, PARTITION_REGISTERS_OFFSET) !== 0n;
+    return this.#control.isIdentified;
   }
 
   setTracing(on: boolean): void {

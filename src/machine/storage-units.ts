@@ -31,6 +31,13 @@ export interface StorageUnitsOptions {
   readonly onMerge: (report: MergeReport) => void;
 }
 
+/** A merge that is under way, with what was last said of it. */
+interface RunningMerge {
+  readonly merge: OnlineMerge;
+  told: number;
+  isCopied: boolean;
+}
+
 export type MergeReport = Extract<StorageReport, { kind: 'merging' | 'merge-copied' | 'merged' | 'merge-failed' }>;
 
 export class StorageUnits {
@@ -41,8 +48,7 @@ export class StorageUnits {
   readonly #disks = new Map<number, Disk>();
   /** Of those that are no drives. */
   readonly #caches = new Map<number, CacheMode | undefined>();
-  /** Merges that are under way, with what was last said of them. */
-  readonly #merges = new Map<number, { readonly merge: OnlineMerge; told: number; isCopied: boolean }>();
+  readonly #merges = new Map<number, RunningMerge>();
 
   /** @throws OperatingError when an image cannot be opened: then none is open. */
   constructor(options: StorageUnitsOptions) {
@@ -176,7 +182,7 @@ export class StorageUnits {
     }
   }
 
-  #copyPiece(lun: number, state: { readonly merge: OnlineMerge; told: number; isCopied: boolean }): boolean {
+  #copyPiece(lun: number, state: RunningMerge): boolean {
     const { merge } = state;
     const isMore = merge.copyPiece();
     const fraction = Math.floor(merge.fraction * 100) / 100;

@@ -28,6 +28,27 @@ export interface FileSystemFormat<Node extends FileNode = FileNode> {
   read(node: Node, lengthBytes: number): Uint8Array;
 }
 
+/** An entry of a folder in a format with inodes: its name as bytes. */
+export interface FolderEntry {
+  readonly inode: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The inode of the entry with that name. */
+export function inodeNamed(entries: Iterable<FolderEntry>, name: string): number | undefined {
+  const wanted = Buffer.from(name, 'utf8');
+  for (const { inode, bytes } of entries) {
+    if (wanted.equals(bytes)) return inode;
+  }
+  return undefined;
+}
+
+/** The names of entries, without those of the folder itself and its parent. */
+export function namesOf(entries: Iterable<FolderEntry>): string[] {
+  return [...entries].map(({ bytes }) => Buffer.from(bytes).toString('utf8'))
+    .filter((name) => name !== '.' && name !== '..');
+}
+
 const SYMLINKS_MAX = 40;
 const LINK_BYTES_MAX = 4096;
 const DEPTH_MAX = 256;

@@ -6,9 +6,9 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../src/vswitch/testing/free-port.ts';
 import { Guest, guestImage } from '../guest.ts';
 import { extendInitramfs } from '../initramfs.ts';
 import { symbolFile } from './symbols.ts';
@@ -33,14 +33,6 @@ const source = join(folder, 'program.c');
 const program = join(folder, 'program');
 const symbols = join(folder, 'kernel.elf');
 const initrd = join(folder, 'initrd');
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => { server.close(() => resolve()); });
-  return port;
-}
 
 async function debugged(commands: readonly string[]): Promise<string> {
   const gdb = spawn('gdb', ['-q', '-nx', '-batch', ...commands.flatMap((command) => ['-ex', command])]);

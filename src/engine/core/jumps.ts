@@ -3,9 +3,10 @@
 
 import {
   BLOCK_HEADER, BLOCK_KEY, CODE_BASE, CODE_PHYSICAL, JUMP_CACHE, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_RECORD,
-  JUMP_ENTRY_TAG, JUMP_GENERATION, JUMP_TAG, OP, OP_ENTER, TLB, TLB_BASE, TLB_SIZE,
+  JUMP_ENTRY_TAG, JUMP_GENERATION, JUMP_TAG, OP, OP_ENTER,
 } from "./layout";
 import { cpu } from "./cpu";
+import { tlbInUse } from "./paging";
 
 const MOST_GENERATIONS: u32 = 0x3fffffff;
 
@@ -17,8 +18,7 @@ function entryOfJump(rip: u64): usize {
 
 /** Another TLB is in use. */
 export function updateJumps(): void {
-  const kind = (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE;
-  store<u32>(cpu + JUMP_TAG, (load<u32>(cpu + JUMP_GENERATION) << 2) | kind);
+  store<u32>(cpu + JUMP_TAG, (load<u32>(cpu + JUMP_GENERATION) << 2) | <u32>tlbInUse());
 }
 
 /** Forgets all jumps: where a linear address leads, or which records open blocks, has changed. */

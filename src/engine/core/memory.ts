@@ -10,7 +10,9 @@ import {
   TLB_ENTRIES, TLB_KINDS, TLB_SIZE, WATCHING,
 } from "./layout";
 import { ALIGNMENT, cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
-import { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, ALIGNED_USER, fill, fillQuietly, isCanonical } from "./paging";
+import {
+  ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE, ALIGNED_USER, fill, fillQuietly, isCanonical, tlbInUse,
+} from "./paging";
 import { hasCode } from "./blocks";
 import { codeWritten, enterExclusive, isExclusive, leaveExclusive } from "./processors";
 import { noteAccess } from "./debug";
@@ -111,7 +113,7 @@ export function translate(address: u64, access: u32): u64 {
   const page = address & ~0xfff;
   const tag = access == ACCESS_READ ? load<u64>(entry, TAG_READ) : load<u64>(entry, TAG_WRITE);
   if (tag == page) return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);
-  return fill(address, access, entry, (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE);
+  return fill(address, access, entry, tlbInUse());
 }
 
 /**
@@ -459,5 +461,5 @@ export function translateCode(address: u64): u64 {
   if (load<u64>(entry, TAG_EXECUTE) == (address & ~0xfff))
     return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);
   if (!isCanonical(address)) raiseError(GP, 0);
-  return fill(address, ACCESS_EXECUTE, entry, (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE);
+  return fill(address, ACCESS_EXECUTE, entry, tlbInUse());
 }

@@ -73,6 +73,13 @@ export function updatePrivilege(): void {
   updateJumps();
 }
 
+/** Number of the TLB of the present privilege. */
+// @ts-ignore: decorator
+@inline
+export function tlbInUse(): usize {
+  return (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE;
+}
+
 // What the walk found: kept in globals, as the core returns single values.
 let pagePhysical: u64 = 0; // of the 4 KiB page
 let pageWritable: bool = false;
@@ -289,7 +296,7 @@ export function fillQuietly(address: u64, access: u32, entry: usize): bool {
   if (!isCanonical(address)) return false;
   quiet = true;
   refused = false;
-  fill(address, access, entry, (load<u32>(cpu + TLB_BASE) - <u32>(cpu + TLB)) / TLB_SIZE);
+  fill(address, access, entry, tlbInUse());
   quiet = false;
   const filled = !refused;
   refused = false;

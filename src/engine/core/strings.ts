@@ -5,7 +5,7 @@
 import {
   ADDEND, CODE_BASE, DF, DS, ES, FORM, FORM_REPE, FORM_REPEAT, OFFSET, RAX, RCX, RDI, RDX, RFLAGS, RIP, RSI, SEGMENT,
   STEPPING,
-  TAG_READ, TAG_WRITE, TLB_BASE, TLB_ENTRIES, OPERAND, TARGET,
+  TAG_READ, TAG_WRITE, OPERAND, TARGET,
 } from "./layout";
 import { cpu } from "./cpu";
 import { addressMask, linearAddress } from "./address";
@@ -13,7 +13,7 @@ import { readMemory, readRegister, sizeMask, sizeOf, writeMemory, writeRegister 
 import { setCompareFlags } from "./arithmetic";
 import { zero } from "./flags";
 import { checkPort, portRead, portWrite } from "./io";
-import { probeWrite, reach } from "./memory";
+import { entryOf, probeWrite, reach } from "./memory";
 
 /** Elements of one portion of a repeated instruction. */
 const PORTION: u64 = 4096;
@@ -74,7 +74,7 @@ function direct(address: u64, write: bool): usize {
 // @ts-ignore: decorator
 @inline
 function inTlb(address: u64, write: bool): usize {
-  const entry = load<u32>(cpu + TLB_BASE) + ((<usize>(address >> 12) & (TLB_ENTRIES - 1)) << 5);
+  const entry = entryOf(address);
   const tag = write ? load<u64>(entry, TAG_WRITE) : load<u64>(entry, TAG_READ);
   return tag == (address & ~0xfff) ? <usize>(<u32>address + load<u32>(entry, ADDEND)) : 0;
 }

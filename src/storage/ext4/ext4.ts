@@ -3,7 +3,7 @@
 import { viewOf } from '../../kit/view.ts';
 import { EXT4_ROOT_INODE, Ext4FolderEntry } from '../../protocols/ext4.ts';
 import { damaged } from '../damaged.ts';
-import type { FileSystemFormat } from '../file-system.ts';
+import { type FileSystemFormat, type FolderEntry, inodeNamed, namesOf } from '../file-system.ts';
 import type { Volume } from '../volume.ts';
 import { Blocks } from './blocks.ts';
 import { Inodes, type Inode } from './inodes.ts';
@@ -40,16 +40,12 @@ export class Ext4 implements FileSystemFormat<Inode> {
   }
 
   find(folder: Inode, name: string): Inode | undefined {
-    const wanted = Buffer.from(name, 'utf8');
-    for (const { inode, bytes } of this.#entries(folder)) {
-      if (wanted.equals(bytes)) return this.#inodes.get(inode);
-    }
-    return undefined;
+    const inode = inodeNamed(this.#entries(folder), name);
+    return inode === undefined ? undefined : this.#inodes.get(inode);
   }
 
   names(folder: Inode): string[] {
-    return [...this.#entries(folder)].map(({ bytes }) => Buffer.from(bytes).toString('utf8'))
-      .filter((name) => name !== '.' && name !== '..');
+    return namesOf(this.#entries(folder));
   }
 
   read(node: Inode, lengthBytes: number): Uint8Array {
@@ -57,7 +53,7 @@ export class Ext4 implements FileSystemFormat<Inode> {
   }
 
   /** Folders with an index are read like the others: to that end the index looks like entries without an inode. */
-  *#entries(folder: Inode): Generator<{ inode: number; bytes: Uint8Array }> {
+  *#entries(folder: Inode): Generator<FolderEntry> {
     const { sizeBytes } = folder;
     if (sizeBytes > FOLDER_BYTES_MAX) throw damaged(this.#volume, `a folder in it has ${sizeBytes} bytes`);
     const data = this.#inodes.read(folder, sizeBytes);

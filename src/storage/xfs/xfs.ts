@@ -10,7 +10,7 @@ import {
   XFS_LINK_MAGIC, XfsFolderEntry, XfsFolderMagic, XfsFolderTail, XfsInodeFormat,
 } from '../../protocols/xfs.ts';
 import { damaged } from '../damaged.ts';
-import type { FileSystemFormat } from '../file-system.ts';
+import { type FileSystemFormat, type FolderEntry, inodeNamed, namesOf } from '../file-system.ts';
 import type { Volume } from '../volume.ts';
 import { type Inode, Inodes } from './inodes.ts';
 import { readSuperblock, type Superblock } from './superblock.ts';
@@ -19,11 +19,6 @@ const FOLDER_BYTES_MAX = 16 * 2 ** 20;
 const ENTRY_UNIT_BYTES = 8;
 /** Behind an entry's name stands where it begins. */
 const TAG_BYTES = 2;
-
-interface Entry {
-  readonly inode: number;
-  readonly bytes: Uint8Array;
-}
 
 export class Xfs implements FileSystemFormat<Inode> {
   readonly kind = 'xfs';
@@ -50,16 +45,12 @@ export class Xfs implements FileSystemFormat<Inode> {
   }
 
   find(folder: Inode, name: string): Inode | undefined {
-    const wanted = Buffer.from(name, 'utf8');
-    for (const { inode, bytes } of this.#entries(folder)) {
-      if (wanted.equals(bytes)) return this.#inodes.get(inode);
-    }
-    return undefined;
+    const inode = inodeNamed(this.#entries(folder), name);
+    return inode === undefined ? undefined : this.#inodes.get(inode);
   }
 
   names(folder: Inode): string[] {
-    return [...this.#entries(folder)].map(({ bytes }) => Buffer.from(bytes).toString('utf8'))
-      .filter((name) => name !== '.' && name !== '..');
+    return namesOf(this.#entries(folder));
   }
 
   read(node: Inode, lengthBytes: number): Uint8Array {
@@ -84,7 +75,7 @@ export class Xfs implements FileSystemFormat<Inode> {
     return target;
   }
 
-  *#entries(folder: Inode): Generator<Entry> {
+  *#entries(folder: Inode): Generator<FolderEntry> {
     if (folder.format === XfsInodeFormat.Local) {
       yield* this.#shortEntries(folder);
       return;
@@ -100,7 +91,7 @@ export class Xfs implements FileSystemFormat<Inode> {
   }
 
   /** In the inode itself: how many, how many of them with numbers of eight bytes, the parent, and the entries. */
-  *#shortEntries({ fork, sizeBytes }: Inode): Generator<Entry> {
+  *#shortEntries({ fork, sizeBytes }: Inode): Generator<FolderEntry> {
     const view = viewOf(fork.subarray(0, sizeBytes));
     if (view.byteLength < 2) throw damaged(this.#volume, 'a folder in it is cut off');
     const count = view.getUint8(0);
@@ -120,7 +111,7 @@ export class Xfs implements FileSystemFormat<Inode> {
     }
   }
 
-  *#blockEntries(block: Uint8Array): Generator<Entry> {
+  *#blockEntries(block: Uint8Array): Generator<FolderEntry> {
     const view = viewOf(block);
     const magic = view.getUint32(0);
     const isAlone = magic === XfsFolderMagic.Block4 || magic === XfsFolderMagic.Block5;

@@ -18,6 +18,7 @@ import { interfaceNameOf } from '../service/host-attachment.ts';
 import { ask } from '../service/ask.ts';
 import { readConfiguration } from '../service/configuration.ts';
 import { reachSwitches } from '../service/start.ts';
+import { freePort } from '../testing/free-port.ts';
 import { BROADCAST, frame, nicOn } from '../testing/lab.ts';
 import { OwnSwitches, until } from '../testing/own-switches.ts';
 import { Switch } from '../switch/switch.ts';
@@ -79,15 +80,6 @@ test('the header says what an endpoint says, and the other way round', () => {
   bytes[23] = 1;
   assert.equal(writeVirtioHeader(view, 0, bytes, 0, bytes.length, FrameOffload.TransportChecksumPartial, 0), false);
 });
-
-/** Ports of the host that are free, so far as one can say. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
-}
 
 /** A port of the host's reaches the guest with that NIC, for as long as it is wished for. */
 async function reachesGuest(user: UserPort, nic: ReturnType<typeof nicOn>): Promise<void> {

@@ -6,26 +6,24 @@ import { ETHERNET_HEADER_BYTES, EtherType, EthernetHeader } from '../../protocol
 import {
   IPV4_MAXIMUM_BYTES, IPV4_MINIMUM_HEADER_BYTES, IPV4_MORE_FRAGMENTS, IpProtocol, Ipv4Header,
 } from '../../protocols/ip.ts';
-import { UdpHeader } from '../../protocols/udp.ts';
 import { writeMac } from '../packet/addresses.ts';
 import { addBytes, finish, pseudoHeader } from '../packet/checksum.ts';
-import type { IpOutput, Station } from './ip-output.ts';
+import { IpOutput, type Station } from './ip-output.ts';
 
 export const PAYLOAD = ETHERNET_HEADER_BYTES + IPV4_MINIMUM_HEADER_BYTES;
 const TIME_TO_LIVE = 64;
 
-export class Ipv4Output implements IpOutput {
+export class Ipv4Output extends IpOutput {
   readonly bytes = new Uint8Array(ETHERNET_HEADER_BYTES + IPV4_MAXIMUM_BYTES);
   readonly view = new DataView(this.bytes.buffer);
   readonly payload = PAYLOAD;
   readonly payloadBytes: number;
   readonly #gatewayMac: number;
-  readonly #mtu: number;
   #identification = 0;
 
   constructor(gatewayMac: number, mtu: number) {
+    super();
     this.#gatewayMac = gatewayMac;
-    this.#mtu = mtu;
     this.payloadBytes = mtu - IPV4_MINIMUM_HEADER_BYTES;
   }
 
@@ -46,23 +44,9 @@ export class Ipv4Output implements IpOutput {
     return station.send(this.bytes, PAYLOAD + length, keep);
   }
 
-  sendUdp(
-    station: Station, source: number, sourcePort: number, destination: number, destinationPort: number, bytes: number,
-  ): void {
-    const length = UdpHeader.$size + bytes;
-    UdpHeader.encode(this.view, PAYLOAD, { sourcePort, destinationPort, length, checksum: 0 });
-    const sum = pseudoHeader(source, destination, IpProtocol.Udp, length);
-    UdpHeader.checksum.set(this.view, PAYLOAD, finish(addBytes(sum, this.bytes, PAYLOAD, length)) || 0xffff);
-    if (PAYLOAD + length <= ETHERNET_HEADER_BYTES + this.#mtu) {
-      this.send(station, source, destination, IpProtocol.Udp, length, true);
-    } else {
-      this.#sendFragments(station, source, destination, length);
-    }
-  }
-
-  #sendFragments(station: Station, source: number, destination: number, length: number): void {
+  protected sendFragments(station: Station, source: number, destination: number, length: number): void {
     const whole = this.bytes.slice(PAYLOAD, PAYLOAD + length);
-    const pieceBytes = (this.#mtu - IPV4_MINIMUM_HEADER_BYTES) & ~7;
+    const pieceBytes = this.payloadBytes & ~7;
     this.#identification = (this.#identification + 1) & 0xffff;
     for (let at = 0; at < length; at += pieceBytes) {
       const piece = whole.subarray(at, at + pieceBytes);

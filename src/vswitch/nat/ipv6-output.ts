@@ -4,10 +4,9 @@
  */
 import { ETHERNET_HEADER_BYTES, EtherType, EthernetHeader } from '../../protocols/ethernet.ts';
 import { IPV6_HEADER_BYTES, IpProtocol, Ipv6Extension, Ipv6FragmentHeader, Ipv6Header } from '../../protocols/ip.ts';
-import { UdpHeader } from '../../protocols/udp.ts';
 import { writeMac } from '../packet/addresses.ts';
 import { addBytes, finish } from '../packet/checksum.ts';
-import type { IpOutput, Station } from './ip-output.ts';
+import { IpOutput, type Station } from './ip-output.ts';
 import type { Ipv6Addresses } from './ipv6-addresses.ts';
 
 export const IPV6_PAYLOAD = ETHERNET_HEADER_BYTES + IPV6_HEADER_BYTES;
@@ -16,7 +15,7 @@ const VERSION = 0x6000_0000;
 const HOP_LIMIT = 255;
 const MAXIMUM_PAYLOAD_BYTES = 0xffff;
 
-export class Ipv6Output implements IpOutput {
+export class Ipv6Output extends IpOutput {
   readonly bytes = new Uint8Array(IPV6_PAYLOAD + MAXIMUM_PAYLOAD_BYTES);
   readonly view = new DataView(this.bytes.buffer);
   readonly payload = IPV6_PAYLOAD;
@@ -26,6 +25,7 @@ export class Ipv6Output implements IpOutput {
   #identification = 0;
 
   constructor(addresses: Ipv6Addresses, gatewayMac: number, mtu: number) {
+    super();
     this.#addresses = addresses;
     this.#gatewayMac = gatewayMac;
     this.payloadBytes = mtu - IPV6_HEADER_BYTES;
@@ -59,18 +59,7 @@ export class Ipv6Output implements IpOutput {
     this.send(station, source, destination, IpProtocol.IcmpV6, length, true);
   }
 
-  sendUdp(
-    station: Station, source: number, sourcePort: number, destination: number, destinationPort: number, bytes: number,
-  ): void {
-    const length = UdpHeader.$size + bytes;
-    UdpHeader.encode(this.view, IPV6_PAYLOAD, { sourcePort, destinationPort, length, checksum: 0 });
-    const sum = this.pseudo(source, destination, IpProtocol.Udp, length);
-    UdpHeader.checksum.set(this.view, IPV6_PAYLOAD, finish(addBytes(sum, this.bytes, IPV6_PAYLOAD, length)) || 0xffff);
-    if (length <= this.payloadBytes) this.send(station, source, destination, IpProtocol.Udp, length, true);
-    else this.#sendFragments(station, source, destination, length);
-  }
-
-  #sendFragments(station: Station, source: number, destination: number, length: number): void {
+  protected sendFragments(station: Station, source: number, destination: number, length: number): void {
     const whole = this.bytes.slice(IPV6_PAYLOAD, IPV6_PAYLOAD + length);
     const pieceBytes = (this.payloadBytes - Ipv6FragmentHeader.$size) & ~7;
     this.#identification = (this.#identification + 1) >>> 0;
