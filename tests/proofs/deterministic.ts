@@ -27,7 +27,7 @@ gcc -O2 -o program program.c && ./program && sha256sum program && cat /proc/sys/
 echo o > /proc/sysrq-trigger; sleep 60
 `;
 
-const image = guestImage('debian');
+const image = guestImage('debian-initramfs');
 const folder = mkdtempSync(join(tmpdir(), 'partout-proof-'));
 
 interface Run {
