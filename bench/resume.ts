@@ -1,110 +1,80 @@
 /**
- * How long from the start of the process until a saved guest of 512 MiB answers a request through AF_VSOCK, beside its
- * own cold boot? `npm run bench resume [ROUNDS]`: rounds are interleaved, the figures are medians of milliseconds. The
- * same within a process that runs already says what starting Node takes of it.
+ * How long does it take a saved guest of 512 MiB to answer a request through AF_VSOCK, beside its own cold boot?
+ * `npm run bench resume [ROUNDS]`: a program restores it with the library, in a process of its own as always; rounds
+ * are interleaved, the figures are medians of milliseconds. Processor time, of all threads, is what a busy host changes
+ * least.
  */
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { Machine } from '../src/machine/machine.ts';
+import { Host, type VM } from 'partout';
 import { extendInitramfs } from '../tests/initramfs.ts';
+import { processorSeconds } from '../tests/proofs/host-process.ts';
 import { ECHO_PORT, vsockProgram } from '../tests/vsock-program.ts';
 import { median, tinyImage } from './guest-run.ts';
 
-const MEMORY_BYTES = 512 * 2 ** 20;
-const STOP_MS = 5000;
-const RETRY_MS = 20;
 const REQUEST = 'is anybody there?';
+const ROUNDS = 7;
 
-/** Until the guest's program has answered; before it listens, connecting fails. */
-async function answered(machine: Machine): Promise<void> {
-  for (;;) {
-    try {
-      const stream: Duplex = await machine.vmbus.sockets.connect(ECHO_PORT, 60_000);
-      stream.end(REQUEST);
-      let text = '';
-      for await (const part of stream) text += String(part);
-      if (text === REQUEST) return;
-    } catch {
-      await setTimeout(RETRY_MS);
-    }
-  }
+await using host = await Host.open();
+
+/** Until the guest's program has answered. */
+async function answered(vm: VM): Promise<void> {
+  const stream = await vm.socket(ECHO_PORT);
+  stream.end(REQUEST);
+  let text = '';
+  for await (const part of stream) text += String(part);
+  if (text !== REQUEST) throw new Error(`the guest answered with ${text.length} bytes, not with what it was sent`);
 }
 
-async function booted(kernel: string, initrd: string): Promise<Machine> {
+async function booted(kernel: string, initrd: string): Promise<VM> {
   const commandLine = 'console=ttyS0 quiet partout.run=vsock';
-  const machine = await Machine.create({
-    kernel, initrd, commandLine, memoryBytes: MEMORY_BYTES, processors: 1, rebootInPlace: false, debugExit: false,
-  }, { console: { output: () => {} } });
-  void machine.start();
-  await answered(machine);
-  return machine;
-}
-
-async function restored(file: string): Promise<Machine> {
-  const machine = await Machine.restore({ file }, { console: { output: () => {} } });
-  void machine.start();
-  await answered(machine);
-  return machine;
-}
-
-/** This file again, as a process that restores the state, says so when it was answered, and ends. */
-async function inProcess(file: string): Promise<number> {
-  const started = performance.now();
-  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), '--restore', file], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  await once(child.stdout, 'data');
-  const milliseconds = performance.now() - started;
-  await once(child, 'exit');
-  return milliseconds;
-}
-
-async function timed(action: () => Promise<Machine>): Promise<number> {
-  const started = performance.now();
-  const machine = await action();
-  const milliseconds = performance.now() - started;
-  await machine.stop(STOP_MS);
-  return milliseconds;
-}
-
-async function compare(rounds: number): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'partout-bench-'));
-  const image = tinyImage();
-  const initrd = join(folder, 'initrd');
-  const file = join(folder, 'state');
-  extendInitramfs(image.initrd, { 'bin/vsock': vsockProgram() }, initrd);
-  const saved = await booted(image.kernel, initrd);
-  await saved.save(file);
-  const figures = { boot: [] as number[], process: [] as number[], within: [] as number[] };
-  for (let round = 0; round < rounds; round++) {
-    figures.boot.push(await timed(() => booted(image.kernel, initrd)));
-    figures.process.push(await inProcess(file));
-    figures.within.push(await timed(() => restored(file)));
+  const vm = await host.createVM({ name: 'booted', kernel, initrd, commandLine, memory: '512M', nics: [] });
+  await vm.start();
+  let text = '';
+  for await (const part of vm.console) {
+    text += String(part);
+    if (text.includes('listening')) break;
   }
-  rmSync(folder, { recursive: true });
-  const boot = median(figures.boot);
-  const say = (name: string, value: number): void => {
-    const ratio = (value / boot).toFixed(3);
-    process.stdout.write(`${name.padEnd(34)} ${value.toFixed(0).padStart(7)} ms  ${ratio} × a boot\n`);
-  };
-  say('cold boot to the first answer', boot);
-  say('restore, from the process on', median(figures.process));
-  say('restore, in a process that runs', median(figures.within));
+  await answered(vm);
+  return vm;
 }
 
-const [first, file = ''] = process.argv.slice(2);
-if (first === '--restore') {
-  const machine = await restored(file);
-  process.stdout.write('answered\n');
-  await machine.stop(STOP_MS);
-} else {
-  await compare(Number(first ?? 5));
+async function restored(file: string): Promise<VM> {
+  const vm = await host.restore({ name: 'restored', file });
+  await answered(vm);
+  return vm;
+}
+
+/** Milliseconds, of the clock and of processors. */
+async function timed(action: () => Promise<VM>): Promise<[wall: number, processor: number]> {
+  const used = processorSeconds(process.pid);
+  const started = performance.now();
+  await using _ = await action();
+  return [performance.now() - started, (processorSeconds(process.pid) - used) * 1000];
+}
+
+const rounds = Number(process.argv[2] ?? ROUNDS);
+const folder = mkdtempSync(join(tmpdir(), 'partout-bench-'));
+const { kernel, initrd: plain } = tinyImage();
+const [initrd, file] = [join(folder, 'initrd'), join(folder, 'state')];
+extendInitramfs(plain, { 'bin/vsock': vsockProgram() }, initrd);
+{
+  await using vm = await booted(kernel, initrd);
+  await vm.saveState(file);
+}
+const boots: [number, number][] = [];
+const restores: [number, number][] = [];
+for (let round = 0; round < rounds; round++) {
+  boots.push(await timed(() => booted(kernel, initrd)));
+  restores.push(await timed(() => restored(file)));
+}
+rmSync(folder, { recursive: true });
+for (const [name, figures] of [['cold boot', boots], ['restore', restores]] as const) {
+  const [wall, processor] = [median(figures.map(([each]) => each)), median(figures.map(([, each]) => each))];
+  const ratio = (wall / median(boots.map(([each]) => each))).toFixed(3);
+  process.stdout.write(`${name.padEnd(10)} to the first answer ${wall.toFixed(0).padStart(6)} ms  ${ratio} × a boot, ` +
+    `${processor.toFixed(0)} ms of processors\n`);
 }
 process.exit(0);

@@ -7,7 +7,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { filesUnder } from './repository.ts';
 
-const COMPILED = /^dist\/(.+?)(?:\.js|\.js\.map|\.d\.ts)$/;
+const COMPILED = /^dist\/(?!whole\/)(.+?)(?:\.js|\.js\.map|\.d\.ts)$/;
 
 /** Paths relative to `root` of compiled files under dist/ that no source file explains. */
 export function staleFiles(root: string): string[] {

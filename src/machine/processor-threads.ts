@@ -39,7 +39,7 @@ export class ProcessorThreads implements ProcessorThread {
 
   start(index: number): void {
     const workerData = this.#options.dataOf(index);
-    const worker = new Worker(new URL('./processor-worker.js', import.meta.url), {
+    const worker = new Worker(new URL('../../whole/processor-worker.js', import.meta.url), {
       workerData, name: `vp${index}`,
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: YOUNG_HEAP_MIB },
     });

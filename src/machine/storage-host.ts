@@ -242,7 +242,7 @@ export class StorageHost {
       unitStates: this.#unitStates, words: this.#words.buffer as SharedArrayBuffer, units: this.units,
       memory, commands: port2,
     };
-    const worker = new Worker(new URL('./storage-worker.js', import.meta.url), {
+    const worker = new Worker(new URL('../../whole/storage-worker.js', import.meta.url), {
       workerData: data, transferList: [port2], name: `storage${controller}`,
     });
     this.#worker = worker;

@@ -18,6 +18,7 @@ import { RemoteStream } from './remote-stream.ts';
 /** How long a machine may take to stop its threads, and its process then to end, before that is killed. */
 const STOP_DEADLINE_MS = 5000;
 const END_DEADLINE_MS = 5000;
+const MAPS = '--enable-source-maps';
 
 export interface MachineEvents {
   output(bytes: Uint8Array): Promise<void> | void;
@@ -42,8 +43,9 @@ export class MachineClient {
 
   /** A machine in a process of its own. */
   static inProcess(events: MachineEvents): MachineClient {
-    const { execPath, execArgv, env } = isolatedStart(process.env, ['--enable-source-maps']);
-    const child = fork(new URL('./vm-process.js', import.meta.url), {
+    // Maps are for who develops: reading them takes as long as the rest of the start.
+    const { execPath, execArgv, env } = isolatedStart(process.env, process.execArgv.filter((word) => word === MAPS));
+    const child = fork(new URL('../../../whole/vm-process.js', import.meta.url), {
       serialization: 'advanced', execPath, execArgv: [...execArgv], env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     child.on('error', () => {});
