@@ -3,6 +3,7 @@
  * command line makes them, the machine reads them.
  */
 
+import type { Worker } from 'node:worker_threads';
 import type { Clock } from '../kit/clock.ts';
 import type { NetworkEndpoint } from '../kit/network-endpoint.ts';
 import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
@@ -175,6 +176,8 @@ export interface MachinePorts {
   readonly heartbeatChanged?: (health: HeartbeatHealth) => void;
   /** The guest was started again in place. */
   readonly restarted?: () => void;
+  /** The thread of its first processor, if it was started before there was a machine. */
+  readonly processorThread?: Worker | undefined;
 }
 
 /** A machine that was created, as its owner sees it. */

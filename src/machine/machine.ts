@@ -134,7 +134,7 @@ export class Machine implements RunnableMachine {
         this.#partition.processorFailed(index, error);
         this.#fail(error);
       },
-      onInput: (input) => this.#determinism?.record(input),
+      onInput: (input) => this.#determinism?.record(input), spare: ports.processorThread,
     });
     this.#partition = new Partition({
       processorCount: description.processors, cores: availableParallelism(),

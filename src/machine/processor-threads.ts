@@ -10,17 +10,27 @@ const HEAP_MIB = 256;
 /** The translator's garbage dies young; by itself V8 would let it fill 48 MiB before it looks. */
 const YOUNG_HEAP_MIB = 6;
 
+/** Starts a thread that will be a processor's, and loads what it needs before it is told of its machine. */
+export function startProcessorThread(): Worker {
+  return new Worker(new URL('../../whole/processor-worker.js', import.meta.url), {
+    name: 'vp', resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: YOUNG_HEAP_MIB },
+  });
+}
+
 export interface ProcessorThreadsOptions {
   /** What a processor's thread is given. */
   readonly dataOf: (index: number) => ProcessorWorkerData;
   readonly onFailure: (index: number, error: Error) => void;
   /** Of a run that can be had twice: the guest has what was typed. */
   readonly onInput?: (input: InputEntry) => void;
+  /** One that was started already. */
+  readonly spare?: Worker | undefined;
 }
 
 export class ProcessorThreads implements ProcessorThread {
   readonly #options: ProcessorThreadsOptions;
   readonly #workers: (Worker | undefined)[] = [];
+  #spare: Worker | undefined;
   /** Of the threads that have ended. */
   instructions = 0;
   exceptions = 0;
@@ -30,6 +40,7 @@ export class ProcessorThreads implements ProcessorThread {
 
   constructor(options: ProcessorThreadsOptions) {
     this.#options = options;
+    this.#spare = options.spare;
   }
 
   /** Started so far. */
@@ -38,11 +49,9 @@ export class ProcessorThreads implements ProcessorThread {
   }
 
   start(index: number): void {
-    const workerData = this.#options.dataOf(index);
-    const worker = new Worker(new URL('../../whole/processor-worker.js', import.meta.url), {
-      workerData, name: `vp${index}`,
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: YOUNG_HEAP_MIB },
-    });
+    const worker = this.#spare ?? startProcessorThread();
+    this.#spare = undefined;
+    worker.postMessage(this.#options.dataOf(index));
     this.#workers[index] = worker;
     worker.on('message', (report: ProcessorReport | InputReport) => {
       if ('input' in report) {

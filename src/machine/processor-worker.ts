@@ -3,11 +3,11 @@
  * processor's accesses meet it, all over the VM's shared buffers.
  */
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { Chipset } from '../chipset/chipset.ts';
 import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import { ProcessorRequests } from '../engine/processor-requests.ts';
-import { WasmEngine } from '../engine/wasm-engine.ts';
+import { WasmEngine, coreModule } from '../engine/wasm-engine.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';
 import { InterruptRouter } from '../hypervisor/interrupt-router.ts';
 import { VirtualProcessor } from '../hypervisor/virtual-processor.ts';
@@ -85,4 +85,6 @@ function runProcessor(data: ProcessorWorkerData): void {
   } satisfies ProcessorReport);
 }
 
-runProcessor(workerData as ProcessorWorkerData);
+// Compiled while the machine is still being made.
+coreModule();
+parentPort?.once('message', runProcessor);

@@ -1,5 +1,6 @@
 /** The machine's end of a link to its owner: builds the machine that the owner describes, and does what it asks. */
 import type { Duplex } from 'node:stream';
+import type { Worker } from 'node:worker_threads';
 import { assert } from '../../kit/assert.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { OperatingError } from '../../kit/errors.ts';
@@ -19,14 +20,19 @@ const POOLS = {
 export class MachineServer {
   readonly #link: Link<OwnerCalls>;
   readonly #clock: Clock | undefined;
+  readonly #processorThread: Worker | undefined;
   readonly #streams = new Map<number, Duplex>();
   readonly #listening = new Map<number, Disposable>();
   #running: Machine | undefined;
   #lastStream = 0;
 
-  /** @param options.clock in place of the host's, for a machine in the process of its owner. */
-  constructor(options: { port: LinkPort; clock?: Clock | undefined }) {
+  /**
+   * @param options.clock in place of the host's, for a machine in the process of its owner.
+   * @param options.processorThread the thread of the machine's first processor, if it was started already.
+   */
+  constructor(options: { port: LinkPort; clock?: Clock | undefined; processorThread?: Worker }) {
     this.#clock = options.clock;
+    this.#processorThread = options.processorThread;
     this.#link = new Link<OwnerCalls>(options.port, this.#calls());
   }
 
@@ -68,6 +74,7 @@ export class MachineServer {
       console: { output: (bytes) => this.#link.call('output', bytes).catch(() => {}) },
       heartbeatChanged: (health) => this.#tell(this.#link.call('heartbeatChanged', health)),
       restarted: () => this.#tell(this.#link.call('restarted')),
+      processorThread: this.#processorThread,
       ...(this.#clock === undefined ? {} : { clock: this.#clock }),
     };
   }

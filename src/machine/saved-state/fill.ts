@@ -6,6 +6,7 @@
 import { inflateRaw } from 'node:zlib';
 import { type AbsentMemory, CHUNK_BYTES } from '../../engine/absent-memory.ts';
 import { contentsOf, type SavedMemorySource, type StoredChunk } from './memory-source.ts';
+import { fromStoredBlocks } from './stored-blocks.ts';
 
 /** At a time: as many processors of the host, beside the guest's own. */
 const AT_A_TIME = 2;
@@ -24,8 +25,10 @@ export async function fillMemory(
   await Promise.all(Array.from({ length: AT_A_TIME }, lane));
 }
 
-function inflated(source: SavedMemorySource, stored: StoredChunk): Promise<ReturnType<typeof contentsOf>> {
+async function inflated(source: SavedMemorySource, stored: StoredChunk): Promise<ReturnType<typeof contentsOf>> {
   const bytes = source.readStored(stored);
+  const plain = fromStoredBlocks(bytes);
+  if (plain !== undefined) return contentsOf(stored, plain);
   return new Promise((resolve, reject) => {
     inflateRaw(bytes, { maxOutputLength: CHUNK_BYTES }, (error, result) => {
       if (error !== null) reject(error);

@@ -45,7 +45,7 @@ export const ChunkEntry = struct('chunk_entry', 16, {
   chunk: u32,
   /** Bit n: page n of 16 is not all zeros. RECENT: the guest has used the chunk shortly before. */
   pages: u32,
-  /** Deflated. */
+  /** Deflated; as stored blocks when the guest has used the chunk shortly before. */
   storedBytes: u32,
   /** CRC-32 of them. */
   checksum: u32,

@@ -5,6 +5,7 @@ import { crc32, inflateRawSync } from 'node:zlib';
 import { CHUNK_BYTES, type ChunkContents, type MemorySource } from '../../engine/absent-memory.ts';
 import { OperatingError } from '../../kit/errors.ts';
 import { ALL_PAGES, ChunkEntry, RECENT } from './layout.ts';
+import { fromStoredBlocks } from './stored-blocks.ts';
 
 const PAGE = 4096;
 
@@ -51,7 +52,9 @@ export class SavedMemorySource implements MemorySource {
   read(chunk: number): ChunkContents {
     const stored = this.#byNumber.get(chunk);
     if (stored === undefined) throw new Error(`chunk ${chunk} is absent and not in the state`);
-    return contentsOf(stored, inflateRawSync(this.readStored(stored), { maxOutputLength: CHUNK_BYTES }));
+    const bytes = this.readStored(stored);
+    const plain = fromStoredBlocks(bytes) ?? inflateRawSync(bytes, { maxOutputLength: CHUNK_BYTES });
+    return contentsOf(stored, plain);
   }
 
   /** @throws OperatingError when it is not what it was when the guest was restored. */

@@ -10,6 +10,7 @@ import { systemError } from '../../kit/errors.ts';
 import { viewOf } from '../../kit/view.ts';
 import { ChunkEntry, DiskStamp, FORMAT_VERSION, HEADER_BYTES, MAGIC, RECENT, StateHeader } from './layout.ts';
 import type { MachineState } from './machine-state.ts';
+import { toStoredBlocks } from './stored-blocks.ts';
 import { toText } from './value-text.ts';
 
 const PAGE = 4096;
@@ -108,9 +109,11 @@ export class StateWriter {
         packedBytes += PAGE;
       }
       if (pages === 0) continue;
-      const stored = deflateRawSync(packed.subarray(0, packedBytes), DEFLATE);
+      const isRecent = ram.recent.has(chunk);
+      if (isRecent) pages |= RECENT;
+      const contents = packed.subarray(0, packedBytes);
+      const stored = isRecent ? toStoredBlocks(contents) : deflateRawSync(contents, DEFLATE);
       const entry = Buffer.alloc(ChunkEntry.$size);
-      if (ram.recent.has(chunk)) pages |= RECENT;
       ChunkEntry.encode(viewOf(entry), 0, { chunk, pages, storedBytes: stored.length, checksum: crc32(stored) });
       entries.push(entry);
       this.#append(stored);
