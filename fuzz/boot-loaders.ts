@@ -3,6 +3,7 @@
 import { GrubInterpreter } from '../src/storage/boot/grub-interpreter.ts';
 import { parseGrubScript } from '../src/storage/boot/grub-script.ts';
 import { generator } from '../src/storage/testing/crash-file.ts';
+import type { Tally } from '../tools/fuzz-target.ts';
 
 const PIECES = [
   'if', 'then', 'elif', 'else', 'fi', 'for', 'in', 'do', 'done', 'while', 'until', 'function', '{', '}', ';', '\n',
@@ -19,11 +20,11 @@ const TEXTS = [
 export const target = {
   name: 'boot-loaders',
   covers: ['src/storage/boot/grub'],
-  run(seed: number, iterations: number): void {
+  run(seed: number, iterations: number, tally: Tally): void {
     const next = generator(seed);
     for (let iteration = 0; iteration < iterations; iteration++) {
       const text = changed(next);
-      parseGrubScript(text);
+      tally.input(parseGrubScript(text) !== undefined);
       const variables = new Map<string, string>();
       let menu = 0;
       const shell: GrubInterpreter = new GrubInterpreter({

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Chipset } from '../src/chipset/chipset.ts';
 import { seededNumbers } from '../src/chipset/testing/seeded-numbers.ts';
 import { ManualClock } from '../src/hypervisor/testing/manual-clock.ts';
+import type { Tally } from '../tools/fuzz-target.ts';
 
 /** Where devices are, so that half of the accesses meet one. */
 const PORTS = [0x40, 0x60, 0x70, 0xf4, 0x3f8, 0x600, 0xcf8];
@@ -18,7 +19,7 @@ export const target = {
     'src/chipset/chipset', 'src/chipset/io-bus', 'src/chipset/serial/', 'src/chipset/rtc/', 'src/chipset/pit/',
     'src/chipset/io-apic/', 'src/chipset/power/',
   ],
-  run(seed: number, iterations: number): void {
+  run(seed: number, iterations: number, tally: Tally): void {
     const next = seededNumbers(seed);
     const clock = new ManualClock();
     const options = { sink: { sendInterrupt(): void {} }, clock, debugExit: true };
@@ -26,7 +27,7 @@ export const target = {
     const copy = new Chipset({ ...options, shared: new SharedArrayBuffer(Chipset.sharedBytes) });
     chipset.reset();
     for (let iteration = 0; iteration < iterations; iteration++) {
-      for (let access = 0; access < ACCESSES_PER_ITERATION; access++) step(chipset, next);
+      for (let access = 0; access < ACCESSES_PER_ITERATION; access++) step(chipset, next, tally);
       clock.advance(next(2) === 0 ? next(1e6) : next(2 ** 31) * 1000);
       for (const device of chipset.timedDevices) {
         const delayMs = device.tick();
@@ -38,10 +39,12 @@ export const target = {
   },
 };
 
-function step(chipset: Chipset, next: (limit: number) => number): void {
+function step(chipset: Chipset, next: (limit: number) => number, tally: Tally): void {
   const size = SIZES[next(SIZES.length)] as number;
-  const port = next(2) === 0 ? next(0x1_0000) : (PORTS[next(PORTS.length)] as number) + next(16);
+  const isAnywhere = next(2) === 0;
+  const port = isAnywhere ? next(0x1_0000) : (PORTS[next(PORTS.length)] as number) + next(16);
   const kind = next(8);
+  tally.input(!isAnywhere || kind < 3);
   if (kind === 0) {
     chipset.io.mmioWrite(0xfec0_0000 + 16 * next(8), 4, Int32Array.of(next(3) === 0 ? next(2 ** 32) : next(0x50), 0));
   } else if (kind === 1) {

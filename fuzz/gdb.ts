@@ -10,7 +10,7 @@ import { emptyProcessorState } from '../src/hypervisor/testing/scripted-engine.t
 import { Debugger, type PausablePartition } from '../src/machine/gdb/debugger.ts';
 import { framed } from '../src/machine/gdb/packet-stream.ts';
 import { Session } from '../src/machine/gdb/session.ts';
-import type { FuzzTarget } from '../tools/fuzz-target.ts';
+import type { FuzzTarget, Tally } from '../tools/fuzz-target.ts';
 
 const PROCESSORS = 2;
 const engine = createEngineMemory(2 ** 20, PROCESSORS);
@@ -56,7 +56,11 @@ const piece = fc.oneof(
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)) },
 );
 
-async function trySession(pieces: readonly Buffer[]): Promise<void> {
+/** A whole packet [GDB, Remote Protocol, Overview]. */
+const PACKET = /^\$[^$#]*#[0-9a-f]{2}$/;
+
+async function trySession(pieces: readonly Buffer[], tally: Tally): Promise<void> {
+  for (const each of pieces) tally.input(PACKET.test(each.toString('latin1')));
   const debugged = new Debugger({
     partition: new StillPartition(), engine, memory: guestMemoryOf(engine), processors: PROCESSORS,
   });
@@ -81,7 +85,9 @@ export const target: FuzzTarget = {
     'src/machine/gdb/packet-stream', 'src/machine/gdb/session', 'src/machine/gdb/registers',
     'src/machine/gdb/virtual-memory',
   ],
-  async run(seed, iterations) {
-    await fc.assert(fc.asyncProperty(fc.array(piece, { maxLength: 30 }), trySession), { seed, numRuns: iterations });
+  async run(seed, iterations, tally) {
+    await fc.assert(fc.asyncProperty(fc.array(piece, { maxLength: 30 }), (pieces) => trySession(pieces, tally)), {
+      seed, numRuns: iterations,
+    });
   },
 };

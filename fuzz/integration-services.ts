@@ -13,7 +13,7 @@ import { GuestUtility, settle } from '../src/vsp/testing/guest-utility.ts';
 import { TimeSync } from '../src/vsp/timesync/device.ts';
 import { VolumeSnapshots } from '../src/vsp/vss/device.ts';
 import type { ChannelService } from '../src/vmbus/offer.ts';
-import type { FuzzTarget } from '../tools/fuzz-target.ts';
+import type { FuzzTarget, Tally } from '../tools/fuzz-target.ts';
 
 const HALF_AN_HOUR_MS = 30 * 60_000;
 const clock: Clock = { nowNs: () => 5e9, wallMs: () => 1.7e12 };
@@ -57,13 +57,16 @@ const answer = fc.record({
 });
 type Answer = typeof answer extends fc.Arbitrary<infer T> ? T : never;
 
-async function tryService(which: number, negotiates: boolean, answers: readonly Answer[]): Promise<void> {
+async function tryService(
+  [which, negotiates, answers]: readonly [number, boolean, readonly Answer[]], tally: Tally,
+): Promise<void> {
   const timers = new ManualTimers();
   const { service, ask } = (SERVICES[which] as (timers: ManualTimers) => Asked)(timers);
   const utility = new GuestUtility(service);
   if (negotiates) utility.negotiate();
   const asked = Promise.allSettled(ask());
   for (const { kind, status, changes, noise } of answers) {
+    tally.input(kind === 'echo' && changes.length === 0);
     const message = utility.take();
     if (kind === 'noise' || message === undefined) utility.channel.send(noise);
     else if (kind === 'short') utility.channel.send(message.bytes.subarray(0, noise.length));
@@ -85,8 +88,8 @@ export const target: FuzzTarget = {
     'src/vsp/integration-channel', 'src/vsp/heartbeat/device', 'src/vsp/kvp/device', 'src/vsp/shutdown/device',
     'src/vsp/timesync/device', 'src/vsp/vss/device', 'src/vsp/fcopy/device',
   ],
-  async run(seed, iterations) {
+  async run(seed, iterations, tally) {
     const services = fc.tuple(fc.nat({ max: SERVICES.length - 1 }), fc.boolean(), fc.array(answer, { maxLength: 12 }));
-    await fc.assert(fc.asyncProperty(services, (all) => tryService(...all)), { seed, numRuns: iterations });
+    await fc.assert(fc.asyncProperty(services, (all) => tryService(all, tally)), { seed, numRuns: iterations });
   },
 };

@@ -9,6 +9,7 @@ import { bzImageFile, elf64File, KERNEL_GPA, multibootElf32File, multibootFlatFi
   from '../src/chipset/testing/kernel-files.ts';
 import { seededNumbers } from '../src/chipset/testing/seeded-numbers.ts';
 import { GuestMemory } from '../src/hypervisor/guest-memory.ts';
+import type { Tally } from '../tools/fuzz-target.ts';
 
 const MEMORY_BYTES = 4 * 2 ** 20;
 const CODE = new Uint8Array(300).fill(0x90);
@@ -24,7 +25,7 @@ const SEEDS = [
 export const target = {
   name: 'loaders',
   covers: ['src/chipset/loaders/'],
-  run(seed: number, iterations: number): void {
+  run(seed: number, iterations: number, tally: Tally): void {
     const next = seededNumbers(seed);
     const slots = [{ gpa: 0, sizeBytes: MEMORY_BYTES, offset: 0 }];
     const memory = new GuestMemory(new SharedArrayBuffer(MEMORY_BYTES), slots);
@@ -34,7 +35,9 @@ export const target = {
         commandLine: 'x'.repeat(next(4) === 0 ? next(5000) : next(100)), rsdp: 0xe_0000,
         entropySeed: new Uint8Array(next(64)), initrd: new Uint8Array(next(3) === 0 ? next(MEMORY_BYTES) : next(8192)),
       };
-      check(loadKernel(file, memory, options));
+      const result = loadKernel(file, memory, options);
+      tally.input(result.kind !== 'refused');
+      check(result);
       check(extractVmlinux(file));
     }
   },

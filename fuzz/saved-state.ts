@@ -14,7 +14,9 @@ import { CHUNK_BYTES } from '../src/engine/absent-memory.ts';
 import { OperatingError } from '../src/kit/errors.ts';
 import { ChunkEntry, HEADER_BYTES, StateHeader } from '../src/machine/saved-state/layout.ts';
 import { SavedMemorySource } from '../src/machine/saved-state/memory-source.ts';
+import { toStoredBlocks } from '../src/machine/saved-state/stored-blocks.ts';
 import { StateFile } from '../src/machine/saved-state/read.ts';
+import type { Tally } from '../tools/fuzz-target.ts';
 
 const CORPUS = fileURLToPath(new URL('../../tests/saved-states/', import.meta.url));
 /** Values at which sizes, numbers and positions go wrong. */
@@ -41,7 +43,12 @@ const SEEDS = readdirSync(CORPUS).filter((name) => name.endsWith('.state')).map(
 
 export const target = {
   name: 'saved-state',
-  run(seed: number, iterations: number): void {
+  covers: [
+    'src/machine/saved-state/read', 'src/machine/saved-state/memory-source', 'src/machine/saved-state/machine-s',
+    'src/machine/saved-state/shape', 'src/machine/saved-state/value-text', 'src/machine/saved-state/stored-blocks',
+    'src/machine/saved-state/network-migration', 'src/machine/saved-state/storage-migration',
+  ],
+  run(seed: number, iterations: number, tally: Tally): void {
     const next = seededNumbers(seed);
     const folder = mkdtempSync(join(tmpdir(), 'partout-fuzz-'));
     const file = join(folder, 'state');
@@ -49,7 +56,7 @@ export const target = {
       for (let iteration = 0; iteration < iterations; iteration++) {
         const { bytes, parts } = SEEDS[next(SEEDS.length)] as (typeof SEEDS)[number];
         writeFileSync(file, next(3) === 0 ? damaged(bytes, next) : forged(parts, next));
-        check(file);
+        tally.input(check(file));
       }
     } finally {
       rmSync(folder, { recursive: true });
@@ -57,7 +64,8 @@ export const target = {
   },
 };
 
-function check(file: string): void {
+/** Whether it is a state. */
+function check(file: string): boolean {
   try {
     using state = new StateFile(file);
     state.verifyMemory();
@@ -66,13 +74,14 @@ function check(file: string): void {
       const { bytes } = source.read(chunk);
       if (bytes.length > CHUNK_BYTES) throw new Error(`a chunk of ${bytes.length} bytes`);
     }
+    return true;
   } catch (error) {
     // What does not inflate to a chunk although its checksum is right: the guest would end with that.
     const isInflating = (error as NodeJS.ErrnoException).code?.startsWith('Z_') === true ||
       (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
-    if (isInflating) return;
+    if (isInflating) return false;
     if (!(error instanceof OperatingError)) throw error;
-    if (!/\n|undefined|NaN|\[object/.test(error.message)) return;
+    if (!/\n|undefined|NaN|\[object/.test(error.message)) return false;
     throw new Error('not a sentence', { cause: error });
   }
 }
@@ -114,7 +123,8 @@ function forgeChunk(parts: Parts, next: Next): void {
   const view = new DataView(parts.table.buffer, parts.table.byteOffset);
   const old = ChunkEntry.storedBytes.get(view, 0);
   const contents = next(2) === 0 ? Buffer.alloc(next(300), next(256))
-    : deflateRawSync(Buffer.alloc(next(3) * CHUNK_BYTES + next(8192), next(256)));
+    : (next(2) === 0 ? deflateRawSync : toStoredBlocks)(Buffer.alloc(next(2) * CHUNK_BYTES + next(8192), next(256)));
+  if (next(3) === 0 && contents.length > 0) contents[next(Math.min(contents.length, 6))] = next(256);
   parts.memory = Buffer.concat([contents, parts.memory.subarray(old)]);
   ChunkEntry.storedBytes.set(view, 0, contents.length);
   ChunkEntry.checksum.set(view, 0, crc32(contents));

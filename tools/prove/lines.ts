@@ -43,6 +43,16 @@ function lockstep(form: string, words: string): ProofLine {
   };
 }
 
+function fuzz(target: string, ...folders: string[]): ProofLine {
+  return {
+    name: `fuzz-${target}`,
+    what: `${target} withstands 30 processor minutes of inputs, which reach four fifths of its branches`,
+    folders: ['src/wire', 'src/kit', 'src/protocols', ...folders, `fuzz/${target}.ts`],
+    command: ['dist/tools/fuzz-proof.js', target, '30'],
+    deadlineMinutes: 600,
+  };
+}
+
 function installed(form: string, words: string): ProofLine {
   return {
     name: `debian-${form}`,
@@ -186,6 +196,19 @@ export const LINES: readonly ProofLine[] = [
     command: ['dist/tests/proofs/hostile.js', '60'],
     deadlineMinutes: 80,
   },
+  fuzz('hypercalls', 'src/hypervisor'),
+  fuzz('processor-intercepts', 'src/hypervisor'),
+  fuzz('vmbus-messages', 'src/vmbus'),
+  fuzz('vmbus-rings', 'src/vmbus'),
+  fuzz('integration-services', 'src/vmbus', 'src/vsp/integration-channel.ts', 'src/vsp/heartbeat', 'src/vsp/kvp',
+    'src/vsp/shutdown', 'src/vsp/timesync', 'src/vsp/vss', 'src/vsp/fcopy'),
+  fuzz('hv-socket', 'src/vmbus', 'src/vsp/socket'),
+  fuzz('loaders', 'src/chipset/loaders'),
+  fuzz('boot-loaders', 'src/storage/boot'),
+  fuzz('saved-state', 'src/machine/saved-state', 'tests/saved-states'),
+  fuzz('chipset', 'src/chipset'),
+  fuzz('input-record', 'src/machine/deterministic'),
+  fuzz('gdb', 'src/machine/gdb', 'src/hypervisor'),
   {
     name: 'sockets',
     what: 'socat in a guest echoes 1 GiB over hv_sock, and 200 connections at once; ends and dies on either side',
