@@ -8,6 +8,8 @@ export interface BlockFile {
   readonly name: string;
   readonly isReadOnly: boolean;
   readonly sizeBytes: number;
+  /** Where the host knows them. */
+  readonly holes?: Holes | undefined;
   /** What lies beyond the end reads as zeros. */
   readSync(target: Uint8Array, targetOffset: number, lengthBytes: number, position: number): void;
   /** Grows the file when it must. */
@@ -17,6 +19,14 @@ export interface BlockFile {
   /** Everything written and the size are on the medium when this returns. */
   flushSync(): void;
   closeSync(): void;
+}
+
+/** Ranges of a file that read as zeros and take no room. */
+export interface Holes {
+  readonly canMake: boolean;
+  makeSync(position: number, lengthBytes: number): void;
+  /** What there is at a position, and where that ends; Infinity when nothing else follows. */
+  rangeAt(position: number): { readonly isHole: boolean; readonly end: number };
 }
 
 /** A few bytes into a buffer of their own, for headers and tables. */

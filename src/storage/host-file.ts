@@ -4,8 +4,9 @@ import {
   closeSync, constants, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, writeSync,
 } from 'node:fs';
 import { OperatingError, systemError } from '../kit/errors.ts';
-import type { BlockFile } from './block-file.ts';
+import type { BlockFile, Holes } from './block-file.ts';
 import { DirectAccess } from './direct-access.ts';
+import { FileHoles } from './file-holes.ts';
 import { lockForWriting } from './image-lock.ts';
 
 /** No system call of the hosts moves more in one go. */
@@ -28,6 +29,8 @@ export class HostFile implements BlockFile {
   readonly #descriptor: number;
   readonly #lock: Disposable | undefined;
   readonly #direct: DirectAccess | undefined;
+  #holes: FileHoles | undefined;
+  #hasLookedForHoles = false;
   #sizeBytes: number;
   #hasFlushFailed = false;
 
@@ -53,6 +56,12 @@ export class HostFile implements BlockFile {
 
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  get holes(): Holes | undefined {
+    if (!this.#hasLookedForHoles) this.#holes = FileHoles.of(this.name, this.#descriptor, this.#sizeBytes);
+    this.#hasLookedForHoles = true;
+    return this.#holes;
   }
 
   readSync(target: Uint8Array, targetOffset: number, lengthBytes: number, position: number): void {

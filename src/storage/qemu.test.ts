@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { pattern } from './contract.ts';
@@ -105,3 +106,25 @@ test('a VHDX that grew, moved its BAT and was compacted is right for qemu-img', 
   qemuImg('dd', '-f', 'vhdx', '-O', 'raw', `if=${at('image')}`, `of=${at('start')}`, 'bs=8192', `count=${SIZE / 8192}`);
   assert.match(qemuImg('compare', '-f', 'raw', '-F', 'raw', at('head'), at('start')), /identical/);
 }));
+
+const skipWithoutVhdi = spawnSync('vhdiinfo', ['-V']).error !== undefined
+  && 'vhdiinfo (libvhdi-utils) is not installed';
+
+for (const format of ['vhd', 'vhdx'] as const) {
+  for (const kind of ['Fixed', 'Dynamic', 'Differential'] as const) {
+    test(`libvhdi agrees on what a ${kind.toLowerCase()} ${format} is`, { skip: skipWithoutVhdi }, () =>
+      withFolder(async (at) => {
+      const { createChild, createDisk } = await import('./create-disk.ts');
+      createDisk(at('base'), { format, sizeBytes: SIZE, isFixed: kind === 'Fixed' });
+      if (kind === 'Differential') createChild(at('child'), at('base'));
+      const path = kind === 'Differential' ? at('child') : at('base');
+      withDisk(path, false, (disk) => disk.writeSync(content(), 0, 5 * MIB, 0));
+      const { status, stdout, stderr } = spawnSync('vhdiinfo', [path], { encoding: 'utf8' });
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, new RegExp(`Disk type\\s*: ${kind}`));
+      assert.match(stdout, new RegExp(`Media size\\s*: .*\\(${SIZE} bytes\\)`));
+      assert.match(stdout, /Bytes per sector\s*: 512/);
+      if (kind === 'Differential') assert.match(stdout, /Parent (?:filename|identifier)\s*: .*\S/);
+    }));
+  }
+}

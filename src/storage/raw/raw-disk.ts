@@ -1,7 +1,7 @@
 /**
- * A raw image: the bytes of the disk, one after another. What was never written is a hole in the host's file.
- * Discarding writes zeros where there are others, since nothing in Node makes a hole; and which parts are holes cannot
- * be asked, so that everything counts as data.
+ * A raw image: the bytes of the disk, one after another. What was never written is a hole in the host's file, and what
+ * is discarded becomes one. Where holes are out of reach, discarding writes zeros where there are others, and all of it
+ * counts as data.
  */
 
 import { assert } from '../../kit/assert.ts';
@@ -12,6 +12,8 @@ import { checkRange } from '../disk-range.ts';
 import { clearRange } from '../zeros.ts';
 
 const SCRATCH_BYTES = 0x1_0000;
+/** In less than its pages, a file has no holes. */
+const HOLE_BYTES = 4096;
 /** Beyond it, sizes are no longer exact numbers of bytes. */
 const DISK_BYTES_MAX = 2 ** 52;
 
@@ -25,7 +27,6 @@ export class RawDisk implements Disk {
   readonly format = 'raw';
   readonly kind = 'fixed';
   readonly parent = undefined;
-  readonly blockBytes = 0;
   readonly name: string;
   readonly isReadOnly: boolean;
   readonly #file: BlockFile;
@@ -44,6 +45,10 @@ export class RawDisk implements Disk {
 
   get geometry(): DiskGeometry {
     return this.#geometry;
+  }
+
+  get blockBytes(): number {
+    return this.#file.holes?.canMake === true ? HOLE_BYTES : 0;
   }
 
   readSync(target: Uint8Array, targetOffset: number, lengthBytes: number, position: number): void {
@@ -71,12 +76,15 @@ export class RawDisk implements Disk {
     checkRange(this.#geometry, position, lengthBytes);
     assert(!this.isReadOnly, 'a read-only disk is written to');
     this.#isUnflushed = true;
-    clearRange(this.#file, position, lengthBytes, this.#scratch);
+    const { holes } = this.#file;
+    if (holes?.canMake === true) holes.makeSync(position, lengthBytes);
+    else clearRange(this.#file, position, lengthBytes, this.#scratch);
   }
 
   extentAt(position: number, extent: Extent): void {
-    extent.state = 'data';
-    extent.lengthBytes = this.#geometry.sizeBytes - position;
+    const { isHole, end } = this.#file.holes?.rangeAt(position) ?? { isHole: false, end: Infinity };
+    extent.state = isHole ? 'zero' : 'data';
+    extent.lengthBytes = Math.min(end, this.#geometry.sizeBytes) - position;
   }
 
   resizeSync(sizeBytes: number): void {
