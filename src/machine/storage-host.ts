@@ -210,6 +210,10 @@ export class StorageHost {
       // The guest rang before the bell was handed over.
       signalled: () => this.#ring(),
       closed: () => this.#closed(index),
+      // The driver may ask for its channels again before it has let go of those that it had.
+      released: () => {
+        if (index > 0 && index <= this.#subChannels) this.#options.bus.offer(this.#service(index), index);
+      },
     };
   }
 

@@ -103,12 +103,12 @@ export class MachineStorage {
         done.push(address);
       }
     } catch (error) {
+      // A disk is merged while the threads go on.
       this.goOn();
       for (const address of done) await this.merge(address);
       throw error;
-    } finally {
-      this.goOn();
     }
+    this.goOn();
   }
 
   /** Puts another medium into a DVD drive; none with undefined. */
