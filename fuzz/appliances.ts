@@ -17,6 +17,7 @@ const OVF = '<Envelope><References><File ovf:href="a.vmdk" ovf:id="f"/></Referen
 
 export const target = {
   name: 'appliances',
+  covers: ['src/images/ovf', 'src/images/xml', 'src/images/tar-index'],
   run(seed: number, iterations: number): void {
     const next = generator(seed);
     const archive = mediumOf(tarFile());

@@ -23,6 +23,7 @@ const OUTSIDE = '# Disk DescriptorFile\nparentCID=ffffffff\ncreateType="custom"\
 
 export const target = {
   name: 'disk-vmdk',
+  covers: ['src/storage/vmdk/'],
   run(seed: number, iterations: number): void {
     const next = generator(seed);
     const plain = mediumOf(image(false, false));
