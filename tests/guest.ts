@@ -22,6 +22,8 @@ export interface GuestImage {
   readonly disk?: string;
   readonly commandLine: string;
   readonly minimumMemoryMiB: number;
+  readonly suite: string;
+  readonly kernelVersion: string;
 }
 
 /** An image of partout's own, built if it is not there. */

@@ -256,6 +256,15 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 60,
   },
   {
+    name: 'fio-verify',
+    what: 'fio --verify for ten minutes: random writes, discards and flushes, depth 32, four jobs, two disks; no ' +
+      'error, and the images equal raw disks given the same writes',
+    folders: [...GUEST, 'tests/machine-guest.ts', 'tests/program-files.ts', 'tests/kernel-modules.ts',
+      'tests/proofs/fio-guest.ts', 'tests/proofs/fio-verify.ts'],
+    command: ['dist/tests/proofs/fio-verify.js', '600'],
+    deadlineMinutes: 60,
+  },
+  {
     name: 'kill-under-writes',
     what: 'kill -9 of the VM under fio, 50 times: images open, checks are clean, and every flushed write is there',
     folders: [...GUEST, 'tests/program-files.ts', 'tests/proofs/fio-guest.ts', 'tests/proofs/kill-under-writes.ts'],
