@@ -1,12 +1,13 @@
 /**
  * How many frames a second does the switch forward? One thread sends frames of 64 and of 1500 bytes between two ports:
  * in memory, with learning, VLAN, MAC check and counters; and from process to process through a switch process over its
- * sockets. `npm run bench switch [ROUNDS]`: medians of interleaved rounds, in million frames for each second of
- * processor time that the switch takes: what else the machine does does not count. No peer is measured beside it.
+ * sockets: medians of interleaved rounds, in million frames for each second of processor time that the switch takes,
+ * so that what else the machine does does not count. As root it is also measured between interfaces of the host, beside
+ * Open vSwitch's userspace datapath and the kernel's bridge: frames that come through in a second when more are sent
+ * than any of them takes, and frames for each second of the process's processor time. `npm run bench switch [ROUNDS]`.
  */
 
 import { fork } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { HostClock } from '../src/kit/clock.ts';
 import { SwitchLink } from '../src/vswitch/link/switch-link.ts';
@@ -17,6 +18,7 @@ import { OwnSwitches, until } from '../src/vswitch/testing/own-switches.ts';
 import { readConfiguration } from '../src/vswitch/service/configuration.ts';
 import { SwitchDirectory } from '../src/vswitch/service/switch-directory.ts';
 import { median } from './guest-run.ts';
+import { forwarders, lackingForVeths, processorSeconds, type Rate, rateThrough } from './veth-lab.ts';
 
 const SECONDS = 1.5;
 const RUN_FRAMES = 256;
@@ -24,7 +26,6 @@ const SOURCES = 32;
 const A = 0x0015_5d00_1000;
 const B = 0x0015_5d00_2000;
 const SENDER = 'send';
-
 
 function framesOf(bytes: number): Uint8Array[] {
   return Array.from({ length: SOURCES }, (_, i) => {
@@ -93,18 +94,12 @@ async function throughProcess(bytes: number): Promise<number> {
   const sender = fork(fileURLToPath(import.meta.url), [SENDER, configuration, runtime, String(bytes)]);
   await until('frames come', () => got > 0);
   const pid = await own.processId() as number;
-  const [first, started] = [got, processorMicroseconds(pid)];
+  const [first, started] = [got, processorSeconds(pid)];
   await new Promise((resolve) => { setTimeout(resolve, SECONDS * 1000); });
-  const rate = (got - first) / (processorMicroseconds(pid) - started);
+  const rate = (got - first) / (processorSeconds(pid) - started) / 1e6;
   sender.kill('SIGKILL');
   link.close();
   return rate;
-}
-
-/** What a process has used of processors, all its threads together [proc(5), stat]. */
-function processorMicroseconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
 /** The other process: as many as the switch takes. */
@@ -130,6 +125,31 @@ async function send(configuration: string, runtime: string, bytes: number): Prom
   await new Promise(() => { setInterval(() => {}, 1000); });
 }
 
+async function betweenInterfaces(rounds: number): Promise<void> {
+  const lacking = lackingForVeths();
+  if (lacking !== false) {
+    process.stdout.write(`between interfaces of the host: not measured: ${lacking}\n`);
+    return;
+  }
+  const all = forwarders();
+  for (const bytes of [64, 1500]) {
+    const rates = new Map(all.map(({ name }) => [name, [] as Rate[]]));
+    for (let round = 0; round < rounds; round++) {
+      for (const each of all) rates.get(each.name)?.push(await rateThrough(each, bytes, SECONDS));
+    }
+    for (const [name, values] of rates) {
+      const through = median(values.map(({ framesPerSecond }) => framesPerSecond));
+      const own = values.flatMap(({ framesPerProcessorSecond }) => framesPerProcessorSecond ?? []);
+      process.stdout.write(`${`between interfaces, ${bytes} bytes, ${name}`.padEnd(46)} ${
+        thousands(through)} kpps  ${own.length === 0 ? '' : `${thousands(median(own))} k a processor second`}\n`);
+    }
+  }
+}
+
+function thousands(count: number): string {
+  return (count / 1000).toFixed(0).padStart(5);
+}
+
 async function main(rounds: number): Promise<void> {
   const cases: readonly (readonly [name: string, run: () => number | Promise<number>])[] = [
     ['in memory, 64 bytes', () => inMemory(64)], ['in memory, 1500 bytes', () => inMemory(1500)],
@@ -148,5 +168,8 @@ async function main(rounds: number): Promise<void> {
 
 const [first, ...rest] = process.argv.slice(2);
 if (first === SENDER) await send(rest[0] ?? '', rest[1] ?? '', Number(rest[2]));
-else await main(Number(first ?? 3));
+else {
+  await main(Number(first ?? 3));
+  await betweenInterfaces(Number(first ?? 3));
+}
 process.exit(0);

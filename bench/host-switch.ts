@@ -1,0 +1,13 @@
+/** A switch that joins interfaces of the host, in a process of its own: `host-switch.js INTERFACE INTERFACE`. */
+
+import { HostClock } from '../src/kit/clock.ts';
+import { openPacketSocket } from '../src/vswitch/host/frame-device.ts';
+import { HostPort } from '../src/vswitch/host/host-port.ts';
+import { Switch } from '../src/vswitch/switch/switch.ts';
+
+const hub = new Switch({ clock: new HostClock() });
+for (const name of process.argv.slice(2)) {
+  const port = hub.attach({ name, policy: { macSpoofing: true, priorityTag: true } });
+  new HostPort({ device: openPacketSocket(name), port, onRun: () => { for (const each of hub.ports) each.flush(); } });
+}
+process.send?.('ready');
