@@ -6,8 +6,9 @@ import { HostPort } from '../src/vswitch/host/host-port.ts';
 import { Switch } from '../src/vswitch/switch/switch.ts';
 
 const hub = new Switch({ clock: new HostClock() });
-for (const name of process.argv.slice(2)) {
+const onRun = (): void => { for (const each of hub.ports) each.flush(); };
+const ports = process.argv.slice(2).map((name) => {
   const port = hub.attach({ name, policy: { macSpoofing: true, priorityTag: true } });
-  new HostPort({ device: openPacketSocket(name), port, onRun: () => { for (const each of hub.ports) each.flush(); } });
-}
-process.send?.('ready');
+  return new HostPort({ device: openPacketSocket(name), port, onRun });
+});
+process.send?.(`${ports.length} interfaces are joined`);

@@ -110,9 +110,10 @@ async function measure({ sending, counting, frameBytes, seconds, folder, pid }: 
   writeFileSync(there, flows('0a', '0b', frameBytes));
   writeFileSync(back, flows('0b', '0a', 64));
   // Where who is has to be learned first.
-  run('ip', 'netns', 'exec', counting, 'trafgen', '--dev', 'wire', '--conf', back, '--num', String(FLOWS), '--cpus', '1');
-  const generator = spawn('ip', ['netns', 'exec', sending, 'trafgen', '--dev', 'wire', '--conf', there, '--cpus', '1'],
-    { stdio: 'ignore' });
+  const trafgen = (space: string, conf: string): string[] =>
+    ['netns', 'exec', space, 'trafgen', '--dev', 'wire', '--cpus', '1', '--conf', conf];
+  run('ip', ...trafgen(counting, back), '--num', String(FLOWS));
+  const generator = spawn('ip', trafgen(sending, there), { stdio: 'ignore' });
   const ended = once(generator, 'exit');
   try {
     await wait(SETTLE_MS);
@@ -135,8 +136,8 @@ function flows(from: string, to: string, frameBytes: number): string {
   const payload = frameBytes - CHECKSUM_BYTES - ETHERNET_BYTES - IPV4_AND_UDP_BYTES;
   return Array.from({ length: FLOWS }, (_, i) => {
     const last = i.toString(16).padStart(2, '0');
-    return `{ eth(da=02:00:00:00:${to}:${last}, sa=02:00:00:00:${from}:${last}), `
-      + `ipv4(saddr=10.1.0.${i + 1}, daddr=10.2.0.${i + 1}, ttl=64), udp(sport=1000, dport=2000), fill(0, ${payload}) }`;
+    return `{ eth(da=02:00:00:00:${to}:${last}, sa=02:00:00:00:${from}:${last}), ipv4(saddr=10.1.0.${i + 1}, `
+      + `daddr=10.2.0.${i + 1}, ttl=64), udp(sport=1000, dport=2000), fill(0, ${payload}) }`;
   }).join('\n');
 }
 
@@ -155,10 +156,10 @@ export function processorSeconds(pid: number | undefined): number {
 async function startOurs(interfaces: readonly [string, string]): Promise<RunningForwarder> {
   const child = fork(fileURLToPath(new URL('./host-switch.js', import.meta.url)), [...interfaces]);
   await once(child, 'message');
-  return { pid: child.pid, stop: () => ended(child) };
+  return { pid: child.pid, stop: () => kill(child) };
 }
 
-async function ended(child: ChildProcess): Promise<void> {
+async function kill(child: ChildProcess): Promise<void> {
   const exit = once(child, 'exit');
   child.kill('SIGKILL');
   await exit;
@@ -193,8 +194,8 @@ async function startOpenVswitch(interfaces: readonly [string, string], folder: s
     pid: daemon.pid,
     stop: async () => {
       control('del-br', bridge);
-      await ended(daemon);
-      await ended(server);
+      await kill(daemon);
+      await kill(server);
     },
   };
 }

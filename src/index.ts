@@ -7,6 +7,7 @@
  */
 export { Host, type HostOptions, type RestoreOptions } from './host/host.ts';
 export { VM, type CopyFileOptions, type DeadlineOptions } from './host/vm.ts';
+export type { ExecOptions, ExecResult } from './host/guest-commands.ts';
 export type { FramePort, FramePortOptions } from './host/frame-port.ts';
 export type { CapturedFrame, CaptureOptions, VirtualSwitch } from './host/virtual-switch.ts';
 export type { NewSwitch, SwitchStatus } from './host/switches.ts';

@@ -163,15 +163,37 @@ test('a name is taken once, and a kernel that is not there is found out at the s
 
 const { image, skip } = tinyImageOrReason();
 
-test('the example of the README runs', { skip }, () => {
-  const source = readFileSync(new URL('tests/examples/one-guest.ts', ROOT), 'utf8');
-  const readme = readFileSync(new URL('README.md', ROOT), 'utf8');
-  assert.ok(readme.includes(`\`\`\`ts\n${source}\`\`\`\n`), 'the README shows tests/examples/one-guest.ts as it is');
-  const program = fileURLToPath(new URL('dist/tests/examples/one-guest.js', ROOT));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8', timeout: PATIENCE_MS });
-  assert.equal(status, 0, stderr);
-  assert.match(stdout, /Linux version/);
-});
+const EXAMPLES = [['one-guest', /Linux version/], ['private-switch', /^Linux .* x86_64.*\nit ended with 0$/m]] as const;
+
+for (const [name, shows] of EXAMPLES) {
+  test(`the example ${name} of the README runs`, { skip }, () => {
+    const source = readFileSync(new URL(`tests/examples/${name}.ts`, ROOT), 'utf8');
+    const readme = readFileSync(new URL('README.md', ROOT), 'utf8');
+    assert.ok(readme.includes(`\`\`\`ts\n${source}\`\`\`\n`), `the README shows tests/examples/${name}.ts as it is`);
+    const program = fileURLToPath(new URL(`dist/tests/examples/${name}.js`, ROOT));
+    const { status, stdout, stderr } = spawnSync(process.execPath, [program], {
+      encoding: 'utf8', timeout: PATIENCE_MS, env: { ...process.env, PARTOUT_CONFIG: folder, PARTOUT_RUNTIME: folder },
+    });
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, shows);
+  });
+}
+
+/** Words, input and both outputs come through as they are, and so does how a command ends. */
+async function runsCommands(vm: VM): Promise<void> {
+  const word = ` a'b"c$d\n\\e `;
+  assert.deepEqual(await vm.exec(['printf', '%s', word]), { stdout: word, stderr: '', exitCode: 0 });
+  const input = 'x'.repeat(1 << 20);
+  const { stdout, stderr, exitCode } = await vm.exec(['sh', '-c', 'cat; echo >&2 no; exit 7'], { input });
+  assert.deepEqual([stdout === input, stderr, exitCode], [true, 'no\n', 7]);
+  assert.equal((await vm.exec(['absent'])).exitCode, 127);
+  assert.equal((await vm.exec(['sh', '-c', 'kill -9 $$'])).exitCode, 137);
+  const many = await Promise.all(Array.from({ length: 8 }, (_, i) => vm.exec(['echo', String(i)])));
+  assert.deepEqual(many.map((each) => each.stdout), Array.from({ length: 8 }, (_, i) => `${i}\n`));
+  await assert.rejects(vm.exec(['sleep', '100'], { deadlineMs: 500 }), /sleep has not ended within 0\.5 s/);
+  await assert.rejects(vm.exec(['cat', '/dev/zero'], { maximumBytes: 1000 }), /writes more than 1000 bytes/);
+  await assert.rejects(vm.exec([]), /a command has a name/);
+}
 
 test('a Debian kernel talks over sockets, restarts and shuts down as a program asks', { skip }, async () => {
   const initrd = join(folder, 'initrd');
@@ -200,6 +222,7 @@ test('a Debian kernel talks over sockets, restarts and shuts down as a program a
   vm.console.write('echo hello | vsock out\n');
   await shows(/heard you/);
   assert.equal((await heard[0])?.toString(), 'hello\n');
+  await runsCommands(vm);
   await vm.reboot({ deadlineMs: PATIENCE_MS });
   await shows(/Linux version[^]*\/ # /);
   await vm.shutdown({ deadlineMs: PATIENCE_MS });

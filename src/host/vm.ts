@@ -10,6 +10,7 @@ import { OperatingError, systemError, usage } from '../kit/errors.ts';
 import type { MachineDescription, MachineEnd, RestoreRequest } from '../machine/description.ts';
 import { MachineClient, type MachineEvents } from '../machine/process/machine-client.ts';
 import { Console } from './console.ts';
+import { type ExecOptions, type ExecResult, execInGuest } from './guest-commands.ts';
 import { type GuestFacts, guestFacts } from './guest-facts.ts';
 import { GuestValues } from './guest-values.ts';
 import { HeartbeatMonitor } from './heartbeat.ts';
@@ -164,6 +165,18 @@ export class VM implements AsyncDisposable {
     const machine = this.#machine();
     const data = typeof source === 'string' ? await fileBytes(source) : source;
     await machine.call('copyFile', path, data, options, PATIENCE_MS);
+  }
+
+  /**
+   * Runs a command in the guest and gives what it wrote and how it ended; a guest that comes up is waited for. It takes
+   * an image of Partout's, whose guests take commands by AF_VSOCK.
+   * @example const { stdout, exitCode } = await vm.exec(['uname', '-a']);
+   */
+  async exec(words: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    const machine = this.#machine();
+    return execInGuest(words, options, {
+      connect: (port, timeoutMs) => machine.connect(port, timeoutMs), deadlineMs: options.deadlineMs ?? PATIENCE_MS,
+    });
   }
 
   /** A stream to a program of the guest that listens on an AF_VSOCK port. */

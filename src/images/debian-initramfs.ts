@@ -7,6 +7,7 @@ import type { Apt, PackageVersion } from './apt.ts';
 import type { DebianPackage } from './deb.ts';
 import { addDebianSkeleton, configureDebian } from './debian-configuration.ts';
 import { FileTree } from './file-tree.ts';
+import { addGuestCommands, COMMAND_FILES } from './guest-commands.ts';
 import type { KernelModules } from './kernel-modules.ts';
 import { type Recipe, type RecipeOptions, addHyperVModules, readGuestList } from './recipe.ts';
 
@@ -20,7 +21,7 @@ export const debianInitramfsRecipe: Recipe = {
   revision: 1,
   guestFiles: [
     'debian-initramfs/init', 'debian-initramfs/inittab', 'debian-initramfs/stop', 'debian-initramfs/packages',
-    'hyperv-modules',
+    'hyperv-modules', ...COMMAND_FILES,
   ],
   takesPackages: true,
   // With this the root file system takes all the memory it needs; without, it is limited to half of it.
@@ -42,6 +43,7 @@ export const debianInitramfsRecipe: Recipe = {
     tree.addFile('var/lib/dpkg/info/format', '1\n');
     const moduleFiles = await addHyperVModules(tree, modules);
     tree.addFile('etc/partout/vmbus-modules', moduleFiles.map((path) => `${path}\n`).join(''));
+    addGuestCommands(tree, 'usr/bin');
     configureDebian(tree);
     return tree;
   },

@@ -7,6 +7,7 @@ import type { Apt, PackageVersion } from './apt.ts';
 import { badArchive } from './bad-archive.ts';
 import type { DebianPackage } from './deb.ts';
 import { FileTree } from './file-tree.ts';
+import { addGuestCommands, COMMAND_FILES } from './guest-commands.ts';
 import type { KernelModules } from './kernel-modules.ts';
 import { type Recipe, addHyperVModules, readGuestFile } from './recipe.ts';
 
@@ -16,7 +17,7 @@ const MAX_APPLETS = 1000;
 export const tinyRecipe: Recipe = {
   name: 'tiny',
   revision: 2,
-  guestFiles: ['tiny/init', 'tiny/inittab', 'tiny/udhcpc.script', 'hyperv-modules'],
+  guestFiles: ['tiny/init', 'tiny/inittab', 'tiny/udhcpc.script', 'hyperv-modules', ...COMMAND_FILES],
   takesPackages: false,
   commandLine: 'console=ttyS0',
 
@@ -33,6 +34,7 @@ export const tinyRecipe: Recipe = {
     const tree = new FileTree();
     addSkeleton(tree);
     tree.add('bin/busybox', busybox);
+    addGuestCommands(tree, 'bin');
     for (const applet of appletNames(busybox.data)) tree.addSymlink(`bin/${applet}`, 'busybox');
     const moduleFiles = await addHyperVModules(tree, modules);
     tree.addFile('etc/vmbus-modules', moduleFiles.map((path) => `${path}\n`).join(''));

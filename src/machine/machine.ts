@@ -228,8 +228,8 @@ export class Machine implements RunnableMachine {
   }
 
   /** A stream to a program of the guest that listens on an AF_VSOCK port. */
-  socket(port: number): Promise<Duplex> {
-    return this.vmbus.sockets.connect(port);
+  socket(port: number, timeoutMs?: number): Promise<Duplex> {
+    return this.vmbus.sockets.connect(port, timeoutMs);
   }
 
   async stop(deadlineMs: number): Promise<void> {

@@ -11,8 +11,10 @@ const MOST_FILES = 4096;
 /** Objects of the main thread; guest memory and the engine's tables are not among them. */
 const HEAP_MIB = 1024;
 /** What says where things are and how dates are written. Whatever else is in the environment may be a secret. */
-const ENVIRONMENT = ['PATH', 'HOME', 'TMPDIR', 'XDG_CACHE_HOME', 'XDG_RUNTIME_DIR', 'TZ', 'LANG', 'LC_ALL', 'CI',
-  'NODE_V8_COVERAGE'];
+const ENVIRONMENT = [
+  'PATH', 'HOME', 'TMPDIR', 'XDG_CACHE_HOME', 'XDG_CONFIG_HOME', 'XDG_RUNTIME_DIR', 'PARTOUT_CONFIG', 'PARTOUT_RUNTIME',
+  'TZ', 'LANG', 'LC_ALL', 'CI', 'NODE_V8_COVERAGE',
+];
 /** As bin/partout sets them: the C library gives back to the system what V8's compilers have freed [mallopt(3)]. */
 const ALLOCATOR = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '32768', MALLOC_TRIM_THRESHOLD_: '131072' };
 /** The version in which Node's permission model got its name. */

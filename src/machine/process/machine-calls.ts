@@ -30,8 +30,8 @@ export interface MachineCalls {
   /** The addresses of the NIC with that index. */
   addresses(nic: number, patienceMs: number): Promise<GuestAddresses>;
   copyFile(path: string, data: Uint8Array, options: CopyOptions, patienceMs: number): Promise<void>;
-  /** Connects to a port of the guest; the owner numbers the stream. */
-  connect(port: number, stream: number): Promise<void>;
+  /** Connects to a port of the guest, as `Machine.socket`; the owner numbers the stream. */
+  connect(port: number, stream: number, timeoutMs: number | undefined): Promise<void>;
   listen(port: number): void;
   unlisten(port: number): void;
   /** Answered when there is room for more. */

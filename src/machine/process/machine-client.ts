@@ -89,11 +89,11 @@ export class MachineClient {
     clearTimeout(timer);
   }
 
-  async connect(port: number): Promise<Duplex> {
+  async connect(port: number, timeoutMs?: number): Promise<Duplex> {
     const number = ++this.#lastStream;
     const stream = this.#add(number);
     try {
-      await this.#link.call('connect', port, number);
+      await this.#link.call('connect', port, number, timeoutMs);
       return stream;
     } catch (error) {
       this.#streams.delete(number);

@@ -120,7 +120,7 @@ export class MachineServer {
 
   #streamCalls() {
     return {
-      connect: async (port, stream) => this.#carry(stream, await this.#machine.socket(port)),
+      connect: async (port, stream, timeoutMs) => this.#carry(stream, await this.#machine.socket(port, timeoutMs)),
       listen: (port) => {
         this.#listening.set(port, this.#machine.vmbus.sockets.listen(port, (stream) => {
           const number = --this.#lastStream;
