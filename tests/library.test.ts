@@ -13,6 +13,9 @@ import type { Duplex } from 'node:stream';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Host, type VM } from 'partout';
+import { ask } from '../src/vswitch/service/ask.ts';
+import { reachSwitches } from '../src/vswitch/service/start.ts';
+import { SwitchDirectory } from '../src/vswitch/service/switch-directory.ts';
 import { tinyImageOrReason } from './guest.ts';
 import { extendInitramfs } from './initramfs.ts';
 import { IDLE, multibootKernel, says, TIGHT_LOOP, TRIPLE_FAULT } from './multiboot-kernel.ts';
@@ -178,6 +181,27 @@ for (const [name, shows] of EXAMPLES) {
     assert.match(stdout, shows);
   });
 }
+
+test('guests of a program meet on its switch, whose process may die', { skip }, async () => {
+  process.env['PARTOUT_CONFIG'] = folder;
+  process.env['PARTOUT_RUNTIME'] = folder;
+  await using host = await Host.open();
+  const lab = await host.createSwitch({ name: 'meeting', type: 'private' });
+  const { kernel, initrd, commandLine } = image;
+  const guests = await Promise.all(['a', 'b'].map((name) => host.createVM({
+    name, kernel, initrd, commandLine: `${commandLine} partout.address=none`, memory: '128M', nics: [{ switch: lab }],
+  })));
+  for (const [i, vm] of guests.entries()) {
+    await vm.start();
+    await vm.exec(['sh', '-c', `ip addr add 10.5.0.${i + 1}/24 dev eth0; ip link set eth0 up`]);
+  }
+  const meet = ['sh', '-c', 'until ping -c 1 -W 1 10.5.0.2; do :; done'];
+  assert.match((await guests[0]!.exec(meet)).stdout, / 0% packet loss/);
+  const socket = await reachSwitches(SwitchDirectory.open());
+  const { pid } = await ask(socket!, { kind: 'process' }) as { pid: number };
+  process.kill(pid, 'SIGKILL');
+  assert.match((await guests[0]!.exec(meet)).stdout, / 0% packet loss/);
+});
 
 /** Words, input and both outputs come through as they are, and so does how a command ends. */
 async function runsCommands(vm: VM): Promise<void> {

@@ -166,6 +166,8 @@ export interface MachinePorts {
   readonly notice?: (line: string) => void;
   /** The networks that the description names, in place of the machine's own: `nat`. */
   readonly connectNetwork?: ConnectNetwork;
+  /** Starts the switch process if none runs, for a machine whose own process may start no other. */
+  readonly startSwitches?: () => Promise<void>;
   readonly console: {
     /** Takes what the guest wrote to its serial port. While a returned promise is open, the port accepts no more. */
     output(bytes: Uint8Array): Promise<void> | void;

@@ -168,7 +168,7 @@ export class Machine implements RunnableMachine {
     });
     this.network = new MachineNetwork({
       bus: this.vmbus.bus, memory: this.#memory, nics: description.nics ?? [], processors: description.processors,
-      connect: ports.connectNetwork, natSubnet: saved?.state.configuration.natSubnet,
+      ports, natSubnet: saved?.state.configuration.natSubnet,
     });
     this.#console = new SerialConsole({ port: this.#chipset.serial, onData: (bytes) => ports.console.output(bytes) });
   }

@@ -3,6 +3,7 @@
  * thread, and behind it the network that the description names.
  */
 import { randomInt } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { macAddressText, parseMacAddress, poolMacAddress } from '../kit/mac-address.ts';
 import { OperatingError } from '../kit/errors.ts';
 import type { NetworkEndpoint } from '../kit/network-endpoint.ts';
@@ -13,9 +14,9 @@ import { NetworkAdapter } from '../vsp/network/device.ts';
 import type { NetworkState } from '../vsp/network/state.ts';
 import { SwitchLink } from '../vswitch/link/switch-link.ts';
 import { readMac } from '../vswitch/packet/addresses.ts';
-import { startSwitches } from '../vswitch/service/start.ts';
+import { reachSwitches, startSwitches } from '../vswitch/service/start.ts';
 import { SwitchDirectory } from '../vswitch/service/switch-directory.ts';
-import { type ConnectNetwork, MAXIMUM_NICS, type NicDescription } from './description.ts';
+import { type MachinePorts, MAXIMUM_NICS, type NicDescription } from './description.ts';
 import { MachineNat } from './network-nat.ts';
 
 /**
@@ -47,12 +48,13 @@ export class MachineNetwork {
   readonly nat: MachineNat;
   readonly #bus: VmBus;
   readonly #memory: GuestMemory;
-  readonly #connectNetwork: ConnectNetwork | undefined;
+  readonly #ports: Pick<MachinePorts, 'connectNetwork' | 'startSwitches'>;
   readonly #channels: number;
   #slots: readonly Slot[] = [];
 
   constructor(options: {
-    bus: VmBus; memory: GuestMemory; nics: readonly NicDescription[]; connect?: ConnectNetwork | undefined;
+    bus: VmBus; memory: GuestMemory; nics: readonly NicDescription[];
+    ports: Pick<MachinePorts, 'connectNetwork' | 'startSwitches'>;
     /** Of the guest: a NIC has a channel for each, up to `MAXIMUM_CHANNELS`. */
     processors?: number | undefined;
     /** Of the NAT network, when guests know it already. */
@@ -60,7 +62,7 @@ export class MachineNetwork {
   }) {
     this.#bus = options.bus;
     this.#memory = options.memory;
-    this.#connectNetwork = options.connect;
+    this.#ports = options.ports;
     this.#channels = Math.min(options.processors ?? 1, MAXIMUM_CHANNELS);
     this.nat = new MachineNat(options.natSubnet);
     for (const nic of options.nics) this.add(nic);
@@ -145,7 +147,7 @@ export class MachineNetwork {
       ...description, slot: number, mac: macAddressText(address),
       ...(description.network === NAT ? {} : { name: description.name ?? `vm${process.pid}-${number}` }),
     };
-    const endpoint = this.#connectNetwork?.(nic, number) ?? this.#connect(nic, number, address);
+    const endpoint = this.#ports.connectNetwork?.(nic, number) ?? this.#connect(nic, number, address);
     const adapter: NetworkAdapter = new NetworkAdapter({
       instanceId: nicInstance(number), macAddress: address, ram: this.#memory, endpoint, queueCount: this.#channels,
       offerSubChannel: (index) => this.#bus.offer(adapter.subChannel(index), index),
@@ -161,8 +163,20 @@ export class MachineNetwork {
     const directory = SwitchDirectory.open();
     return new SwitchLink({
       switch: network, nic: name, mac: readMac(address, 0), ...(settings && { settings }),
-      reach: () => startSwitches(directory),
+      reach: () => this.#reachSwitches(directory),
     });
+  }
+
+  /** @throws OperatingError when the switch process does not come up. */
+  async #reachSwitches(directory: SwitchDirectory): Promise<Socket> {
+    const start = this.#ports.startSwitches;
+    if (start === undefined) return startSwitches(directory);
+    const running = await reachSwitches(directory);
+    if (running !== undefined) return running;
+    await start();
+    const socket = await reachSwitches(directory);
+    if (socket === undefined) throw new OperatingError('host', 'the switch process has gone again');
+    return socket;
   }
 }
 

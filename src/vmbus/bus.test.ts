@@ -14,6 +14,7 @@ import { VmBus } from './bus.ts';
 import type { GuestChannel } from './testing/guest-channel.ts';
 import { GuestDriver } from './testing/guest-driver.ts';
 import { LoopbackPort } from './testing/loopback.ts';
+import type { Offer } from './offer.ts';
 import { RecordingService, TEST_CLASS } from './testing/recording-service.ts';
 
 const BODY = ChannelMessageHeader.$size;
@@ -188,6 +189,37 @@ test('a rescinded channel is closed at once and gone when the guest lets go of i
   assert.equal(guest.bus.offers.get(relid), undefined);
   assert.equal(guest.bus.gpadls.count, 0);
   assert.ok(guest.bus.offer(service));
+});
+
+test('a service that finishes what was begun is closed when the guest closes its rescinded channel', () => {
+  const { guest, service, relid } = offered();
+  service.outlivesRescind = true;
+  const channel = guest.open(relid) as GuestChannel;
+  guest.bus.rescind(guest.bus.offers.get(relid) as Offer);
+  assert.deepEqual(guest.numbers(), [M.RescindChannelOffer.number]);
+  channel.send(Uint8Array.of(1));
+  channel.ring();
+  assert.equal(service.received.length, 1);
+  assert.deepEqual(service.log, ['opened']);
+  guest.post(M.CloseChannel, { relid });
+  assert.deepEqual(service.log, ['opened', 'closed']);
+  assert.deepEqual(guest.numbers(), []);
+  guest.post(M.RelidReleased, { relid });
+  assert.deepEqual(service.log, ['opened', 'closed', 'released']);
+});
+
+test('a guest that breaks a rescinded channel, or forgets it, closes it', () => {
+  for (const end of ['break', 'release', 'clear'] as const) {
+    const { guest, service, relid } = offered();
+    service.outlivesRescind = true;
+    guest.open(relid);
+    guest.bus.rescind(guest.bus.offers.get(relid) as Offer);
+    if (end === 'break') service.channel?.fail('broken');
+    else if (end === 'release') guest.post(M.RelidReleased, { relid });
+    else guest.bus.disconnect();
+    assert.deepEqual(service.log.slice(0, 2), ['opened', 'closed'], end);
+    assert.equal(guest.numbers().filter((number) => number === M.RescindChannelOffer.number).length, 1, end);
+  }
 });
 
 test('sub-channels have their own ring, and go when their primary closes', () => {

@@ -225,7 +225,7 @@ export class VmBus {
   /** Answered whatever it names: the guest waits. A ring that is torn down under its channel closes that first. */
   #tearDownGpadl(gpadl: number): void {
     const offer = this.offers.get(this.gpadls.relidOf(gpadl));
-    if (offer?.phase === 'open' && offer.open?.ringGpadl === gpadl) this.channels.closeByGuest(offer.relid);
+    if (offer?.channel !== undefined && offer.open?.ringGpadl === gpadl) this.channels.closeByGuest(offer.relid);
     this.gpadls.remove(gpadl);
     this.#send(channelMessage(CHANNEL_MESSAGES.GpadlTorndown, { gpadl }));
   }

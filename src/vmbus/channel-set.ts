@@ -78,7 +78,8 @@ export class ChannelSet {
       comeAgain: () => this.wantTurn(relid),
       fail: (reason) => {
         this.#note(`channel ${relid}: ${reason}`);
-        this.takeBack(offer);
+        if (offer.phase === 'leaving') this.#leave(offer);
+        else this.#takeBack(offer, false);
       },
       pagesOf: (gpadl) => this.gpadls.pagesOf(gpadl, relid),
     });
@@ -121,6 +122,7 @@ export class ChannelSet {
 
   closeByGuest(relid: number): void {
     const offer = this.offers.get(relid);
+    if (offer?.phase === 'leaving') this.#leave(offer);
     if (offer?.phase !== 'open') return;
     offer.phase = 'offered';
     this.#close(offer);
@@ -131,24 +133,28 @@ export class ChannelSet {
   rescind(offer: Offer): void {
     offer.isWanted = false;
     if (offer.phase === 'hidden') this.#remove(offer);
-    else if (offer.phase !== 'leaving') this.takeBack(offer);
+    else if (offer.phase !== 'leaving') this.#takeBack(offer, offer.service.outlivesRescind === true);
   }
 
-  /** Closes a channel and has the guest forget it. */
-  takeBack(offer: Offer): void {
+  /** Has the guest forget a channel, which is closed now or, if its service is to finish, when the guest closes it. */
+  #takeBack(offer: Offer, finishes: boolean): void {
     if (offer.subChannelIndex === 0) this.#takeBackSubChannels(offer);
     offer.phase = 'leaving';
+    if (!finishes) this.#leave(offer);
+    this.#send(channelMessage(CHANNEL_MESSAGES.RescindChannelOffer, { relid: offer.relid }));
+  }
+
+  #leave(offer: Offer): void {
     this.#close(offer);
     this.#port.closeEvents(offer.relid);
-    this.#send(channelMessage(CHANNEL_MESSAGES.RescindChannelOffer, { relid: offer.relid }));
   }
 
   /** The guest has forgotten a channel: a rescinded one, or one that it does not want. */
   release(relid: number): void {
     const offer = this.offers.get(relid);
     if (offer === undefined || offer.phase === 'hidden' || offer.phase === 'open') return;
+    this.#leave(offer);
     this.gpadls.removeOf(relid);
-    this.#port.closeEvents(relid);
     offer.phase = 'hidden';
     if (!offer.isWanted) this.#remove(offer);
   }

@@ -29,10 +29,15 @@ export interface ChannelService {
   readonly description: OfferDescription;
   /** The longest packet that the guest may send, trailer not counted. A longer one costs it the channel. */
   readonly maxPacketBytes: number;
+  /**
+   * What the guest has begun is finished though its channel is rescinded: it is closed when the guest closes it. For a
+   * guest whose driver waits until everything is answered.
+   */
+  readonly outlivesRescind?: boolean;
   opened(channel: Channel): void;
   /** Packets may have come, or room for some. */
   signalled(): void;
-  /** The guest closed the channel, it was rescinded, or the guest started over. */
+  /** The guest closed the channel, it was rescinded (unless that is outlived), or the guest started over. */
   closed(): void;
   /** The guest has let go of a rescinded offer: nothing of it is left. */
   released?(): void;

@@ -33,6 +33,20 @@ function initrd(suite: string, version: string): ProofLine {
   };
 }
 
+function offloads(suite: string, version: string): ProofLine {
+  return {
+    name: `offloads-${version}`,
+    what: `kernel ${version} has every offload, its MTU, its channels and its link switched, and adapters that come `
+      + 'and go, under traffic: no interface is lost and nothing complained of',
+    folders: [
+      ...SERVICES, 'tests/initramfs.ts', 'tests/program-files.ts', 'tests/adapter-switching.ts',
+      'tests/network-peer.ts', 'tests/peer-stream.ts', 'tests/proofs/offloads.ts',
+    ],
+    command: ['dist/tests/proofs/offloads.js', suite],
+    deadlineMinutes: 60,
+  };
+}
+
 function lockstep(form: string, words: string): ProofLine {
   return {
     name: `lockstep-${form}`,
@@ -94,6 +108,8 @@ export const LINES: readonly ProofLine[] = [
     command: ['dist/tests/proofs/nat.js'],
     deadlineMinutes: 120,
   },
+  offloads('bookworm', '6.1'),
+  offloads('trixie', '6.12'),
   {
     name: 'programs',
     what: 'python3, perl, openssl, gzip, awk, sort and gcc give the same output natively and in the guest',

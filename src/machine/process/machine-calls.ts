@@ -56,6 +56,8 @@ export interface OwnerCalls {
   output(bytes: Uint8Array): Promise<void> | void;
   heartbeatChanged(health: HeartbeatHealth): void;
   restarted(): void;
+  /** Starts the switch process, if none runs: the machine's own may start no other. */
+  startSwitches(): Promise<void>;
   /** A program of the guest has connected to a port of the host; the machine numbers the stream, below zero. */
   accepted(port: number, stream: number): void;
   /** Answered when the reader wants more. */

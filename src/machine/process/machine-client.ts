@@ -7,6 +7,8 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../kit/clock.ts';
 import { OperatingError } from '../../kit/errors.ts';
+import { startSwitches } from '../../vswitch/service/start.ts';
+import { SwitchDirectory } from '../../vswitch/service/switch-directory.ts';
 import type { HeartbeatHealth, MachineEnd } from '../description.ts';
 import { isolatedStart } from './isolation.ts';
 import { Link, type LinkPort } from './link.ts';
@@ -126,6 +128,7 @@ export class MachineClient {
       output: (bytes) => events.output(bytes),
       heartbeatChanged: (health) => events.heartbeatChanged(health),
       restarted: () => events.restarted(),
+      startSwitches: async () => { (await startSwitches(SwitchDirectory.open())).destroy(); },
       accepted: (port, number) => {
         const stream = this.#add(number);
         const listener = this.#listeners.get(port);

@@ -75,6 +75,7 @@ export class MachineServer {
       heartbeatChanged: (health) => this.#tell(this.#link.call('heartbeatChanged', health)),
       restarted: () => this.#tell(this.#link.call('restarted')),
       processorThread: this.#processorThread,
+      startSwitches: () => this.#link.call('startSwitches'),
       ...(this.#clock === undefined ? {} : { clock: this.#clock }),
     };
   }

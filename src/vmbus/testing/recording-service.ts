@@ -7,6 +7,7 @@ export const TEST_CLASS = '11111111-2222-3333-4444-555555555555';
 export class RecordingService implements ChannelService {
   readonly description: OfferDescription;
   readonly maxPacketBytes = 4096;
+  outlivesRescind = false;
   readonly log: string[] = [];
   readonly received: Uint8Array[] = [];
   channel: Channel | undefined;

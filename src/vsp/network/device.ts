@@ -59,6 +59,8 @@ export interface NetworkAdapterOptions {
 export class NetworkAdapter implements Service<NetworkState> {
   readonly description: OfferDescription;
   readonly maxPacketBytes = 4096;
+  /** Linux does not let an interface go before every send is completed. */
+  readonly outlivesRescind = true;
   readonly statistics = new NetworkStatistics();
   readonly #endpoint: NetworkEndpoint;
   readonly #adapter: Adapter;
@@ -144,6 +146,7 @@ export class NetworkAdapter implements Service<NetworkState> {
     return {
       description: this.description,
       maxPacketBytes: this.maxPacketBytes,
+      outlivesRescind: true,
       opened: (channel) => this.opened(channel, index),
       signalled: () => this.signalled(index),
       closed: () => this.closed(index),

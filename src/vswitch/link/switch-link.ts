@@ -14,7 +14,7 @@ import { controlMessage, MessageReader } from './message-reader.ts';
 /** What may wait to be sent before the NIC waits. */
 const MAX_WAITING_BYTES = 1 << 20;
 const FIRST_RETRY_MS = 20;
-const LONGEST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 200;
 /** Frames to the NIC that wait for its room. */
 const MAX_QUEUED_FRAMES = 512;
 
