@@ -108,6 +108,16 @@ export const LINES: readonly ProofLine[] = [
     command: ['dist/tests/proofs/nat.js'],
     deadlineMinutes: 120,
   },
+  {
+    name: 'traffic',
+    what: 'iperf3 over TCP and UDP with 1 and 4 streams and 200,000 requests with their responses between two guests '
+      + 'on a switch, ten minutes and more: no error counter rises, and guests and switch agree to the frame',
+    folders: [
+      ...GUEST, 'src/host', 'src/index.ts', 'tests/initramfs.ts', 'tests/program-files.ts', 'tests/proofs/traffic.ts',
+    ],
+    command: ['dist/tests/proofs/traffic.js', '90', '200000'],
+    deadlineMinutes: 120,
+  },
   offloads('bookworm', '6.1'),
   offloads('trixie', '6.12'),
   {
