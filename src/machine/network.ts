@@ -27,6 +27,8 @@ const FIRST_ADDRESS = 0x80_0000;
 
 const NAT = 'nat';
 const MAXIMUM_CHANNELS = 8;
+/** A guest that has not given back its frames by then does not want to. */
+const DRAIN_MS = 2000;
 
 /** The instance of the NIC with that index: the same in every run, as interface names may hang on it. */
 export function nicInstance(index: number): string {
@@ -109,8 +111,15 @@ export class MachineNetwork {
     const slot = this.#slots.find((each) => each.adapter === adapter);
     if (slot === undefined) return;
     this.#slots = this.#slots.filter((each) => each !== slot);
-    this.#bus.rescind(slot.offer);
     slot.endpoint.close();
+    let timer: NodeJS.Timeout | undefined = setTimeout(() => rescind(), DRAIN_MS);
+    const rescind = (): void => {
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      timer = undefined;
+      this.#bus.rescind(slot.offer);
+    };
+    slot.adapter.leave(rescind);
   }
 
   /** @throws OperatingError when a NIC is to be on a switch that there is not. */

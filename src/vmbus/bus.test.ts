@@ -208,6 +208,18 @@ test('a service that finishes what was begun is closed when the guest closes its
   assert.deepEqual(service.log, ['opened', 'closed', 'released']);
 });
 
+test('a channel that is being rescinded gets no more sub-channels', () => {
+  const { guest, service, relid } = offered();
+  service.outlivesRescind = true;
+  guest.open(relid);
+  const sub = guest.bus.offer(new RecordingService(1), 1);
+  assert.ok(sub);
+  guest.open(sub.relid, 4, 1);
+  guest.bus.rescind(guest.bus.offers.get(relid) as Offer);
+  guest.post(M.RelidReleased, { relid: sub.relid });
+  assert.equal(guest.bus.offer(new RecordingService(1), 1), undefined);
+});
+
 test('a guest that breaks a rescinded channel, or forgets it, closes it', () => {
   for (const end of ['break', 'release', 'clear'] as const) {
     const { guest, service, relid } = offered();

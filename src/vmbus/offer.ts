@@ -99,12 +99,16 @@ export class OfferTable {
     return [...this.#offers.values()];
   }
 
-  /** Undefined when an offer with the instance and index is there already, or when every id is in use. */
+  /**
+   * Undefined when an offer with the instance and index is there already, when it would be a sub-channel of one that
+   * leaves, or when every id is in use.
+   */
   add(service: ChannelService, subChannelIndex: number): Offer | undefined {
     const { instanceId } = service.description;
     for (const offer of this.#offers.values()) {
-      const same = offer.service.description.instanceId === instanceId;
-      if (same && offer.subChannelIndex === subChannelIndex) return undefined;
+      if (offer.service.description.instanceId !== instanceId) continue;
+      const isLeaving = offer.subChannelIndex === 0 && offer.phase === 'leaving';
+      if (isLeaving || offer.subChannelIndex === subChannelIndex) return undefined;
     }
     const relid = this.#freeRelid();
     if (relid < 0) return undefined;

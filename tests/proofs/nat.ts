@@ -1,6 +1,8 @@
 /**
- * The NAT network under a stock guest: a long download by IPv4 and by IPv6 whose checksum is right, and ten thousand
- * flows of datagrams at once. Takes the mebibytes and the flows as arguments.
+ * The NAT network under a stock guest, without privilege: a lease, names, what listens on the host's loopback by the
+ * gateway's name and a guest's server by a forward, a long download by IPv4 and by IPv6 whose checksum is right, a
+ * connection that is refused, and ten thousand flows of datagrams at once. Takes the mebibytes and the flows as
+ * arguments.
  */
 
 import assert from 'node:assert/strict';
@@ -13,6 +15,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { freePort } from '../../src/vswitch/testing/free-port.ts';
 import { guestImage } from '../guest.ts';
 import { extendInitramfs } from '../initramfs.ts';
 import { MachineGuest } from '../machine-guest.ts';
@@ -66,7 +69,9 @@ const folder = mkdtempSync(join(tmpdir(), 'partout-proof-'));
 const image = guestImage('tiny');
 const initrd = join(folder, 'initrd');
 const perl = await packagedPrograms('perl-base', ['usr/bin/perl']);
-extendInitramfs(image.initrd, { ...perl, 'bin/flows': SCRIPT }, initrd);
+const curl = await packagedPrograms('curl', ['usr/bin/curl']);
+extendInitramfs(image.initrd, { ...perl, ...curl, 'bin/flows': SCRIPT }, initrd);
+const forwards = [{ protocol: 'tcp', hostPort: await freePort(), guestPort: 80 }] as const;
 const server = createServer((request, response) => {
   const mebibytes = Number(request.url?.slice(1));
   response.setHeader('Content-Length', mebibytes * MIB);
@@ -80,7 +85,7 @@ const { port } = server.address() as AddressInfo;
 
 try {
   await using guest = await MachineGuest.start({
-    kernel: image.kernel, initrd, commandLine: image.commandLine, nics: [{ network: 'nat' }],
+    kernel: image.kernel, initrd, commandLine: image.commandLine, nics: [{ network: 'nat', forwards }],
   });
   await guest.prompt(BOOT_MS);
   await guest.run('dmesg -n 1; until grep -q nameserver /etc/resolv.conf; do sleep 0.5; done 2> /dev/null', COMMAND_MS);
@@ -101,6 +106,13 @@ try {
   assert.match(output, /^status 0$/m, output);
   assert.ok(network.sizes.udp >= FLOWS, `${network.sizes.udp} flows at once`);
   process.stdout.write(`figure: ${network.sizes.udp} flows at once, ${output.trim().split('\n').at(-2)}\n`);
+  await guest.run('mkdir /tmp/www; echo welcome > /tmp/www/index.html; httpd -h /tmp/www', COMMAND_MS);
+  assert.equal(await (await fetch(`http://127.0.0.1:${forwards[0].hostPort}/`)).text(), 'welcome\n');
+  const named = `curl -sS http://gateway.mshome.net:${port}/1 | sha256sum`;
+  assert.match(await guest.run(named, COMMAND_MS), new RegExp(`^${sumOf(1)} `, 'm'));
+  const refused = await guest.run(`curl -sS http://gateway:${await freePort()}/ 2>&1`, COMMAND_MS);
+  assert.match(refused, /refused/i);
+  process.stdout.write('figure: curl by the gateway\'s name and by a forward, refused where nobody listens\n');
   const errors = await guest.run('cat /sys/class/net/eth0/statistics/*errors', COMMAND_MS);
   assert.match(errors, /^(0\n)+$/);
   assert.doesNotMatch(await guest.run('dmesg', COMMAND_MS), COMPLAINTS);

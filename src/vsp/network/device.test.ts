@@ -357,6 +357,29 @@ test('the guest hears of the link', () => {
   assert.deepEqual(told(), [0x4001_000b]);
 });
 
+test('an adapter leaves when the guest has given back what it got, its link down meanwhile', async () => {
+  const { nic, end, adapter } = started();
+  nic.completesTransfers = false;
+  end.give(frame(MAC));
+  await settle();
+  nic.poll();
+  let drained = 0;
+  adapter.leave(() => drained++);
+  nic.poll();
+  assert.equal(nic.received.at(-1)?.isControl, true, 'the guest hears that its link is down');
+  end.give(frame(MAC));
+  await settle();
+  assert.equal(adapter.statistics.drops.receiveNotReady, 1);
+  nic.send({ section: rndisFrame(frame(PEER)) });
+  assert.equal(adapter.statistics.drops.transmitDisconnected, 1);
+  for (const transaction of new Set(nic.received.map((each) => each.transaction))) {
+    assert.equal(drained, 0);
+    nic.completeTransfer(transaction);
+  }
+  nic.channel.ring();
+  assert.equal(drained, 1);
+});
+
 test('another address is taken only where that is allowed', () => {
   const wide = (text: string): Uint8Array => Uint8Array.from(text, (_, i) => text.charCodeAt(i)).reduce(
     (bytes, code, i) => (bytes.set([code], i * 2), bytes), new Uint8Array(text.length * 2));

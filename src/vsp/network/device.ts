@@ -17,14 +17,13 @@ import type { Channel } from '../../vmbus/channel.ts';
 import type { ChannelService, OfferDescription } from '../../vmbus/offer.ts';
 import { expectStateVersion, type Service } from '../service.ts';
 import { Adapter, type Offloads } from './adapter.ts';
-import {
-  initializeComplete, receiveBufferComplete, sendBufferComplete, sendTable, statusMessage, subChannelComplete,
-} from './answers.ts';
+import { initializeComplete, receiveBufferComplete, sendBufferComplete, statusMessage } from './answers.ts';
 import type { GuestRam } from './guest-ram.ts';
 import { Queue } from './queue.ts';
 import { allocationBytes, ReceivePath } from './receive.ts';
 import { NETWORK_STATE_VERSION, type NetworkState } from './state.ts';
 import { NetworkStatistics } from './statistics.ts';
+import { SubChannels } from './sub-channels.ts';
 import { type SendPacket, TransmitPath } from './transmit.ts';
 
 const ETHERNET_HEADER = 14;
@@ -67,12 +66,14 @@ export class NetworkAdapter implements Service<NetworkState> {
   readonly #receive: ReceivePath;
   readonly #transmit: TransmitPath;
   readonly #queues: readonly Queue[];
-  readonly #offerSubChannel: (index: number) => void;
+  readonly #subChannels: SubChannels;
   #nvspVersion = 0;
   #receiveGpadl: number | undefined;
   #sendGpadl: number | undefined;
-  #subChannels = 0;
   #restored: NetworkState | undefined;
+  /** Called once the guest holds no frame any more; the link is down meanwhile. */
+  #onDrained: (() => void) | undefined;
+  #isLeaving = false;
 
   constructor(options: NetworkAdapterOptions) {
     this.description = { classId: ClassId.Network, instanceId: options.instanceId, flags: 0 };
@@ -80,12 +81,12 @@ export class NetworkAdapter implements Service<NetworkState> {
     const queueCount = options.queueCount ?? 1;
     this.#endpoint = endpoint;
     this.#queues = Array.from({ length: queueCount }, (_, index) => new Queue(index));
-    this.#offerSubChannel = options.offerSubChannel ?? ((): void => {});
+    this.#subChannels = new SubChannels(this.#queues, options.offerSubChannel ?? ((): void => {}));
     this.#adapter = new Adapter({
       permanentAddress: options.macAddress, friendlyName: options.friendlyName ?? 'Network Adapter',
       linkBitsPerSecond: options.linkBitsPerSecond ?? DEFAULT_LINK_BITS_PER_SECOND,
       offloads: options.offloads ?? DEFAULT_OFFLOADS, allowsAddressChange: options.allowsAddressChange ?? false,
-      statistics, queueCount, isConnected: () => endpoint.isConnected,
+      statistics, queueCount, isConnected: () => endpoint.isConnected && !this.#isLeaving,
     });
     this.#receive = new ReceivePath({
       queueCount, adapter: this.#adapter, statistics, onRoom: () => endpoint.flush(),
@@ -115,7 +116,7 @@ export class NetworkAdapter implements Service<NetworkState> {
     (this.#queues[index] as Queue).channel = channel;
     this.#receive.attach(channel, index);
     if (channel.isRestored) this.#goOn();
-    else if (index > 0) this.#tellSendTable();
+    else if (index > 0) this.#subChannels.tellSendTable();
   }
 
   signalled(index = 0): void {
@@ -124,21 +125,26 @@ export class NetworkAdapter implements Service<NetworkState> {
     while (queue.catchUp() && queue.channel?.receive() === true) this.#take(queue, queue.channel);
     this.#transmit.flush();
     this.#receive.turn();
+    this.#tellDrained();
+  }
+
+  /**
+   * The adapter is going to be taken from the guest: nothing is sent or received any more, and `drained` is called when
+   * the guest has given back what it was given. Once it hears of the end, Linux can give nothing back and waits for it.
+   */
+  leave(drained: () => void): void {
+    this.#isLeaving = true;
+    this.#onDrained = drained;
+    this.#tellLink();
+    this.#tellDrained();
   }
 
   closed(index = 0): void {
     this.#queues[index]?.close();
     this.#receive.detach(index);
     if (index > 0) return;
-    this.#restored = undefined;
-    this.#receive.clear();
-    this.#transmit.clear();
-    this.#adapter.reset();
-    this.#adapter.frameBytes = DEFAULT_FRAME_BYTES;
-    this.#nvspVersion = 0;
-    this.#receiveGpadl = undefined;
-    this.#sendGpadl = undefined;
-    this.#subChannels = 0;
+    this.#clear();
+    this.#tellDrained();
   }
 
   /** The service of another channel of the guest's. */
@@ -150,8 +156,7 @@ export class NetworkAdapter implements Service<NetworkState> {
       opened: (channel) => this.opened(channel, index),
       signalled: () => this.signalled(index),
       closed: () => this.closed(index),
-      // The driver may ask for its channels again before it has let go of those that it had.
-      released: () => { if (index <= this.#subChannels) this.#offerSubChannel(index); },
+      released: () => this.#subChannels.released(index),
     };
   }
 
@@ -162,7 +167,7 @@ export class NetworkAdapter implements Service<NetworkState> {
       frameBytes: this.#adapter.frameBytes,
       receiveGpadl: this.#receiveGpadl,
       sendGpadl: this.#sendGpadl,
-      subChannels: this.#subChannels,
+      subChannels: this.#subChannels.count,
       queues: this.#queues.map((queue) => queue.saveState()),
       adapter: this.#adapter.saveState(),
       receive: this.#receive.saveState(),
@@ -175,7 +180,7 @@ export class NetworkAdapter implements Service<NetworkState> {
     expectStateVersion('network', state.version, NETWORK_STATE_VERSION);
     this.statistics.restoreState(state.statistics);
     this.#restored = state;
-    this.#offerSubChannels(state.subChannels);
+    this.#subChannels.offer(state.subChannels);
   }
 
   inspect(): object {
@@ -190,6 +195,26 @@ export class NetworkAdapter implements Service<NetworkState> {
       waitingSends: this.#transmit.waitingCount,
       sentFrames, sentBytes, receivedFrames, receivedBytes, drops: { ...drops },
     };
+  }
+
+  /** The guest's driver is gone. */
+  #clear(): void {
+    this.#restored = undefined;
+    this.#receive.clear();
+    this.#transmit.clear();
+    this.#adapter.reset();
+    this.#adapter.frameBytes = DEFAULT_FRAME_BYTES;
+    this.#nvspVersion = 0;
+    this.#receiveGpadl = undefined;
+    this.#sendGpadl = undefined;
+    this.#subChannels.count = 0;
+  }
+
+  #tellDrained(): void {
+    if (this.#receive.heldAllocations > 0) return;
+    const drained = this.#onDrained;
+    this.#onDrained = undefined;
+    drained?.();
   }
 
   /** The rest of a saved state, once the channels are there that were open. */
@@ -285,7 +310,7 @@ export class NetworkAdapter implements Service<NetworkState> {
         this.#sendGpadl = undefined;
         return statusMessage(type, NvspStatus.Success);
       case NvspType.SubChannel: return length < NvspSubChannel.$size ? statusMessage(type, NvspStatus.Failure)
-        : this.#grantSubChannels(NvspSubChannel.count.get(view, at));
+        : this.#subChannels.grant(NvspSubChannel.count.get(view, at), this.#nvspVersion);
       case NvspType.SendNdisVersion: return statusMessage(type, NvspStatus.Success);
       default: return statusMessage(type, NvspStatus.Unsupported);
     }
@@ -321,27 +346,5 @@ export class NetworkAdapter implements Service<NetworkState> {
     const isGood = pages !== undefined && this.#transmit.setBuffer(pages);
     if (isGood) this.#sendGpadl = gpadl;
     return sendBufferComplete(isGood);
-  }
-
-  /** What is granted is offered: the guest waits until all of it is open. */
-  #grantSubChannels(wanted: number): Uint8Array {
-    if (this.#nvspVersion < NvspVersion.V5 || this.#subChannels > 0) {
-      return statusMessage(NvspType.SubChannel, NvspStatus.Failure);
-    }
-    this.#offerSubChannels(wanted);
-    return subChannelComplete(this.#subChannels);
-  }
-
-  #offerSubChannels(wanted: number): void {
-    this.#subChannels = Math.min(wanted, this.#queues.length - 1);
-    for (let index = 1; index <= this.#subChannels; index++) this.#offerSubChannel(index);
-  }
-
-  /** When the last channel is open. A full ring loses it: the driver has such a table of its own. */
-  #tellSendTable(): void {
-    const count = this.#subChannels + 1;
-    if (this.#queues.slice(0, count).some(({ channel }) => channel === undefined)) return;
-    const { head, table } = sendTable(count);
-    this.#queues[0]?.channel?.send(head, table);
   }
 }

@@ -275,6 +275,7 @@ export class ReceivePath implements FrameSink {
   ): 'receiveNotReady' | 'receiveMalformed' | 'receiveOversized' | 'receiveFiltered' | undefined {
     if (this.#pages === undefined || this.#primaryOr(0).channel === undefined) return 'receiveNotReady';
     if (!this.#adapter.isInitialized || this.#adapter.packetFilter === 0) return 'receiveNotReady';
+    if (!this.#adapter.options.isConnected()) return 'receiveNotReady';
     if (length < ETHERNET_HEADER) return 'receiveMalformed';
     if (length > this.#limit) return 'receiveOversized';
     return this.#adapter.wants(buffer, offset) ? undefined : 'receiveFiltered';

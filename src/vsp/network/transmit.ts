@@ -228,7 +228,7 @@ export class TransmitPath {
     const isWhole = offset >= RndisPacket.$size && offset + length <= messageBytes && length >= ETHERNET_HEADER;
     if (!isWhole || !this.#readInformation(at, offset)) return this.#drop('transmitMalformed');
     if (!this.#adapter.isInitialized || this.#adapter.packetFilter === 0) return this.#drop('transmitNotReady');
-    if (!this.#endpoint.isConnected) return this.#drop('transmitDisconnected');
+    if (!this.#adapter.options.isConnected()) return this.#drop('transmitDisconnected');
     const limit = this.#adapter.frameBytes + VLAN_TAG;
     if (this.#segmentBytes === 0 && length > limit) return this.#drop('transmitOversized');
     const from = at + offset;
