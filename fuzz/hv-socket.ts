@@ -16,6 +16,8 @@ import type { FuzzTarget, Tally } from '../tools/fuzz-target.ts';
 
 const HALF_AN_HOUR_MS = 30 * 60_000;
 const HOST_PORT = 5;
+/** Room for the rings of a few channels. */
+const MEMORY_BYTES = 2 ** 20;
 const VSOCK_SUFFIX = 'facb-11e6-bd58-64006a7986d3';
 
 const serviceId = (port: number): string => `${port.toString(16).padStart(8, '0')}-${VSOCK_SUFFIX}`;
@@ -40,6 +42,7 @@ function packet(type: number, size: number, bytes: Uint8Array): Uint8Array {
 class World {
   readonly timers = new ManualTimers();
   readonly guest: GuestDriver = new GuestDriver({
+    memoryBytes: MEMORY_BYTES,
     onConnectRequest: (endpoint, service) => this.sockets.connectRequested(endpoint, service),
   });
   readonly sockets = new Sockets({ bus: this.guest.bus, timers: this.timers });

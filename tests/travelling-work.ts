@@ -1,7 +1,8 @@
 /**
  * Work whose result is known: in a guest with two processors and a disk, each sorts numbers and sums up the result,
  * over and over, and has it on the disk and back in between, while the host talks with a program of the guest through
- * AF_VSOCK. A guest that lost a byte on its way from one process to another has another sum.
+ * AF_VSOCK. In a guest with a compiler what sorts is compiled anew each time. A guest that lost a byte on its way from
+ * one process to another has another sum.
  */
 
 import assert from 'node:assert/strict';
@@ -20,12 +21,12 @@ const ECHO_BYTES = 40_000;
 const PAUSE_MS = 50;
 
 /** Sorts, and sums up what came back from its half of the disk. Dropping caches makes it come from there. */
-const SCRIPT = `#!/bin/sh
+const script = (sorts: string): string => `#!/bin/sh
 half=$1; rounds=$2; log=/tmp/log$1
 awk "BEGIN { for (i = 0; i < ${NUMBERS}; i++) print (i * 7919 + $half) % 100003 }" > /tmp/numbers$half
 i=0
 while test $i -lt $rounds; do
-  sort -n /tmp/numbers$half > /tmp/sorted$half
+  ${sorts} < /tmp/numbers$half > /tmp/sorted$half
   size=$(wc -c < /tmp/sorted$half)
   dd if=/tmp/sorted$half of=/dev/sda bs=64k seek=$((half * 64)) conv=notrunc,fsync 2> /dev/null || echo write >> $log
   echo 3 > /proc/sys/vm/drop_caches
@@ -37,8 +38,26 @@ echo "half $half: ready"
 
 export const DISK_BYTES = 16 * 2 ** 20;
 
+const SORTING_PROGRAM = `#include <stdio.h>
+#include <stdlib.h>
+static int order(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+int main(void) {
+  static int numbers[${NUMBERS}];
+  int count = 0;
+  while (count < ${NUMBERS} && scanf("%d", numbers + count) == 1) count++;
+  qsort(numbers, count, sizeof *numbers, order);
+  for (int i = 0; i < count; i++) printf("%d\\n", numbers[i]);
+  return 0;
+}
+`;
+
 /** What the guest needs beyond the tiny image. */
-export const WORK_FILES = { 'bin/work': SCRIPT, 'bin/vsock': vsockProgram() };
+export const WORK_FILES = { 'bin/work': script('sort -n'), 'bin/vsock': vsockProgram() };
+/** What a Debian guest with a compiler needs, all in its root directory. */
+export const COMPILING_FILES = {
+  work: script('compiled $half'), vsock: vsockProgram(), 'sort.c': SORTING_PROGRAM,
+  compiled: '#!/bin/sh\ngcc -O2 -o /tmp/sort$1 /sort.c && exec /tmp/sort$1\n',
+};
 
 function sumOf(half: number): string {
   const numbers = Array.from({ length: NUMBERS }, (_, i) => (i * 7919 + half) % 100_003).sort((a, b) => a - b);

@@ -3,7 +3,7 @@
  * and reaches four fifths of the branches that it is for.
  */
 
-import { allTargets, processorSecondsUsed, runTarget } from './fuzz-run.ts';
+import { allTargets, runTarget } from './fuzz-run.ts';
 import { Progress } from './prove/progress.ts';
 
 /** What is lost when a run is ended. */
@@ -29,9 +29,8 @@ if (target === undefined) throw new Error(`there is no target ${name}`);
 const progress = new Progress<Done>(`fuzz-${name}`);
 let done = progress.load() ?? NOTHING;
 while (done.seconds < Number(minutes) * 60) {
-  const used = processorSecondsUsed();
   const processorSeconds = Math.min(SLICE_SECONDS, Number(minutes) * 60 - done.seconds);
-  const { failure, seed, iterations, inputs = 0, valid = 0, coverage } = await runTarget({
+  const { failure, secondsUsed, seed, iterations, inputs = 0, valid = 0, coverage } = await runTarget({
     ...target, seed: done.seed, processorSeconds,
   });
   if (failure !== undefined) {
@@ -41,7 +40,7 @@ while (done.seconds < Number(minutes) * 60) {
   }
   const better = coverage !== undefined && coverage.covered / coverage.total > done.covered / done.branches;
   done = {
-    seconds: done.seconds + processorSecondsUsed() - used, seed, iterations: done.iterations + iterations,
+    seconds: done.seconds + secondsUsed, seed, iterations: done.iterations + iterations,
     inputs: done.inputs + inputs, valid: done.valid + valid,
     covered: better ? coverage.covered : done.covered, branches: better ? coverage.total : done.branches,
   };

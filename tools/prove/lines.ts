@@ -268,7 +268,8 @@ export const LINES: readonly ProofLine[] = [
     name: 'save',
     what: 'a guest saved at 20 random moments of boots and 20 of work goes on in another process, its results right',
     folders: [
-      ...GUEST, 'src/host', 'src/index.ts', 'tests/traveller.ts', 'tests/travelling-work.ts', 'tests/proofs/save.ts',
+      ...GUEST, 'src/host', 'src/index.ts', 'tests/traveller.ts', 'tests/travelling-work.ts', 'tests/initramfs.ts',
+      'tests/proofs/kernel-log.ts', 'tests/proofs/save.ts',
     ],
     command: ['dist/tests/proofs/save.js', '4', '5', '1'],
     deadlineMinutes: 120,

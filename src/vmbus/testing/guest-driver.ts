@@ -20,14 +20,15 @@ export interface GuestMessage {
 }
 
 export class GuestDriver {
-  readonly memory = new GuestMemory(
-    new SharedArrayBuffer(MEMORY_BYTES), [{ gpa: 0, sizeBytes: MEMORY_BYTES, offset: 0 }]);
+  readonly memory: GuestMemory;
   readonly port: LoopbackPort;
   readonly bus: VmBus;
   #nextPage = FIRST_PAGE;
   #nextGpadl = 0xe1e10;
 
-  constructor(options: Omit<VmBusOptions, 'memory' | 'port'> & { port?: LoopbackPort } = {}) {
+  constructor(options: Omit<VmBusOptions, 'memory' | 'port'> & { port?: LoopbackPort; memoryBytes?: number } = {}) {
+    const sizeBytes = options.memoryBytes ?? MEMORY_BYTES;
+    this.memory = new GuestMemory(new SharedArrayBuffer(sizeBytes), [{ gpa: 0, sizeBytes, offset: 0 }]);
     this.port = options.port ?? new LoopbackPort();
     this.bus = new VmBus({ ...options, memory: this.memory, port: this.port });
   }
