@@ -18,6 +18,7 @@ const say = (message: Omit<WorkerMessage, 'secondsUsed'>): void => {
 };
 // Whoever waited for it is gone.
 process.on('disconnect', () => process.exit(1));
+process.channel?.unref();
 const target = targetsOf(await import(module) as Record<string, unknown>).find((each) => each.name === name);
 let iterations = 0;
 let next = seed;
