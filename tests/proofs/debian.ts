@@ -5,9 +5,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSeed } from '../../src/images/seed.ts';
@@ -17,10 +15,10 @@ import { HostFile } from '../../src/storage/host-file.ts';
 import { IsoWriter } from '../../src/storage/iso9660/iso-writer.ts';
 import { Guest, guestImage } from '../guest.ts';
 import { judgeDisk } from '../installed-disk.ts';
+import { PACKAGE, repositoryOf } from './package-repository.ts';
 
 const BOOT_MS = 40 * 60_000;
 const COMMAND_MS = 15 * 60_000;
-const PACKAGE = 'partout-proof';
 
 /** A disk of the form that was asked for, a copy or a descendant of the image's. */
 async function makeDisk(form: string, base: string, folder: string): Promise<string> {
@@ -39,24 +37,10 @@ async function makeDisk(form: string, base: string, folder: string): Promise<str
 
 /** A repository of one package, as a disc. */
 function makeRepository(folder: string): string {
-  const tree = join(folder, 'package');
-  mkdirSync(join(tree, 'DEBIAN'), { recursive: true });
-  mkdirSync(join(tree, 'usr/bin'), { recursive: true });
-  const control = `Package: ${PACKAGE}\nVersion: 1.0\nArchitecture: all\nMaintainer: Nobody <nobody@localhost>\n`
-    + 'Description: shows that packages install\n';
-  writeFileSync(join(tree, 'DEBIAN/control'), control);
-  writeFileSync(join(tree, 'DEBIAN/postinst'), '#!/bin/sh\ntouch /var/lib/partout/proved\n', { mode: 0o755 });
-  writeFileSync(join(tree, 'usr/bin', PACKAGE), '#!/bin/sh\necho "installed and" run\n', { mode: 0o755 });
-  const deb = join(folder, 'package.deb');
-  assert.equal(spawnSync('dpkg-deb', ['--build', '--root-owner-group', tree, deb]).status, 0);
-  const data = readFileSync(deb);
-  const sha256 = createHash('sha256').update(data).digest('hex');
   const disc = join(folder, 'repository.iso');
   const file = new HostFile(disc, { readOnly: false, create: true });
   const writer = new IsoWriter(file, { label: 'repository', modifiedMs: Date.now() });
-  const index = `${control}Filename: ./package.deb\nSize: ${data.length}\nSHA256: ${sha256}\n`;
-  writer.addFile('Packages', Buffer.from(index));
-  writer.addFile('package.deb', data);
+  for (const [name, data] of repositoryOf(folder)) writer.addFile(name, data);
   writer.finish();
   file.closeSync();
   return disc;

@@ -110,7 +110,7 @@ try {
   assert.equal(await (await fetch(`http://127.0.0.1:${forwards[0].hostPort}/`)).text(), 'welcome\n');
   const named = `curl -sS http://gateway.mshome.net:${port}/1 | sha256sum`;
   assert.match(await guest.run(named, COMMAND_MS), new RegExp(`^${sumOf(1)} `, 'm'));
-  const refused = await guest.run(`curl -sS http://gateway:${await freePort()}/ 2>&1`, COMMAND_MS);
+  const refused = await guest.run(`curl -sv http://gateway:${await freePort()}/ 2>&1`, COMMAND_MS);
   assert.match(refused, /refused/i);
   process.stdout.write('figure: curl by the gateway\'s name and by a forward, refused where nobody listens\n');
   const errors = await guest.run('cat /sys/class/net/eth0/statistics/*errors', COMMAND_MS);

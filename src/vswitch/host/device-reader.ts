@@ -59,6 +59,7 @@ class DeviceReader {
     request.setInt32(0, device.descriptor, true);
     request.setInt16(4, POLLIN, true);
     this.#batch = new FrameBatch((message) => this.#post(message));
+    this.#layOut();
   }
 
   run(): void {
@@ -101,7 +102,8 @@ class DeviceReader {
   }
 
   #readSocket(): number {
-    this.#prepare();
+    // The system writes there how much it has put in.
+    for (let i = 0; i < VECTOR; i++) MultipleMessage.controlBytes.set(this.#view, i * MultipleMessage.$size, CONTROL);
     const count = this.#receive(this.#device.descriptor, this.#memory.address, VECTOR, MSG_DONTWAIT, null);
     for (let i = 0; i < count; i++) {
       const length = MultipleMessage.received.get(this.#view, i * MultipleMessage.$size);
@@ -116,7 +118,8 @@ class DeviceReader {
     return Math.max(count, 0);
   }
 
-  #prepare(): void {
+  /** Where each frame of a call goes, and what is said about it. */
+  #layOut(): void {
     for (let i = 0; i < VECTOR; i++) {
       const vectorAt = VECTOR * MultipleMessage.$size + i * IoVector.$size;
       const [vector, control, room] = [vectorAt, this.#controlAt(i), this.#roomAt(i)]
