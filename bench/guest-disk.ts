@@ -34,12 +34,12 @@ const WORKS = [
 
 /** Says "row N, READS;WRITES" for each, in requests a second [fio --minimal, version 3]. */
 function guestScript(modules: readonly string[]): string {
-  const fio = `fio --name=x --filename=$disk --ioengine=libaio --direct=1 --iodepth=32 --time_based `
+  const fio = `/usr/bin/fio --name=x --filename=$disk --ioengine=libaio --direct=1 --iodepth=32 --time_based `
     + `--runtime=${SECONDS} --ramp_time=1 --randrepeat=0 --minimal`;
   return `#!/bin/sh
 dmesg -n 1
 [ -e /sys/bus/vmbus ] || for module in ${modules.join(' ')}; do insmod /$module; done
-until disk=$(ls /dev/sda /dev/vda 2> /dev/null) && [ -b "$disk" ]; do sleep 0.1; done
+until [ -b "$disk" ]; do sleep 0.1; disk=$(ls /dev/sda /dev/vda 2> /dev/null); done
 ${WORKS.map(({ words }, row) => `echo "row ${row}, $(${fio} ${words} | cut -d';' -f8,49)"`).join('\n')}
 echo all d"one"
 `;
