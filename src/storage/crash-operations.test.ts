@@ -16,6 +16,8 @@ import {
 } from './testing/crash-formats.ts';
 import { CrashFile, generator, type Medium, Power, PowerLoss } from './testing/crash-file.ts';
 import { DiskModel } from './testing/disk-model.ts';
+import { skipWithoutQemu } from './testing/images.ts';
+import { judgeWithQemu } from './testing/judge-medium.ts';
 import { VhdDisk } from './vhd/vhd-disk.ts';
 import { LocatorKey } from './vhdx/parent-locator.ts';
 import { openVhdx } from './vhdx/open-vhdx.ts';
@@ -41,20 +43,28 @@ function prepared({ make, open }: CrashFormat, act: (disk: Disk) => void): Mediu
 
 /** Takes the power at each operation in turn; returns how many there were. */
 async function atEachLoss(
-  medium: Medium, act: (file: CrashFile) => void | Promise<void>, examine: (left: Medium, where: string) => void
-    | Promise<void>,
+  some: CrashFormat, medium: Medium, act: (file: CrashFile) => void | Promise<void>,
+  examine: (left: Medium, where: string) => void,
 ): Promise<number> {
+  const judge = async (left: Medium, where: string): Promise<void> => {
+    examine(left, where);
+    if (skipWithoutQemu === false) await judgeWithQemu(some, left, where);
+  };
   for (let count = 0; ; count++) {
     const file = new CrashFile(medium, new Power(count));
     try {
       await act(file);
-      await examine(file.survivors(() => 0), 'got through');
+      await judge(file.survivors(() => 0), 'got through');
       return count;
     } catch (error) {
       if (!(error instanceof PowerLoss)) throw error;
     }
-    for (let seed = 0; seed < 3; seed++)
-      await examine(file.survivors(generator(count * 3 + seed)), `operation ${count}, seed ${seed}`);
+    for (let seed = 0; seed < 3; seed++) {
+      const [left, where] = [file.survivors(generator(count * 3 + seed)), `operation ${count}, seed ${seed}`];
+      // QEMU takes longer than all the rest.
+      if (seed === count % 3) await judge(left, where);
+      else examine(left, where);
+    }
   }
 }
 
@@ -67,7 +77,7 @@ for (const name of [
     const medium = prepared({ open, ...rest }, (disk) => disk.writeSync(bytes, 0, bytes.length, MIB - 512));
     // A BAT of 1 MiB stands for 128 GiB in such blocks: a VHDX has to move it. 512 entries of a VHD take 512 MiB.
     const size = name === 'VHDX dynamic' ? 200 * 1024 * MIB : name === 'VHD dynamic' ? 600 * MIB : 9 * MIB;
-    const operations = await atEachLoss(medium, (file) => {
+    const operations = await atEachLoss(format(name), medium, (file) => {
       const disk = open(file);
       disk.resizeSync(size);
       disk.closeSync();
@@ -91,7 +101,7 @@ for (const name of ['raw', 'VHD fixed', 'VHD dynamic', 'VHDX fixed', 'VHDX dynam
     const { open, ...rest } = format(name);
     const bytes = pattern(4 * MIB, 1);
     const medium = prepared({ open, ...rest }, (disk) => disk.writeSync(bytes, 0, bytes.length, 0));
-    await atEachLoss(medium, (file) => {
+    await atEachLoss(format(name), medium, (file) => {
       const disk = open(file);
       disk.resizeSync(MIB + 512);
       disk.closeSync();
@@ -114,7 +124,7 @@ for (const name of ['VHD dynamic', 'VHDX dynamic', 'VHDX dynamic 4K', 'VHDX diff
     });
     const expected = contentOf(open(new CrashFile(medium, undefined, { readOnly: true })));
     const sizes: number[] = [];
-    await atEachLoss(medium, async (file) => {
+    await atEachLoss(format(name), medium, async (file) => {
       const disk = open(file) as VhdDisk | VhdxDisk;
       await compact(disk, {});
       disk.closeSync();
@@ -190,8 +200,12 @@ for (const name of ['VHD', 'VHDX']) {
       assert.ok(isSame(contentOf(both), expected), `operation ${count}`);
       const again = { child: new CrashFile(left.child), parent: new CrashFile(left.parent) };
       await act(again);
-      const merged = openLayer(name, new CrashFile(again.parent.survivors(() => 0), undefined, { readOnly: true }));
+      const parentLeft = again.parent.survivors(() => 0);
+      const merged = openLayer(name, new CrashFile(parentLeft, undefined, { readOnly: true }));
       assert.ok(isSame(contentOf(merged), expected), `operation ${count}, merged again`);
+      if (skipWithoutQemu === false && count % 8 === 0) {
+        await judgeWithQemu(format(`${name} dynamic`), parentLeft, `operation ${count}`);
+      }
       if (isThrough) break;
     }
   });
