@@ -3,7 +3,7 @@
  * console is one text, whatever process it was in; moments follow from a seed.
  */
 
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Host, OperatingError, type VM, type VMOptions } from 'partout';
@@ -30,6 +30,11 @@ export class Traveller implements AsyncDisposable {
     return traveller;
   }
 
+  /** Goes on from where a former traveller was. */
+  static async restored(host: Host, options: { name: string; file: string }, folder: string): Promise<Traveller> {
+    return new Traveller(host, await host.restore(options), folder);
+  }
+
   private constructor(host: Host, vm: VM, folder: string) {
     this.#host = host;
     this.vm = vm;
@@ -37,8 +42,8 @@ export class Traveller implements AsyncDisposable {
     this.#listen();
   }
 
-  /** Into another process. */
-  async travel(): Promise<void> {
+  /** Into another process. The state is kept as the file `kept`, if one is named. */
+  async travel(kept?: string): Promise<void> {
     const { name } = this.vm;
     this.journeys++;
     this.isUnderWay = true;
@@ -54,7 +59,8 @@ export class Traveller implements AsyncDisposable {
     await this.vm[Symbol.asyncDispose]();
     this.vm = await this.#host.restore({ name, file: this.#file });
     this.#listen();
-    rmSync(this.#file);
+    if (kept === undefined) rmSync(this.#file);
+    else renameSync(this.#file, kept);
     this.isUnderWay = false;
   }
 

@@ -20,10 +20,13 @@ const LONGEST_PAUSE_MS = 1500;
 const ECHO_BYTES = 40_000;
 const PAUSE_MS = 50;
 
+const numbersOf = (half: string): string =>
+  `awk "BEGIN { for (i = 0; i < ${NUMBERS}; i++) print (i * 7919 + ${half}) % 100003 }"`;
+
 /** Sorts, and sums up what came back from its half of the disk. Dropping caches makes it come from there. */
 const script = (sorts: string): string => `#!/bin/sh
 half=$1; rounds=$2; log=/tmp/log$1
-awk "BEGIN { for (i = 0; i < ${NUMBERS}; i++) print (i * 7919 + $half) % 100003 }" > /tmp/numbers$half
+${numbersOf('$half')} > /tmp/numbers$half
 i=0
 while test $i -lt $rounds; do
   ${sorts} < /tmp/numbers$half > /tmp/sorted$half
@@ -51,15 +54,26 @@ int main(void) {
 }
 `;
 
+/** Has a Debian guest's drivers loaded, and its shell at the console. */
+const INIT = `#!/bin/sh
+export PATH=/usr/bin:/bin:/usr/sbin:/sbin:/ PS1='/ # '
+mount -t devtmpfs devtmpfs /dev; mount -t proc proc /proc; mount -t sysfs sysfs /sys
+mkdir -p /dev/shm /tmp; mount -t tmpfs tmpfs /dev/shm; mount -t tmpfs tmpfs /tmp; cd /
+while read -r module; do insmod "$module"; done < /etc/partout/vmbus-modules
+exec sh -i < /dev/ttyS0 > /dev/ttyS0 2>&1
+`;
+
 /** What the guest needs beyond the tiny image. */
 export const WORK_FILES = { 'bin/work': script('sort -n'), 'bin/vsock': vsockProgram() };
-/** What a Debian guest with a compiler needs, all in its root directory. */
+/** What a Debian guest with a compiler needs, all in its root directory; work-init is its first process. */
 export const COMPILING_FILES = {
-  work: script('compiled $half'), vsock: vsockProgram(), 'sort.c': SORTING_PROGRAM,
+  'work-init': INIT, numbers: `#!/bin/sh\n${numbersOf('$1')}\n`, work: script('compiled $half'),
+  vsock: vsockProgram(), 'sort.c': SORTING_PROGRAM,
   compiled: '#!/bin/sh\ngcc -O2 -o /tmp/sort$1 /sort.c && exec /tmp/sort$1\n',
 };
 
-function sumOf(half: number): string {
+/** Of the sorted numbers of a half. */
+export function sumOf(half: number): string {
   const numbers = Array.from({ length: NUMBERS }, (_, i) => (i * 7919 + half) % 100_003).sort((a, b) => a - b);
   return createHash('sha256').update(`${numbers.join('\n')}\n`).digest('hex');
 }
@@ -78,7 +92,7 @@ async function partsOf(stream: Duplex): Promise<Buffer[]> {
 }
 
 /** Talks until told to end; a stream that a journey has cut is no failure. How often it was answered. */
-async function talk(traveller: Traveller, isOver: () => boolean): Promise<number> {
+export async function talk(traveller: Traveller, isOver: () => boolean): Promise<number> {
   let answers = 0;
   while (!isOver()) {
     const { journeys, isUnderWay } = traveller;

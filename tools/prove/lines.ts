@@ -294,6 +294,17 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 120,
   },
   {
+    name: 'soak',
+    what: 'eight hours of compiler, stress-ng and sockets on 2 processors, saved and restored every ten minutes: no ' +
+      'failure, no growth',
+    folders: [
+      ...GUEST, 'src/host', 'src/index.ts', 'tests/traveller.ts', 'tests/travelling-work.ts', 'tests/initramfs.ts',
+      'tests/proofs/kernel-log.ts', 'tests/proofs/host-process.ts', 'tests/proofs/soak.ts',
+    ],
+    command: ['dist/tests/proofs/soak.js', '8'],
+    deadlineMinutes: 600,
+  },
+  {
     name: 'storage-thread',
     what: 'the storage thread is killed 50 times under fio, which verifies what it writes; the guest sees no error',
     folders: [...GUEST, 'tests/machine-guest.ts', 'tests/program-files.ts', 'tests/proofs/fio-guest.ts',
