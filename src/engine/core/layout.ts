@@ -5,6 +5,7 @@
 //   0x0400  XMM                                      0x2000  DESTINATION scratch, 4 KiB
 //   0x0600  x87 and MXCSR                            0x4000  decode scratch
 //                                                    0x8000  what other threads ask of the processor
+//                                                    0x1fc00 what the TLB lost last
 //   0x0640  which jumps are known                    0x20000 TLB
 //                                                    0x38000 known jumps
 
@@ -156,6 +157,11 @@ export const WATCHPOINT_SIZE = 16;
 export const WATCH_READ = 1; // kinds, as bits
 export const WATCH_WRITE = 2;
 export const TLB = 0x20000;
+// Entries that the TLB lost last to others, of each of its kinds; in front of it, so that loops run over both.
+export const VICTIM_COUNT = 8; // a power of two
+export const VICTIMS_SIZE = 0x100; // of one TLB
+export const VICTIMS = 0x1fc00;
+export const NEXT_VICTIM = 0x648; // u32, the place that an entry went to last
 // The last instructions that ran while TRACING is 1: entries of 32 bytes {rip u64, mode u32, 0 u32, bytes}.
 export const TRACE_RING = 0x30000;
 export const TRACE_ENTRIES = 1024;

@@ -7,7 +7,7 @@
 import {
   ABSENT, ABSENT_SHIFT, ADDEND, ADDRESS, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, MODE, MODE_64, OFFSET,
   PAGE_NUMBER, RBP, RSP, RAM_START, SEGMENT, SLOTS, SLOT_COUNT, SS, TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE,
-  TLB_ENTRIES, TLB_KINDS, TLB_SIZE, WATCHING,
+  TLB_ENTRIES, TLB_ENTRY, TLB_KINDS, TLB_SIZE, VICTIMS, WATCHING,
 } from "./layout";
 import { ALIGNMENT, cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
 import {
@@ -65,7 +65,7 @@ export function entryOf(address: u64): usize {
 /** Empties the TLB of every privilege. */
 export function flushTlb(): void {
   // No page has that address; what else an entry says is not looked at.
-  memory.fill(cpu + TLB, 0xff, TLB_KINDS * TLB_SIZE);
+  memory.fill(cpu + VICTIMS, 0xff, TLB + TLB_KINDS * TLB_SIZE - VICTIMS);
   forgetJumps();
 }
 
@@ -74,17 +74,24 @@ export function flushPage(address: u64): void {
   forgetJumps();
   const page = address & ~0xfff;
   for (let privilege: usize = 0; privilege < <usize>TLB_KINDS; privilege++) {
-    const entry = cpu + TLB + privilege * TLB_SIZE + ((<usize>(page >> 12) & (TLB_ENTRIES - 1)) << 5);
-    store<u64>(entry, 1, TAG_READ);
-    store<u64>(entry, 1, TAG_WRITE);
-    store<u64>(entry, 1, TAG_EXECUTE);
+    forgetEntry(cpu + TLB + privilege * TLB_SIZE + ((<usize>(page >> 12) & (TLB_ENTRIES - 1)) << 5));
   }
+  for (let victim = cpu + VICTIMS; victim < cpu + TLB; victim += TLB_ENTRY)
+    if (load<u64>(victim, TAG_READ) == page || load<u64>(victim, TAG_EXECUTE) == page) forgetEntry(victim);
+}
+
+// @ts-ignore: decorator
+@inline
+function forgetEntry(entry: usize): void {
+  store<u64>(entry, 1, TAG_READ);
+  store<u64>(entry, 1, TAG_WRITE);
+  store<u64>(entry, 1, TAG_EXECUTE);
 }
 
 /** Takes away the write tags of a guest-physical page, so that stores to it are seen. */
 export function dropWriteTags(pageNumber: u32): void {
-  const base = cpu + TLB;
-  for (let at = base; at < base + 3 * TLB_SIZE; at += 32) {
+  const end = cpu + TLB + 3 * TLB_SIZE;
+  for (let at = cpu + VICTIMS; at < end; at += TLB_ENTRY) {
     if (load<u32>(at, PAGE_NUMBER) == pageNumber) store<u64>(at, 1, TAG_WRITE);
   }
 }

@@ -3,8 +3,8 @@
 // SMAP; accessed and dirty bits; reserved bits. The physical address width is 40 bits.
 
 import {
-  AC, ADDEND, CPL, CR0, CR2, CR3, CR4, EFER, FAULT_ADDRESS, LARGE_HIGH, LARGE_LOW, PAGE_NUMBER, RFLAGS, TAG_EXECUTE,
-  TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_SIZE, WATCHING,
+  AC, ADDEND, CPL, CR0, CR2, CR3, CR4, EFER, FAULT_ADDRESS, LARGE_HIGH, LARGE_LOW, NEXT_VICTIM, PAGE_NUMBER, RFLAGS,
+  TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_ENTRY, TLB_SIZE, VICTIM_COUNT, VICTIMS, VICTIMS_SIZE, WATCHING,
 } from "./layout";
 import { cpu, PAGE_FAULT, raiseError } from "./cpu";
 import { hostOf } from "./memory";
@@ -242,7 +242,10 @@ function mayExecute(privilege: usize): bool {
  * Returns the guest-physical address, or raises #PF.
  */
 export function fill(address: u64, access: u32, entry: usize, privilege: usize): u64 {
-  const aligned = privilege == ALIGNED_USER;
+  if (recall(address & ~0xfff, access, entry, privilege))
+    return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);
+  const kind = privilege;
+  const aligned = kind == ALIGNED_USER;
   if (aligned) privilege = 0;
   if ((load<u64>(cpu + CR0) & CR0_PG) == 0) {
     pagePhysical = address & 0xfffff000;
@@ -270,7 +273,7 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
   if (paging) {
     const bits = PTE_ACCESSED | (access == ACCESS_WRITE ? PTE_DIRTY : 0);
     if ((leafEntry & bits) != bits && !setBits(leafHost, leafWide, leafEntry, bits)) {
-      return fill(address, access, entry, aligned ? ALIGNED_USER : privilege);
+      return fill(address, access, entry, kind);
     }
     dirty = ((leafEntry | bits) & PTE_DIRTY) != 0;
   }
@@ -278,6 +281,7 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
   const host = hostOf(pagePhysical);
   if (host != 0) {
     const page = address & ~0xfff;
+    if (load<u64>(entry, TAG_READ) != page) keepVictim(entry, kind);
     const plain = !aligned && (load<u32>(cpu + WATCHING) == 0 || !isWatchedPage(page));
     store<u64>(entry, read && plain ? page : 1, TAG_READ);
     const told = isJournaling() && access != ACCESS_WRITE;
@@ -289,6 +293,37 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
     if (pageSize > 0x1000) noteLargePage(address);
   }
   return pagePhysical | (address & 0xfff);
+}
+
+/** Keeps what the TLB is about to lose. */
+function keepVictim(entry: usize, kind: usize): void {
+  if ((load<u64>(entry, TAG_READ) & 0xfff) != 0) return;
+  const next = (load<u32>(cpu + NEXT_VICTIM) + 1) & (VICTIM_COUNT - 1);
+  store<u32>(cpu + NEXT_VICTIM, next);
+  copyEntry(cpu + VICTIMS + kind * VICTIMS_SIZE + next * TLB_ENTRY, entry);
+}
+
+/** Puts the page's entry back when the TLB has lost it lately and it allows the access; the one there is lost. */
+function recall(page: u64, access: u32, entry: usize, kind: usize): bool {
+  const tag: usize = access == ACCESS_READ ? TAG_READ : access == ACCESS_WRITE ? TAG_WRITE : TAG_EXECUTE;
+  const victims = cpu + VICTIMS + kind * VICTIMS_SIZE;
+  for (let victim = victims; victim < victims + VICTIMS_SIZE; victim += TLB_ENTRY) {
+    if (load<u64>(victim + tag) != page) continue;
+    const lower = v128.load(entry);
+    const upper = v128.load(entry, 16);
+    copyEntry(entry, victim);
+    v128.store(victim, lower);
+    v128.store(victim, upper, 16);
+    return true;
+  }
+  return false;
+}
+
+// @ts-ignore: decorator
+@inline
+function copyEntry(target: usize, source: usize): void {
+  v128.store(target, v128.load(source));
+  v128.store(target, v128.load(source, 16), 16);
 }
 
 /** As `fill` with the TLB in use, without raising anything. False: the access can't be done through the TLB. */

@@ -2,7 +2,7 @@
 // be written, and to do single instructions again.
 
 import {
-  BUDGET, CODE_BASE, INSTRUCTION, OP_STOP, RIP, STOP, TAG_WRITE, TLB, TLB_ENTRY, TLB_KINDS, TLB_SIZE,
+  BUDGET, CODE_BASE, INSTRUCTION, OP_STOP, RIP, STOP, TAG_WRITE, TLB, TLB_ENTRY, TLB_KINDS, TLB_SIZE, VICTIMS,
 } from "./layout";
 import { cpu } from "./cpu";
 import { translateCode } from "./memory";
@@ -20,8 +20,8 @@ let journaling: bool = false;
 export function journalWrites(on: bool): void {
   journaling = on;
   if (!on) return;
-  const base = cpu + TLB;
-  for (let at = base; at < base + TLB_KINDS * TLB_SIZE; at += TLB_ENTRY) store<u64>(at, 1, TAG_WRITE);
+  const end = cpu + TLB + TLB_KINDS * TLB_SIZE;
+  for (let at = cpu + VICTIMS; at < end; at += TLB_ENTRY) store<u64>(at, 1, TAG_WRITE);
 }
 
 // @ts-ignore: decorator

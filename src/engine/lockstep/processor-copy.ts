@@ -2,7 +2,7 @@
 
 import {
   BUDGET, CODE_BASE, CODE_PHYSICAL, DATA, EXIT_REQUEST, FAULT_VECTOR, FLAGS_AUX, FLAGS_RESULT, GPR, INSTRUCTION,
-  LARGE_LOW, LAZY_A, PAUSES, RFLAGS, RIP, STOP, TLB, TLB_KINDS, TLB_SIZE,
+  LARGE_LOW, LAZY_A, PAUSES, RFLAGS, RIP, STOP, TLB, TLB_KINDS, TLB_SIZE, VICTIMS,
 } from '../core/layout.ts';
 
 const REGISTER_BYTES = 0x640;
@@ -19,7 +19,7 @@ export class ProcessorCopy {
   readonly #view: DataView;
   readonly #at: number;
   readonly #registers = new Uint8Array(REGISTER_BYTES);
-  readonly #tlb = new Uint8Array(TLB_KINDS * TLB_SIZE);
+  readonly #tlb = new Uint8Array(TLB + TLB_KINDS * TLB_SIZE - VICTIMS);
 
   constructor(memory: WebAssembly.Memory, at: number) {
     this.#memory = new Uint8Array(memory.buffer);
@@ -29,14 +29,14 @@ export class ProcessorCopy {
 
   take(): void {
     this.#registers.set(this.#memory.subarray(this.#at, this.#at + REGISTER_BYTES));
-    this.#tlb.set(this.#memory.subarray(this.#at + TLB, this.#at + TLB + this.#tlb.length));
+    this.#tlb.set(this.#memory.subarray(this.#at + VICTIMS, this.#at + VICTIMS + this.#tlb.length));
   }
 
   /** All but what other threads ask. */
   putBack(): void {
     this.#memory.set(this.#registers.subarray(0, EXIT_REQUEST), this.#at);
     this.#memory.set(this.#registers.subarray(EXIT_REQUEST + 4), this.#at + EXIT_REQUEST + 4);
-    this.#memory.set(this.#tlb, this.#at + TLB);
+    this.#memory.set(this.#tlb, this.#at + VICTIMS);
   }
 
   word(at: number): number { return this.#view.getUint32(at, true); }
