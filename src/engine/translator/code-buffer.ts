@@ -20,6 +20,19 @@ export class CodeBuffer {
     this.#bytes[this.#length++] = value;
   }
 
+  /** An instruction; of vector instructions the prefix and their number. */
+  opcode(value: number): void {
+    if (value < 0x100) return this.byte(value);
+    this.byte(value >> 12);
+    this.unsigned(value & 0xfff);
+  }
+
+  /** A constant f64. */
+  float64(value: number): void {
+    this.byte(0x44);
+    this.append(new Uint8Array(new Float64Array([value]).buffer));
+  }
+
   /** An unsigned 32-bit number as LEB128. */
   unsigned(value: number): void {
     let rest = value >>> 0;
@@ -52,6 +65,13 @@ export class CodeBuffer {
   constant64(low: number, high: number): void {
     this.byte(0x42);
     this.signed(low, high);
+  }
+
+  /** A load or store: alignment hint 0, which is always right, and the offset. */
+  memory(opcode: number, offset: number): void {
+    this.opcode(opcode);
+    this.byte(0);
+    this.unsigned(offset);
   }
 
   append(bytes: Uint8Array): void {

@@ -6,9 +6,10 @@ import { integerOperations } from '../isa/operations.ts';
 import { INSTRUCTION_ROWS } from '../isa/rows.ts';
 import type { Size } from '../isa/semantics.ts';
 import {
-  ADDRESS, BASE_REGISTER, COUNT, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, HANDLER, IMMEDIATE, INDEX_REGISTER, LENGTH,
-  OFFSET, OP, OPERAND, SCALE, SEGMENT_BASE, TARGET,
+  ADDRESS, BASE_REGISTER, BYTES, COUNT, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, FORM_ALIGNED, HANDLER, IMMEDIATE,
+  INDEX_REGISTER, LENGTH, OFFSET, OP, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OPERAND, SCALE, SEGMENT_BASE, TARGET,
 } from '../core/layout.ts';
+import { VECTOR_OPERATIONS, type VectorOperation } from './vector-operations.ts';
 
 /** An integer operation of the interpreter. */
 export interface Operation {
@@ -26,12 +27,21 @@ export interface Operations {
   readonly integer: readonly (Operation | undefined)[];
   /** Handlers of vector instructions that set arithmetic flags, and maybe a general register. */
   readonly comparing: ReadonlySet<number>;
+  /** What regions do for a handler of a vector instruction. */
+  readonly vectors: ReadonlyMap<number, VectorOperation>;
 }
 
 export function operationsByNumber(): Operations {
   const handlers = vectorHandlers(INSTRUCTION_ROWS);
   const comparing = INSTRUCTION_ROWS.filter(({ name }) => /^(U?COMIS[SD]|PTEST|PCMP[EI]STR[IM])$/.test(name));
-  return { integer: integerTable(), comparing: new Set(comparing.map((row) => handlers.indexOf(vectorCase(row)))) };
+  const vectors = new Map<number, VectorOperation>();
+  for (const row of INSTRUCTION_ROWS) {
+    const operation = row.class === 'sse' ? VECTOR_OPERATIONS[row.op] : undefined;
+    if (operation && !/[PQN]/.test(row.operands)) vectors.set(handlers.indexOf(vectorCase(row)), operation);
+  }
+  return {
+    integer: integerTable(), comparing: new Set(comparing.map((row) => handlers.indexOf(vectorCase(row)))), vectors,
+  };
 }
 
 function integerTable(): readonly (Operation | undefined)[] {
@@ -54,6 +64,8 @@ export class Decoded {
   /** Undefined: not one of the integer operations. */
   readonly operation: Operation | undefined;
   readonly op: number;
+  /** Of a vector instruction: what regions do for it. */
+  readonly vector: VectorOperation | undefined;
   /** Of a vector instruction: it sets arithmetic flags. */
   readonly comparesVectors: boolean;
   readonly offset: number;
@@ -68,6 +80,8 @@ export class Decoded {
     this.page = page;
     this.op = view.getUint16(at + OP, true);
     this.operation = operations.integer[this.op];
+    const isVector = this.op === OP_VECTOR || this.op === OP_VECTOR_LOAD || this.op === OP_VECTOR_STORE;
+    this.vector = isVector ? operations.vectors.get(view.getUint16(at + HANDLER, true)) : undefined;
     this.comparesVectors = operations.comparing.has(view.getUint16(at + HANDLER, true));
     this.offset = view.getUint16(at + OFFSET, true);
     this.length = view.getUint8(at + LENGTH);
@@ -78,6 +92,10 @@ export class Decoded {
   get place(): number { return this.page + this.offset; }
 
   get addressKind(): number { return this.#view.getUint8(this.at + ADDRESS); }
+  /** Of a vector instruction: how many bytes its operand in memory has. */
+  get bytes(): number { return this.#view.getUint16(this.at + BYTES, true); }
+  /** They must be aligned to 16. */
+  get isAligned(): boolean { return (this.#view.getUint8(this.at + FORM) & FORM_ALIGNED) !== 0; }
   get addressSize(): number { return (this.#view.getUint8(this.at + FORM) >> FORM_ADDRESS_SHIFT) & 3; }
   get target(): number { return this.#view.getUint16(this.at + TARGET, true); }
   get operand(): number { return this.#view.getUint16(this.at + OPERAND, true); }

@@ -10,10 +10,12 @@ import {
   type FunctionWriter, LOCAL_FLAGS_A, LOCAL_FLAGS_B, LOCAL_FLAGS_KIND,
 } from './function-writer.ts';
 import {
-  CALL, I64_ADD, I64_AND, I64_EQ, I64_EQZ, I64_EXTEND16_S, I64_EXTEND32_S, I64_EXTEND8_S,
+  CALL, I32_LE_S, I32_LT_S, I64_ADD, I64_AND, I64_EQ, I64_EQZ, I64_EXTEND16_S, I64_EXTEND32_S, I64_EXTEND8_S,
   I64_EXTEND_I32_U, I64_LE_S, I64_LE_U, I64_LT_S, I64_LT_U, I64_OR, I64_POPCNT, I64_SHL, I64_SHR_U, I64_SUB, I64_XOR,
 } from './opcodes.ts';
-import { binaryOf, comparison, constantOf, localOf, smallConstant, unaryOf, type Value } from './value.ts';
+import {
+  binaryOf, comparison, comparison32, constantOf, localOf, not, smallConstant, unaryOf, type Value,
+} from './value.ts';
 
 export function logOf(size: Size): number {
   return size === 8 ? 0 : size === 16 ? 1 : size === 32 ? 2 : 3;
@@ -32,7 +34,6 @@ export function signExtend(value: Value, size: Size): Value {
 }
 
 const bit = (value: Value, n: number): Value => binaryOf(I64_AND, binaryOf(I64_SHR_U, value, smallConstant(n)), ONE);
-const not = (value: Value): Value => binaryOf(I64_XOR, value, ONE);
 const exclusive = (a: Value, b: Value): Value => binaryOf(I64_XOR, a, b);
 
 export class FlagsWriter {
@@ -101,7 +102,7 @@ export class FlagsWriter {
     if (flags === FLAGS_UNKNOWN) return this.#called(code);
     const positive = this.#known(flags, code >> 1);
     if ((code & 1) === 0) return positive;
-    return positive.narrow ? unaryOf(I64_EQZ, positive, 1, true) : not(positive);
+    return not(positive);
   }
 
   #called(code: number): Value {
@@ -172,8 +173,10 @@ export class FlagsWriter {
       case 3: return comparison(I64_LE_U, a, b);
       case 4: return bit(difference, size - 1);
       case 5: return this.#parity(difference);
-      case 6: return comparison(I64_LT_S, this.#toTop(a, size), this.#toTop(b, size));
-      default: return comparison(I64_LE_S, this.#toTop(a, size), this.#toTop(b, size));
+      case 6: return size === 32 ? comparison32(I32_LT_S, a, b)
+        : comparison(I64_LT_S, this.#toTop(a, size), this.#toTop(b, size));
+      default: return size === 32 ? comparison32(I32_LE_S, a, b)
+        : comparison(I64_LE_S, this.#toTop(a, size), this.#toTop(b, size));
     }
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { CodeBuffer } from './code-buffer.ts';
-import { LOCAL_GET, LOCAL_SET, TYPE_I32, TYPE_I64 } from './opcodes.ts';
+import { IF, LOCAL_GET, LOCAL_SET, NO_RESULT, TYPE_I32, TYPE_I64, TYPE_V128 } from './opcodes.ts';
 import { type Value, ValueWriter } from './value.ts';
 
 /** Where the flags stand is not known before the region runs. */
@@ -23,16 +23,26 @@ export interface Knowledge {
   upperZero: number;
   /** Registers, and in bit 16 the flags, that may differ from the processor's memory. */
   dirty: number;
+  /** The same of vector registers. */
+  dirtyVectors: number;
+  /** The system has enabled SSE. */
+  vectors: boolean;
 }
 
 export const DIRTY_FLAGS = 1 << 16;
-export const DIRTY_ALL = 0x1ffff;
+const DIRTY_ALL = 0x1ffff;
+const DIRTY_VECTORS = 0xffff;
+
+/** Where anything may have come before. */
+export function nothingKnown(): Knowledge {
+  return { flags: FLAGS_UNKNOWN, upperZero: 0, dirty: DIRTY_ALL, dirtyVectors: DIRTY_VECTORS, vectors: false };
+}
 
 /** What holds on both ways to a point. */
 export function meet(a: Knowledge | undefined, b: Knowledge): Knowledge {
   if (a === undefined) return { ...b };
   return { flags: a.flags === b.flags ? a.flags : FLAGS_UNKNOWN, upperZero: a.upperZero & b.upperZero,
-    dirty: a.dirty | b.dirty };
+    dirty: a.dirty | b.dirty, dirtyVectors: a.dirtyVectors | b.dirtyVectors, vectors: a.vectors && b.vectors };
 }
 
 // Fixed locals of every region: i32 first, then i64.
@@ -54,16 +64,22 @@ export const CALL_AUX = 2;
 export const CALL_MULTIPLY_HIGH = 3;
 export const CALL_REACH = 4;
 export const CALL_STEP = 5;
+export const CALL_CHAIN = 6;
 
 export class FunctionWriter {
   readonly code = new CodeBuffer();
+  /** Where in `code` the branches lie that are hardly ever taken. */
+  readonly unlikely: number[] = [];
   readonly values: ValueWriter;
-  knowledge: Knowledge = { flags: FLAGS_UNKNOWN, upperZero: 0, dirty: DIRTY_ALL };
+  knowledge = nothingKnown();
   #types: number[] = [];
   readonly #registers = new Int32Array(16);
+  readonly #vectors = new Int32Array(16);
   #written = 0;
-  #free: { i32: number[]; i64: number[] } = { i32: [], i64: [] };
-  #lent: { i32: number[]; i64: number[] } = { i32: [], i64: [] };
+  #writtenVectors = 0;
+  /** Temporary locals that nobody uses, and those that the instruction does, by type. */
+  readonly #free = new Map<number, number[]>();
+  readonly #lent: { type: number; local: number }[] = [];
 
   constructor() {
     this.values = new ValueWriter(this.code, (narrow) => this.temporary(narrow));
@@ -71,12 +87,15 @@ export class FunctionWriter {
 
   start(): void {
     this.code.clear();
+    this.unlikely.length = 0;
     this.#types = [TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I64, TYPE_I64, TYPE_I64, TYPE_I64];
     this.#registers.fill(-1);
-    this.#free = { i32: [], i64: [] };
-    this.#lent = { i32: [], i64: [] };
+    this.#vectors.fill(-1);
+    this.#free.clear();
+    this.#lent.length = 0;
     this.#written = 0;
-    this.knowledge = { flags: FLAGS_UNKNOWN, upperZero: 0, dirty: 0 };
+    this.#writtenVectors = 0;
+    this.knowledge = { ...nothingKnown(), dirty: 0, dirtyVectors: 0 };
   }
 
   /** Local of a general register. */
@@ -100,24 +119,61 @@ export class FunctionWriter {
   /** The types of all locals, in order. */
   get localTypes(): readonly number[] { return this.#types; }
 
-  /** A local until the instruction's end. */
+  /** Local of an XMM register. */
+  vector(number: number): number {
+    const known = this.#vectors[number] as number;
+    if (known >= 0) return known;
+    this.#types.push(TYPE_V128);
+    return this.#vectors[number] = this.#types.length - 1;
+  }
+
+  /** XMM registers that have a local. */
+  vectors(): { number: number; local: number }[] {
+    return [...this.#vectors].map((local, number) => ({ number, local })).filter(({ local }) => local >= 0);
+  }
+
+  isVectorWritten(number: number): boolean {
+    return (this.#writtenVectors & (1 << number)) !== 0;
+  }
+
+  /** Gives an XMM register the v128 on the stack. */
+  setVector(number: number): void {
+    this.set(this.vector(number));
+    this.knowledge.dirtyVectors |= 1 << number;
+    this.#writtenVectors |= 1 << number;
+  }
+
+  /** A local for an i32 or i64 until the instruction's end. */
   temporary(narrow: boolean): number {
-    const kind = narrow ? 'i32' : 'i64';
-    let local = this.#free[kind].pop();
+    return this.temporaryOf(narrow ? TYPE_I32 : TYPE_I64);
+  }
+
+  /** A local until the instruction's end. */
+  temporaryOf(type: number): number {
+    let local = this.#free.get(type)?.pop();
     if (local === undefined) {
-      this.#types.push(narrow ? TYPE_I32 : TYPE_I64);
+      this.#types.push(type);
       local = this.#types.length - 1;
     }
-    this.#lent[kind].push(local);
+    this.#lent.push({ type, local });
     return local;
   }
 
   /** The instruction is through: its temporaries are free again. */
   endInstruction(): void {
-    for (const kind of ['i32', 'i64'] as const) {
-      this.#free[kind].push(...this.#lent[kind]);
-      this.#lent[kind].length = 0;
+    for (const { type, local } of this.#lent) {
+      const free = this.#free.get(type);
+      if (free) free.push(local);
+      else this.#free.set(type, [local]);
     }
+    this.#lent.length = 0;
+  }
+
+  /** Opens a block that hardly ever runs, for when the i32 on the stack is not 0. */
+  ifUnlikely(): void {
+    this.unlikely.push(this.code.length);
+    this.code.byte(IF);
+    this.code.byte(NO_RESULT);
   }
 
   get(local: number): void {
@@ -144,10 +200,7 @@ export class FunctionWriter {
     this.set(local);
   }
 
-  /** A memory instruction's operands: alignment hint 0, which is always right, and the offset. */
   memory(opcode: number, offset: number): void {
-    this.code.byte(opcode);
-    this.code.byte(0);
-    this.code.unsigned(offset);
+    this.code.memory(opcode, offset);
   }
 }

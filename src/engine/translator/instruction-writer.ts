@@ -9,6 +9,8 @@ import { MemoryWriter } from './memory-writer.ts';
 import { I64_ADD, I64_EQ, I64_NE, I64_SHL, I64_SHR_S, I64_SUB } from './opcodes.ts';
 import { RegionEmitter } from './region-emitter.ts';
 import { binaryOf, comparison, constantOf, localOf, smallConstant, type Value } from './value.ts';
+import type { VectorOperation } from './vector-operations.ts';
+import { VectorWriter } from './vector-writer.ts';
 
 /** Families that are no semantics and go on to the next instruction. */
 const PLAIN = new Set(['NOP', 'NOPE', 'LEA', 'XCHG', 'CBW', 'CWD', 'PUSH', 'PUSHI', 'POP']);
@@ -17,6 +19,11 @@ const EIGHT = smallConstant(8);
 /** An instruction that the core does for a region. */
 export function isStep({ op }: Decoded): boolean {
   return op === OP_SYSTEM || op === OP_VECTOR || op === OP_VECTOR_LOAD || op === OP_VECTOR_STORE;
+}
+
+/** What a region does for a vector instruction; undefined: the core does it. */
+export function vectorOperationOf({ op, vector, addressKind }: Decoded): VectorOperation | undefined {
+  return op === OP_VECTOR || addressKind === 1 ? vector : undefined;
 }
 
 /** An instruction that a region can do and go on behind. */
@@ -37,16 +44,25 @@ export class InstructionWriter {
   readonly memory: MemoryWriter;
   readonly #writer: FunctionWriter;
   readonly #emitter: RegionEmitter;
+  readonly #vectors: VectorWriter;
 
-  constructor(writer: FunctionWriter, processor: number, leaveIf: (depth: number) => void) {
+  /** `leaveIf` leaves the region at this instruction; the core does it in a `step`. */
+  constructor({ writer, processor, leaveIf, step }: {
+    writer: FunctionWriter; processor: number; leaveIf: (depth: number) => void; step: (record: Decoded) => void;
+  }) {
     this.#writer = writer;
-    this.flags = new FlagsWriter(writer);
-    this.memory = new MemoryWriter(writer, processor, leaveIf);
-    this.#emitter = new RegionEmitter(writer, this.flags);
+    const flags = new FlagsWriter(writer);
+    const memory = new MemoryWriter(writer, processor, leaveIf);
+    this.flags = flags;
+    this.memory = memory;
+    this.#emitter = new RegionEmitter(writer, flags);
+    this.#vectors = new VectorWriter({ writer, memory, flags, processor, leaveIf, step });
   }
 
   /** `live`: somebody may look at the flags that it sets. */
   write(record: Decoded, live: boolean): void {
+    const vector = vectorOperationOf(record);
+    if (vector) return this.#vectors.write(record, vector);
     const operation = record.operation as Operation;
     if (PLAIN.has(operation.family)) this.#plain(record, operation);
     else this.#semantic(record, operation, SEMANTICS[operation.family] as Semantic, live);

@@ -13,10 +13,9 @@ import {
   CALL_REACH, type FunctionWriter, LOCAL_ADDRESS, LOCAL_CODE_BASE, LOCAL_ENTRY, LOCAL_HOST, LOCAL_TLB,
 } from './function-writer.ts';
 import {
-  CALL, END, IF, I32_ADD, I32_AND, I32_EQZ, I32_LOAD, I32_SHR_U, I32_WRAP, I64_ADD, I64_AND, I64_LOAD, I64_LOAD16_U,
+  CALL, END, I32_ADD, I32_AND, I32_EQZ, I32_LOAD, I32_SHR_U, I32_WRAP, I64_ADD, I64_AND, I64_LOAD, I64_LOAD16_U,
   I64_LOAD32_U,
   I64_LOAD8_U, I64_NE, I64_OR, I64_SHL, I64_SHR_U, I64_STORE, I64_STORE16, I64_STORE32, I64_STORE8, LOCAL_TEE,
-  NO_RESULT,
 } from './opcodes.ts';
 import { binaryOf, constantOf, localOf, smallConstant, type Value } from './value.ts';
 
@@ -116,8 +115,7 @@ export class MemoryWriter {
     this.#writer.memory(I64_LOAD, write ? TAG_WRITE : TAG_READ);
     values.wide(binaryOf(I64_AND, binaryOf(I64_ADD, at, smallConstant(bytes - 1)), constantOf(-4096, -1)));
     code.byte(I64_NE);
-    code.byte(IF);
-    code.byte(NO_RESULT);
+    this.#writer.ifUnlikely();
     values.wide(at);
     code.constant32(bytes);
     code.constant32(write ? 1 : 0);

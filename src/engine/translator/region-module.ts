@@ -1,16 +1,14 @@
-/** A WebAssembly module of regions [WebAssembly Core Specification 2.0, section 5.5]: imports, one function each. */
+/** A WebAssembly module of regions: one function each, and what they import. */
 
-import { CodeBuffer } from './code-buffer.ts';
+import { CUSTOM, ModuleSections, type Signature } from './module-sections.ts';
 import { TYPE_I32, TYPE_I64 } from './opcodes.ts';
+import type { RegionBody } from './region-writer.ts';
 
-const FUNCTION = 0x60;
-const [TYPES, IMPORTS, FUNCTIONS, EXPORTS, CODE] = [1, 2, 3, 7, 10] as const;
-
-/** Functions of the core that a region may call, in the order of the CALL_ numbers: name and type. */
+/** Functions that a region may call, in the order of the CALL_ numbers: name and type. */
 export const IMPORTED = [['lazyCondition', 1], ['lazyResult', 2], ['lazyAux', 3], ['multiplyHighSigned', 4],
-  ['reach', 5], ['step', 6]] as const;
+  ['reach', 5], ['step', 6], ['chain', 7]] as const;
 
-const SIGNATURES: readonly (readonly [parameters: readonly number[], results: readonly number[]])[] = [
+const SIGNATURES: readonly Signature[] = [
   [[], [TYPE_I32]],
   [[TYPE_I32, TYPE_I32, TYPE_I64, TYPE_I64], [TYPE_I32]],
   [[TYPE_I32, TYPE_I64, TYPE_I64], [TYPE_I64]],
@@ -18,76 +16,37 @@ const SIGNATURES: readonly (readonly [parameters: readonly number[], results: re
   [[TYPE_I64, TYPE_I64], [TYPE_I64]],
   [[TYPE_I64, TYPE_I32, TYPE_I32], [TYPE_I32]],
   [[TYPE_I32], [TYPE_I32]],
+  [[TYPE_I64, TYPE_I32], [TYPE_I32]],
 ];
 
-/** Writes modules, always in the same two buffers. */
-export class ModuleWriter {
-  readonly #module = new CodeBuffer();
-  readonly #body = new CodeBuffer();
-
-  #section(id: number, write: (body: CodeBuffer) => void): void {
-    this.#body.clear();
-    write(this.#body);
-    this.#module.byte(id);
-    this.#module.unsigned(this.#body.length);
-    this.#module.append(this.#body.bytes);
-  }
+/** Writes modules, always in the same buffers. */
+export class RegionModule {
+  readonly #sections = new ModuleSections();
 
   /**
-   * The module whose exports `0`, `1` … are the functions with these bodies; valid until the next one. `pages`: the
-   * memory's size, fixed.
+   * The module whose exports `0`, `1` … are these regions; valid until the next one. `pages`: the memory's size, fixed.
    */
-  write(bodies: readonly Uint8Array[], pages: number): Uint8Array {
-    this.#module.clear();
-    for (const byte of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) this.#module.byte(byte);
-    this.#section(TYPES, writeTypes);
-    this.#section(IMPORTS, (body) => writeImports(body, pages));
-    this.#section(FUNCTIONS, (body) => {
-      body.unsigned(bodies.length);
-      for (let n = 0; n < bodies.length; n++) body.unsigned(0);
-    });
-    this.#section(EXPORTS, (body) => {
-      body.unsigned(bodies.length);
-      for (let n = 0; n < bodies.length; n++) {
-        body.text(String(n));
-        body.byte(0);
+  write(regions: readonly RegionBody[], pages: number): Uint8Array {
+    const sections = this.#sections;
+    sections.start();
+    sections.types(SIGNATURES);
+    sections.imports(IMPORTED, pages);
+    sections.functions(regions.length, IMPORTED.length);
+    // Branches that are hardly ever taken [WebAssembly Branch Hinting proposal].
+    sections.section(CUSTOM, (body) => {
+      body.text('metadata.code.branch_hint');
+      body.unsigned(regions.length);
+      for (const [n, { unlikely }] of regions.entries()) {
         body.unsigned(IMPORTED.length + n);
+        body.unsigned(unlikely.length);
+        for (const at of unlikely) {
+          body.unsigned(at);
+          body.byte(1);
+          body.byte(0);
+        }
       }
     });
-    this.#section(CODE, (body) => {
-      body.unsigned(bodies.length);
-      for (const bytes of bodies) {
-        body.unsigned(bytes.length);
-        body.append(bytes);
-      }
-    });
-    return this.#module.bytes;
+    sections.code(regions.map(({ bytes }) => bytes));
+    return sections.bytes;
   }
-}
-
-function writeTypes(body: CodeBuffer): void {
-  body.unsigned(SIGNATURES.length);
-  for (const [parameters, results] of SIGNATURES) {
-    body.byte(FUNCTION);
-    for (const list of [parameters, results]) {
-      body.unsigned(list.length);
-      for (const type of list) body.byte(type);
-    }
-  }
-}
-
-function writeImports(body: CodeBuffer, pages: number): void {
-  body.unsigned(IMPORTED.length + 1);
-  for (const [name, type] of IMPORTED) {
-    body.text('c');
-    body.text(name);
-    body.byte(0);
-    body.unsigned(type);
-  }
-  body.text('c');
-  body.text('memory');
-  body.byte(2);
-  body.byte(3); // shared, with a maximum
-  body.unsigned(pages);
-  body.unsigned(pages);
 }

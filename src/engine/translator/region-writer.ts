@@ -4,15 +4,16 @@
  */
 
 import {
-  CODE_BASE, CODE_PHYSICAL, EXIT_REQUEST, OP, OP_ENTER, PAGE_NUMBER, RECORD_SIZE, RIP, TAG_EXECUTE,
+  CODE_BASE, CODE_PHYSICAL, EXIT_REQUEST, OP, OP_ENTER, PAGE_NUMBER, RECORD_SIZE, TAG_EXECUTE,
 } from '../core/layout.ts';
 import { CONDITIONS } from '../isa/integer.ts';
 import { CodeBuffer } from './code-buffer.ts';
 import type { Decoded, Operation } from './decoded.ts';
 import {
-  DIRTY_ALL, FLAGS_UNKNOWN, FunctionWriter, type Knowledge, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_ENTRY, meet,
+  FunctionWriter, type Knowledge, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_ENTRY, meet,
+  nothingKnown,
 } from './function-writer.ts';
-import { InstructionWriter, isStep } from './instruction-writer.ts';
+import { InstructionWriter, isStep, vectorOperationOf } from './instruction-writer.ts';
 import { liveFlags } from './liveness.ts';
 import {
   BLOCK, BR, ELSE, END, I32_LE_S, I32_LOAD, I32_LOAD16_U, I32_NE, I32_OR, I32_SUB, I64_LOAD, I64_NE, I64_STORE, IF,
@@ -27,6 +28,14 @@ import { constantOf, localOf, type Value } from './value.ts';
 interface Label {
   readonly kind: 'end' | 'loop' | 'block' | 'if';
   readonly block: number;
+}
+
+/** A region's function. */
+export interface RegionBody {
+  /** Locals and code, without their size. */
+  readonly bytes: Uint8Array;
+  /** Where in them the branches lie that are hardly ever taken, in order. */
+  readonly unlikely: readonly number[];
 }
 
 export class RegionWriter {
@@ -47,12 +56,14 @@ export class RegionWriter {
 
   constructor(processor: number) {
     this.#processor = processor;
-    this.#instructions = new InstructionWriter(this.#writer, processor, (depth) => this.#leaveIf(depth));
     this.#state = new StateWriter(this.#writer, processor);
+    this.#instructions = new InstructionWriter({
+      writer: this.#writer, processor, leaveIf: (depth) => this.#leaveIf(depth),
+      step: (record) => this.#state.step(record),
+    });
   }
 
-  /** The function's body: locals and code, without its size. Valid until the next one. */
-  write(blocks: readonly Block[], pages: { codePageNumber(distance: number): number }): Uint8Array {
+  write(blocks: readonly Block[], pages: { codePageNumber(distance: number): number }): RegionBody {
     this.#blocks = blocks;
     this.#pages = pages;
     this.#shape = shapeOf(blocks);
@@ -71,11 +82,13 @@ export class RegionWriter {
       whole.byte(type);
     }
     const body = this.#writer.code.bytes.slice();
+    const unlikely = [...this.#writer.unlikely];
     this.#writer.code.clear();
     this.#state.enter();
     whole.append(this.#writer.code.bytes);
     whole.byte(BLOCK);
     whole.byte(TYPE_I32);
+    const start = whole.length;
     whole.append(body);
     whole.byte(UNREACHABLE);
     whole.byte(END);
@@ -83,7 +96,7 @@ export class RegionWriter {
     this.#state.leave();
     whole.append(this.#writer.code.bytes);
     whole.byte(END);
-    return whole.bytes;
+    return { bytes: whole.bytes.slice(), unlikely: unlikely.map((at) => start + at) };
   }
 
   /** Branches to the region's end, with what it returns on the stack. */
@@ -100,8 +113,17 @@ export class RegionWriter {
   /** Leaves at this instruction when the i32 on the stack is not 0; `depth` blocks are open that nobody knows of. */
   #leaveIf(depth: number): void {
     for (let n = 0; n < depth; n++) this.#labels.push({ kind: 'if', block: -1 });
-    this.#if(() => this.#leaveAt(this.#record));
+    this.#ifUnlikely(() => this.#leaveAt(this.#record));
     this.#labels.length -= depth;
+  }
+
+  /** Does what `body` writes when the i32 on the stack is not 0, which it hardly ever is. */
+  #ifUnlikely(body: () => void): void {
+    this.#writer.ifUnlikely();
+    this.#labels.push({ kind: 'if', block: -1 });
+    body();
+    this.#labels.pop();
+    this.#writer.code.byte(END);
   }
 
   /** Does what `body` writes when the i32 on the stack is not 0. */
@@ -124,7 +146,7 @@ export class RegionWriter {
     code.byte(NO_RESULT);
     this.#labels.push({ kind: 'loop', block: index });
     // The way back to the head brings what is not known yet.
-    this.#writer.knowledge = { flags: FLAGS_UNKNOWN, upperZero: 0, dirty: DIRTY_ALL };
+    this.#writer.knowledge = nothingKnown();
     this.#within(index, merges[index] as number[], 0);
     this.#labels.pop();
     code.byte(END);
@@ -150,10 +172,11 @@ export class RegionWriter {
     const last = block.records.length - 1;
     for (const [n, record] of block.records.entries()) {
       this.#record = record.at;
-      if (isStep(record)) {
+      if (vectorOperationOf(record)) this.#instructions.write(record, live[n] === 1);
+      else if (isStep(record)) {
         this.#state.step(record);
         // It has changed this code: the interpreter looks what is there now.
-        this.#if(() => this.#leaveAt(record.at + RECORD_SIZE));
+        this.#ifUnlikely(() => this.#leaveAt(record.at + RECORD_SIZE));
       }
       else if (n < last || block.end === 'fall') this.#instructions.write(record, live[n] === 1);
       else this.#end(index, block, record);
@@ -222,9 +245,7 @@ export class RegionWriter {
 
   #leaveTo(target: Value): void {
     const { code } = this.#writer;
-    code.constant32(0);
-    this.#writer.values.wide(target);
-    this.#writer.memory(I64_STORE, this.#processor + RIP);
+    this.#writer.setTo(LOCAL_ADDRESS, target);
     code.constant32(0);
     this.#toEnd();
   }
@@ -286,7 +307,7 @@ export class RegionWriter {
     code.constant32(OP_ENTER);
     code.byte(I32_NE);
     code.byte(I32_OR);
-    this.#if(() => {
+    this.#ifUnlikely(() => {
       this.#spend(before);
       this.#leaveTo(this.#instructions.pointer(offset));
     });
@@ -312,7 +333,7 @@ export class RegionWriter {
     code.constant32(0);
     this.#writer.memory(I32_LOAD, this.#processor + EXIT_REQUEST);
     code.byte(I32_OR);
-    this.#if(() => {
+    this.#ifUnlikely(() => {
       this.#spend(before);
       this.#leaveTo(this.#instructions.pointer(offset));
     });

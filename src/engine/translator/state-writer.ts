@@ -1,15 +1,19 @@
 /** The processor's memory and a region's locals: what is read when the region begins and written when it is left. */
 
 import {
-  BUDGET, CODE_BASE, FLAGS_AUX, FLAGS_RESULT, GPR, LAZY_A, LAZY_B, LAZY_KIND, OP_SYSTEM, RAX, RDX, RSP, TLB_BASE, XMM,
-  ZERO,
+  BUDGET, CODE_BASE, FLAGS_AUX, FLAGS_RESULT, GPR, LAZY_A, LAZY_B, LAZY_KIND, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD,
+  OP_VECTOR_STORE, RAX, RDX, RSP, TLB_BASE, XMM, XMM_STRIDE, ZERO,
 } from '../core/layout.ts';
 import type { Decoded } from './decoded.ts';
 import {
-  CALL_STEP, DIRTY_FLAGS, FLAGS_RAW, type FunctionWriter, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_FLAGS_A, LOCAL_FLAGS_B,
-  LOCAL_FLAGS_KIND, LOCAL_TLB,
+  CALL_CHAIN, CALL_STEP, DIRTY_FLAGS, FLAGS_RAW, type FunctionWriter, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE,
+  LOCAL_FLAGS_A, LOCAL_FLAGS_B, LOCAL_FLAGS_KIND, LOCAL_HOST, LOCAL_TLB,
 } from './function-writer.ts';
-import { CALL, I32_LOAD, I32_STORE, I64_LOAD, I64_LOAD32_U, I64_STORE } from './opcodes.ts';
+import { vectorOperationOf } from './instruction-writer.ts';
+import {
+  CALL, END, I32_LOAD, I32_STORE, I64_LOAD, I64_LOAD32_U, I64_STORE, IF, LOCAL_TEE, NO_RESULT, RETURN, RETURN_CALL,
+  V128_LOAD, V128_STORE,
+} from './opcodes.ts';
 
 export class StateWriter {
   readonly #writer: FunctionWriter;
@@ -21,10 +25,19 @@ export class StateWriter {
   }
 
   /** Gives the registers of an instruction their locals, so that all are known before the first one is written. */
-  allot({ operation, target, operand, base, index }: Decoded): void {
+  allot(record: Decoded): void {
+    const { operation, op, target, operand, base, index } = record;
+    const use = (offset: number): void => {
+      if (offset < ZERO) this.#writer.register(offset >> 3);
+      else if (isVectorRegister(offset)) this.#writer.vector((offset - XMM) / XMM_STRIDE);
+    };
+    if (vectorOperationOf(record)) {
+      if (op !== OP_VECTOR_STORE) use(target);
+      if (op !== OP_VECTOR_LOAD) use(operand);
+      if (op !== OP_VECTOR) [base, index].forEach(use);
+    }
     if (operation === undefined) return;
     const { family, form } = operation;
-    const use = (offset: number): void => { if (offset < ZERO) this.#writer.register(offset >> 3); };
     if (form.startsWith('r')) use(target);
     if (/^(rr|mr|rri)$/.test(form)) use(operand);
     if (form.includes('m')) {
@@ -46,8 +59,13 @@ export class StateWriter {
     const registers = this.#writer.registers();
     for (const { number, local } of registers)
       if ((knowledge.dirty & (1 << number)) !== 0) this.storeField(I64_STORE, GPR + number * 8, local);
+    const vectors = this.#writer.vectors();
+    for (const { number, local } of vectors)
+      if ((knowledge.dirtyVectors & (1 << number)) !== 0) this.storeField(V128_STORE, XMM + number * XMM_STRIDE, local);
     if ((knowledge.dirty & DIRTY_FLAGS) !== 0) this.#storeFlags();
     knowledge.dirty = 0;
+    knowledge.dirtyVectors = 0;
+    if (record.op === OP_SYSTEM) knowledge.vectors = false;
     code.constant32(record.at);
     code.byte(CALL);
     code.unsigned(CALL_STEP);
@@ -56,6 +74,8 @@ export class StateWriter {
       this.#loadField(I64_LOAD, GPR + number * 8, local);
       knowledge.upperZero &= ~(1 << number);
     }
+    for (const { number, local } of vectors)
+      if (changesVector(record, number)) this.#loadField(V128_LOAD, XMM + number * XMM_STRIDE, local);
     if (changesFlags(record)) {
       this.#loadFlags();
       knowledge.flags = FLAGS_RAW;
@@ -96,20 +116,49 @@ export class StateWriter {
     this.#loadField(I64_LOAD, LAZY_A, LOCAL_FLAGS_A);
     this.#loadField(I64_LOAD, LAZY_B, LOCAL_FLAGS_B);
     for (const { number, local } of this.#writer.registers()) this.#loadField(I64_LOAD, GPR + number * 8, local);
+    for (const { number, local } of this.#writer.vectors())
+      this.#loadField(V128_LOAD, XMM + number * XMM_STRIDE, local);
   }
 
-  /** Behind the region's code: the result lies on the stack. */
+  /** The region's end: the record to go on at lies on the stack; when it is 0 LOCAL_ADDRESS is where. */
   leave(): void {
+    const { code } = this.#writer;
+    code.byte(LOCAL_TEE);
+    code.unsigned(LOCAL_HOST);
+    this.#storeAll();
+    code.byte(IF);
+    code.byte(NO_RESULT);
+    this.#writer.get(LOCAL_HOST);
+    code.byte(RETURN);
+    code.byte(END);
+    this.#writer.get(LOCAL_ADDRESS);
+    this.#writer.get(LOCAL_BUDGET);
+    code.byte(RETURN_CALL);
+    code.unsigned(CALL_CHAIN);
+  }
+
+  #storeAll(): void {
     this.storeField(I32_STORE, BUDGET, LOCAL_BUDGET);
     this.#storeFlags();
     for (const { number, local } of this.#writer.registers())
       if (this.#writer.isWritten(number)) this.storeField(I64_STORE, GPR + number * 8, local);
+    for (const { number, local } of this.#writer.vectors())
+      if (this.#writer.isVectorWritten(number)) this.storeField(V128_STORE, XMM + number * XMM_STRIDE, local);
   }
 }
 
 /** Whether the core's doing of an instruction may change a general register. */
 function changesRegister(record: Decoded, number: number): boolean {
   return record.op === OP_SYSTEM || record.comparesVectors || (record.target < ZERO && record.target >> 3 === number);
+}
+
+/** The same of an XMM register. */
+function changesVector(record: Decoded, number: number): boolean {
+  return record.op === OP_SYSTEM || record.comparesVectors || record.target === XMM + number * XMM_STRIDE;
+}
+
+function isVectorRegister(offset: number): boolean {
+  return offset >= XMM && offset < XMM + 16 * XMM_STRIDE;
 }
 
 /** Whether it may change arithmetic flags: vector instructions are taken to when they have no vector destination. */

@@ -1,13 +1,15 @@
 /** Makes regions of the blocks that a processor runs often, and puts them where its core finds them. */
 
+import { setFlagsFromString } from 'node:v8';
 import {
   ENTER_COUNT, ENTER_REGION, GENERATION, MODE, MODE_64, OFFSET, OP, OP_ENTER, PROCESSOR_COUNT, TRANSLATE_AFTER,
 } from '../core/layout.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from '../memory-handle.ts';
+import { chainOf } from './chain.ts';
 import { Decoded, operationsByNumber } from './decoded.ts';
 import { type CodeSource, NARROW, RegionGraph, WIDE } from './region-graph.ts';
-import { IMPORTED, ModuleWriter } from './region-module.ts';
-import { RegionWriter } from './region-writer.ts';
+import { IMPORTED, RegionModule } from './region-module.ts';
+import { type RegionBody, RegionWriter } from './region-writer.ts';
 
 const WASM_PAGE = 0x10000;
 const NEVER = 0x7fff_ffff;
@@ -70,7 +72,7 @@ export interface TranslatorOptions {
 interface Pending {
   /** The opening record of its block. */
   readonly opening: number;
-  readonly body: Uint8Array;
+  readonly body: RegionBody;
   readonly wide: boolean;
 }
 
@@ -82,7 +84,7 @@ export class Translator {
   readonly #processor: number;
   readonly #operations = operationsByNumber();
   readonly #writer: RegionWriter;
-  readonly #modules = new ModuleWriter();
+  readonly #modules = new RegionModule();
   readonly #imports: Record<string, WebAssembly.ImportValue>;
   readonly #pages: number;
   readonly #mostBytes: number;
@@ -111,11 +113,17 @@ export class Translator {
     this.#processor = processorAddress(index);
     const processors = this.#view.getUint32(this.#configuration + PROCESSOR_COUNT, true);
     this.#mostBytes = Math.max(LEAST_BYTES, MAXIMUM_BYTES / processors);
+    // V8 then keeps registers across what hardly ever runs; without it regions are right, too, but slower.
+    setFlagsFromString('--experimental-wasm-branch-hinting');
     this.#writer = new RegionWriter(this.#processor);
     this.#pages = handle.memory.buffer.byteLength / WASM_PAGE;
+    // A region that is wrapped is to come back there.
+    const chain = chainOf({
+      memory: handle.memory, pages: this.#pages, table, processor: this.#processor, jumps: wrap === undefined,
+    });
     this.#imports = {
       memory: handle.memory,
-      ...Object.fromEntries(IMPORTED.map(([name]) => [name, core[name] as WebAssembly.ImportValue])),
+      ...Object.fromEntries(IMPORTED.map(([name]) => [name, core[name] as WebAssembly.ImportValue])), chain,
     };
   }
 
@@ -158,7 +166,7 @@ export class Translator {
       this.counters.refused++;
       return again(NEVER);
     }
-    this.#pending.push({ opening, body: this.#writer.write(blocks, this.#core).slice(), wide });
+    this.#pending.push({ opening, body: this.#writer.write(blocks, this.#core), wide });
     again(this.#policy.waiting);
     this.counters.instructions += blocks.reduce((sum, block) => sum + block.records.length, 0);
   }

@@ -5,8 +5,8 @@
 
 import type { CodeBuffer } from './code-buffer.ts';
 import {
-  CALL, I64_ADD, I64_AND, I64_EXTEND_I32_U, I64_MUL, I64_NE, I64_OR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_SUB, I64_XOR,
-  LOCAL_GET, LOCAL_TEE, SELECT,
+  CALL, I32_AND, I32_EQZ, I32_WRAP, I64_ADD, I64_AND, I64_EQZ, I64_EXTEND_I32_U, I64_MUL, I64_NE, I64_OR, I64_SHL,
+  I64_SHR_S, I64_SHR_U, I64_SUB, I64_XOR, LOCAL_GET, LOCAL_TEE, SELECT,
 } from './opcodes.ts';
 
 interface Common {
@@ -21,6 +21,8 @@ export type Value = Common & (
   | { readonly kind: 'local'; readonly local: number }
   | { readonly kind: 'unary'; readonly opcode: number; readonly a: Value }
   | { readonly kind: 'binary'; readonly opcode: number; readonly a: Value; readonly b: Value }
+  /** A comparison of the lower 32 bits. */
+  | { readonly kind: 'compare32'; readonly opcode: number; readonly a: Value; readonly b: Value }
   | { readonly kind: 'select'; readonly condition: Value; readonly a: Value; readonly b: Value }
   | { readonly kind: 'call'; readonly callee: number; readonly a: Value; readonly b: Value }
   | { readonly kind: 'shared'; readonly inner: Value; local: number });
@@ -83,12 +85,26 @@ export function binaryOf(opcode: number, a: Value, b: Value): Value {
   if (left === 0 && (opcode === I64_ADD || opcode === I64_OR || opcode === I64_XOR)) return b;
   if (opcode === I64_AND && right !== undefined && right > 0 && ((right + 1) & right) === 0
     && a.bits <= 32 - Math.clz32(right)) return a;
-  return { kind: 'binary', opcode, a, b, bits: bitsOf(opcode, a, b), narrow: false };
+  return { kind: 'binary', opcode, a, b, bits: bitsOf(opcode, a, b), narrow: a.narrow && b.narrow && isLogic(opcode) };
+}
+
+function isLogic(opcode: number): boolean {
+  return opcode === I64_AND || opcode === I64_OR || opcode === I64_XOR;
+}
+
+/** 1 for 0 and 0 for 1. */
+export function not(value: Value): Value {
+  return value.narrow ? unaryOf(I64_EQZ, value, 1, true) : binaryOf(I64_XOR, value, smallConstant(1));
 }
 
 /** 1 or 0. */
 export function comparison(opcode: number, a: Value, b: Value): Value {
   return { kind: 'binary', opcode, a, b, bits: 1, narrow: true };
+}
+
+/** 1 or 0, of the lower 32 bits. */
+export function comparison32(opcode: number, a: Value, b: Value): Value {
+  return { kind: 'compare32', opcode, a, b, bits: 1, narrow: true };
 }
 
 /** Writes values; `newLocal` gives a local for a value that is used again. */
@@ -115,6 +131,14 @@ export class ValueWriter {
     this.#code.byte(I64_NE);
   }
 
+  /** Leaves the lower 32 bits as an i32. */
+  #lower(value: Value): void {
+    const number = value.kind === 'constant' ? value.low : undefined;
+    if (number !== undefined) return this.#code.constant32(number);
+    this.#write(value);
+    if (!value.narrow) this.#code.byte(I32_WRAP);
+  }
+
   #write(value: Value): void {
     const code = this.#code;
     switch (value.kind) {
@@ -126,10 +150,26 @@ export class ValueWriter {
         code.unsigned(value.local);
         return;
       case 'unary':
+        if (value.a.narrow && value.opcode === I64_EQZ) {
+          this.#write(value.a);
+          code.byte(I32_EQZ);
+          return;
+        }
         this.wide(value.a);
         code.byte(value.opcode);
         return;
+      case 'compare32':
+        this.#lower(value.a);
+        this.#lower(value.b);
+        code.byte(value.opcode);
+        return;
       case 'binary':
+        if (value.narrow && isLogic(value.opcode)) {
+          this.#write(value.a);
+          this.#write(value.b);
+          code.byte(value.opcode - I64_AND + I32_AND);
+          return;
+        }
         this.wide(value.a);
         this.wide(value.b);
         code.byte(value.opcode);
