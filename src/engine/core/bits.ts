@@ -1,12 +1,12 @@
-// Bit instructions: double shifts, scans, counts, bit test and modify.
+// Bit instructions: double shifts, POPCNT, and the tests of bits in memory by an offset in a register.
 
-import { ADDRESS, CF, FLAGS_AUX, FLAGS_RESULT, IMMEDIATE, OPERAND, RCX, TARGET, ZF } from "./layout";
+import { FLAGS_AUX, FLAGS_RESULT, IMMEDIATE, OPERAND, RCX, TARGET, ZF } from "./layout";
 import { cpu } from "./cpu";
-import { arithmeticFlags, setArithmeticFlags, overflow } from "./flags";
+import { setArithmeticFlags, overflow } from "./flags";
 import { addressMask, ea, effectiveAddress } from "./address";
 import {
-  exchangeMemory, inMemory, readForExchange, readMemory, readMemoryForWrite, readOperand, readRegister, readTarget,
-  signedOf, sizeMask, sizeOf, writeMemory, writeRegister, writeTarget,
+  exchangeMemory, inMemory, readForExchange, readMemory, readMemoryForWrite, readOperand, readRegister, signedOf,
+  sizeMask, sizeOf, writeMemory, writeRegister,
 } from "./operand";
 
 function setShiftFlags(result: u64, size: u32, carry: u32, overflow: u32): void {
@@ -68,27 +68,6 @@ export function shrdCl(u: usize): void {
   doubleShift(u, load<u8>(cpu + RCX), false);
 }
 
-/** ZF tells a zero source, whose destination stays; the other flags are undefined. */
-function scan(u: usize, reverse: bool): void {
-  const size = sizeOf(u);
-  const value = readOperand(u, size);
-  const flags = arithmeticFlags() & ~ZF;
-  if (value == 0) {
-    setArithmeticFlags(flags | ZF);
-    return;
-  }
-  setArithmeticFlags(flags);
-  writeRegister(load<u16>(u, TARGET), size, reverse ? 63 - clz<u64>(value) : ctz<u64>(value));
-}
-
-export function bsf(u: usize): void {
-  scan(u, false);
-}
-
-export function bsr(u: usize): void {
-  scan(u, true);
-}
-
 export function popcount(u: usize): void {
   const size = sizeOf(u);
   const value = readOperand(u, size);
@@ -111,18 +90,12 @@ function modify(value: u64, mask: u64, what: u32): u64 {
   return what == BIT_SET ? value | mask : what == BIT_RESET ? value & ~mask : value ^ mask;
 }
 
-/** A register bit offset reaches beyond a memory operand, both ways. */
+/** Of a bit in memory: the offset in a register reaches beyond the operand, both ways. */
 function bitByRegister(u: usize, what: u32): void {
   const size = sizeOf(u);
   const bits: u32 = 8 << size;
   const offset = signedOf(readRegister(load<u16>(u, OPERAND), size), size);
   const mask = <u64>1 << (<u64>offset & (bits - 1));
-  if (!inMemory(u)) {
-    const value = readRegister(load<u16>(u, TARGET), size);
-    if (what != BIT_TEST) writeRegister(load<u16>(u, TARGET), size, modify(value, mask, what));
-    setCarry(u32((value & mask) != 0));
-    return;
-  }
   // The displaced offset wraps at the address size before the segment base is added.
   const plain = effectiveAddress(u);
   const displaced = (plain + <u64>((offset >> (3 + size)) << size)) & addressMask(u);
@@ -150,32 +123,4 @@ export function btr(u: usize): void {
 
 export function btc(u: usize): void {
   bitByRegister(u, BIT_COMPLEMENT);
-}
-
-function bitByImmediate(u: usize, what: u32): void {
-  const size = sizeOf(u);
-  const mask = <u64>1 << (<u64>load<u8>(u, IMMEDIATE) & ((8 << size) - 1));
-  const memory = inMemory(u);
-  const address = memory ? ea(u) : 0;
-  let value: u64;
-  if (memory) {
-    do value = readForExchange(u, address, size);
-    while (!exchangeMemory(u, address, size, value, modify(value, mask, what)));
-  } else {
-    value = readRegister(load<u16>(u, TARGET), size);
-    writeRegister(load<u16>(u, TARGET), size, modify(value, mask, what));
-  }
-  setCarry(u32((value & mask) != 0));
-}
-
-export function btsImmediate(u: usize): void {
-  bitByImmediate(u, BIT_SET);
-}
-
-export function btrImmediate(u: usize): void {
-  bitByImmediate(u, BIT_RESET);
-}
-
-export function btcImmediate(u: usize): void {
-  bitByImmediate(u, BIT_COMPLEMENT);
 }

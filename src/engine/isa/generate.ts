@@ -72,7 +72,7 @@ function lockedCasesText(numbers: OperationNumbers, keys: ReadonlySet<string>): 
   return `${GENERATED_NOTE}
 import { BYTES, FLAGS_AUX, FLAGS_RESULT, IMMEDIATE, OPERAND } from "../layout";
 import { cpu, raise, UD } from "../cpu";
-import { carry } from "../flags";
+import { carry, overflow } from "../flags";
 import { ea } from "../address";
 import { lockedRead, lockedWrite } from "../memory";
 

@@ -3,6 +3,7 @@
 import { type Instruction, instructions, type Row } from './instruction.ts';
 
 const AF = 0x10;
+const CF = 0x01;
 const OF = 0x800;
 const SZAP = 0xd4;
 
@@ -131,6 +132,14 @@ const ROWS: Row[] = [
   ['0F 0D /r', 'PREFETCHW', 'Ev', 'NOPE', native],
   ['0F A3 /r r', 'BT', 'Ev,Gv', 'BT', { ...native, undefinedFlags: SZAP & ~0x40 | OF }],
   ['0F BA /4', 'BT', 'Ev,Ib', 'BT', { ...native, undefinedFlags: SZAP & ~0x40 | OF }],
+  ['0F AB /r r', 'BTS', 'Ev,Gv', 'BTS', { ...native, undefinedFlags: SZAP & ~0x40 | OF }],
+  ['0F B3 /r r', 'BTR', 'Ev,Gv', 'BTR', { ...native, undefinedFlags: SZAP & ~0x40 | OF }],
+  ['0F BB /r r', 'BTC', 'Ev,Gv', 'BTC', { ...native, undefinedFlags: SZAP & ~0x40 | OF }],
+  ['0F BA /5', 'BTS', 'Ev,Ib', 'BTS', { ...native, undefinedFlags: SZAP & ~0x40 | OF, lock: true }],
+  ['0F BA /6', 'BTR', 'Ev,Ib', 'BTR', { ...native, undefinedFlags: SZAP & ~0x40 | OF, lock: true }],
+  ['0F BA /7', 'BTC', 'Ev,Ib', 'BTC', { ...native, undefinedFlags: SZAP & ~0x40 | OF, lock: true }],
+  ['0F BC /r', 'BSF', 'Gv,Ev', 'BSF', { ...native, undefinedFlags: SZAP & ~0x40 | CF | OF }],
+  ['0F BD /r', 'BSR', 'Gv,Ev', 'BSR', { ...native, undefinedFlags: SZAP & ~0x40 | CF | OF }],
   ['F8', 'CLC', '', 'CLC', native],
   ['F9', 'STC', '', 'STC', native],
   ['F5', 'CMC', '', 'CMC', native],

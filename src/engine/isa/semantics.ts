@@ -28,6 +28,10 @@ export interface Emitter<V> {
   /** Signed high 64 bits of the 128-bit product. */
   mulHighSigned(a: V, b: V): V;
   swapBytes(a: V, size: Size): V;
+  /** 0 bits below the lowest 1, of 64. */
+  trailingZeros(a: V): V;
+  /** 0 bits above the highest 1, of 64. */
+  leadingZeros(a: V): V;
   /** Sign-extends from `size` to 64 bits. */
   signed(a: V, size: Size): V;
   /** Zero-extends from `size`. */
@@ -196,6 +200,32 @@ function modulo<V>(e: Emitter<V>, count: V, by: number): V {
   return value;
 }
 
+/** A zero source leaves the destination as it was; of the flags only ZF is defined. */
+function scan(index: <V>(e: Emitter<V>, source: V) => V): Semantic {
+  return {
+    form: 'binary',
+    emit(e, size, _a, source) {
+      const value = e.let(source);
+      e.setLogicFlags(value, size);
+      e.when(value, () => e.write(index(e, value)));
+    },
+  };
+}
+
+/** A bit of the destination goes to CF and is changed. */
+function bitChange(change: <V>(e: Emitter<V>, value: V, mask: V) => V): Semantic {
+  return {
+    form: 'binary',
+    emit(e, size, a, b) {
+      const value = e.let(a);
+      const number = e.let(e.and(b, e.constant(size - 1)));
+      const result = e.let(change(e, value, e.shiftLeft(e.constant(1), number)));
+      e.setCarry(e.and(e.shiftRight(value, number), e.constant(1)));
+      e.write(result);
+    },
+  };
+}
+
 const conditionNames = ['O', 'NO', 'B', 'NB', 'Z', 'NZ', 'BE', 'A', 'S', 'NS', 'P', 'NP', 'L', 'GE', 'LE', 'G'];
 
 function multiply<V>(e: Emitter<V>, size: Size, a: V, b: V): void {
@@ -293,6 +323,11 @@ export const SEMANTICS: Readonly<Record<string, Semantic>> = {
     emit: (e, size, a, b) =>
       e.setCarry(e.and(e.shiftRight(a, e.and(b, e.constant(size - 1))), e.constant(1))),
   },
+  BTS: bitChange((e, value, mask) => e.or(value, mask)),
+  BTR: bitChange((e, value, mask) => e.and(value, e.xor(mask, e.constant(-1)))),
+  BTC: bitChange((e, value, mask) => e.xor(value, mask)),
+  BSF: scan((e, value) => e.trailingZeros(value)),
+  BSR: scan((e, value) => e.sub(e.constant(63), e.leadingZeros(value))),
   CLC: { form: 'none', emit: (e) => e.setCarry(e.constant(0)) },
   STC: { form: 'none', emit: (e) => e.setCarry(e.constant(1)) },
   CMC: { form: 'none', emit: (e) => e.setCarry(e.xor(e.flag('carry'), e.constant(1))) },

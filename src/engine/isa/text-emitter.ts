@@ -42,6 +42,8 @@ export class TextEmitter implements Emitter<string> {
     if (size === 64) return `bswap<u64>(${a})`;
     return size === 32 ? `<u64>bswap<u32>(<u32>${a})` : '<u64>0'; // of 16 bits: undefined, processors give 0
   }
+  trailingZeros(a: string): string { return `ctz<u64>(${a})`; }
+  leadingZeros(a: string): string { return `clz<u64>(${a})`; }
   signed(a: string, size: Size): string { return size === 64 ? a : `<u64><i64><i${size}>${a}`; }
   unsigned(a: string, size: Size): string {
     if (size === 64) return a;

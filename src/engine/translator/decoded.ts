@@ -1,13 +1,14 @@
 /** Decoded instructions as the translator reads them: records of core/layout.ts, and which operation they are. */
 
 import { BRANCH_FAR_DELTA, isDirectBranch } from '../isa/interpreter-text.ts';
-import { vectorCase, vectorHandlers } from '../isa/handlers.ts';
+import { systemHandlers, vectorCase, vectorHandlers } from '../isa/handlers.ts';
 import { integerOperations } from '../isa/operations.ts';
 import { INSTRUCTION_ROWS } from '../isa/rows.ts';
 import type { Size } from '../isa/semantics.ts';
 import {
   ADDRESS, BASE_REGISTER, BYTES, COUNT, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, FORM_ALIGNED, HANDLER, IMMEDIATE,
-  INDEX_REGISTER, LENGTH, OFFSET, OP, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OPERAND, SCALE, SEGMENT_BASE, TARGET,
+  INDEX_REGISTER, LENGTH, OFFSET, OP, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OPERAND, SCALE,
+  SEGMENT_BASE, TARGET,
 } from '../core/layout.ts';
 import { VECTOR_OPERATIONS, type VectorOperation } from './vector-operations.ts';
 
@@ -27,6 +28,8 @@ export interface Operations {
   readonly integer: readonly (Operation | undefined)[];
   /** Handlers of vector instructions that set arithmetic flags, and maybe a general register. */
   readonly comparing: ReadonlySet<number>;
+  /** Handlers of system instructions, by number. */
+  readonly systems: readonly string[];
   /** What regions do for a handler of a vector instruction. */
   readonly vectors: ReadonlyMap<number, VectorOperation>;
 }
@@ -40,7 +43,8 @@ export function operationsByNumber(): Operations {
     if (operation && !/[PQN]/.test(row.operands)) vectors.set(handlers.indexOf(vectorCase(row)), operation);
   }
   return {
-    integer: integerTable(), comparing: new Set(comparing.map((row) => handlers.indexOf(vectorCase(row)))), vectors,
+    integer: integerTable(), systems: systemHandlers(INSTRUCTION_ROWS),
+    comparing: new Set(comparing.map((row) => handlers.indexOf(vectorCase(row)))), vectors,
   };
 }
 
@@ -64,6 +68,8 @@ export class Decoded {
   /** Undefined: not one of the integer operations. */
   readonly operation: Operation | undefined;
   readonly op: number;
+  /** Of a system instruction: its handler. */
+  readonly system: string | undefined;
   /** Of a vector instruction: what regions do for it. */
   readonly vector: VectorOperation | undefined;
   /** Of a vector instruction: it sets arithmetic flags. */
@@ -80,6 +86,7 @@ export class Decoded {
     this.page = page;
     this.op = view.getUint16(at + OP, true);
     this.operation = operations.integer[this.op];
+    this.system = this.op === OP_SYSTEM ? operations.systems[view.getUint16(at + HANDLER, true)] : undefined;
     const isVector = this.op === OP_VECTOR || this.op === OP_VECTOR_LOAD || this.op === OP_VECTOR_STORE;
     this.vector = isVector ? operations.vectors.get(view.getUint16(at + HANDLER, true)) : undefined;
     this.comparesVectors = operations.comparing.has(view.getUint16(at + HANDLER, true));
@@ -92,6 +99,8 @@ export class Decoded {
   get place(): number { return this.page + this.offset; }
 
   get addressKind(): number { return this.#view.getUint8(this.at + ADDRESS); }
+  /** Operand size in bits. */
+  get size(): number { return 8 << (this.#view.getUint8(this.at + FORM) & 3); }
   /** Of a vector instruction: how many bytes its operand in memory has. */
   get bytes(): number { return this.#view.getUint16(this.at + BYTES, true); }
   /** They must be aligned to 16. */

@@ -6,9 +6,9 @@
 import { MXCSR } from '../core/layout.ts';
 import type { Decoded } from './decoded.ts';
 import type { FlagsWriter } from './flags-writer.ts';
-import { type FunctionWriter, meet } from './function-writer.ts';
+import type { FunctionWriter } from './function-writer.ts';
 import {
-  DROP, ELSE, END, F32X4_EXTRACT_LANE, F32X4_REPLACE_LANE, F32_EQ, F32_LT, F64X2_EXTRACT_LANE, F64X2_REPLACE_LANE,
+  F32X4_EXTRACT_LANE, F32X4_REPLACE_LANE, F32_EQ, F32_LT, F64X2_EXTRACT_LANE, F64X2_REPLACE_LANE,
   F64_CONVERT_I32_S, F64_CONVERT_I64_S, F64_EQ, F64_GT, F64_LT, I32_AND, I32_EQZ, I32_GE_U, I32_LOAD, I32_LT_U, I32_NE,
   I32_OR, I32_REINTERPRET_F32, I32_SUB, I32_TRUNC_F64_S, I64_AND, I64_GE_U, I64_LT_U, I64_OR, I64_REINTERPRET_F64,
   I64_SHL, I64_SUB, I64_TRUNC_F64_S, I64_XOR, TYPE_F32, TYPE_F64,
@@ -36,16 +36,17 @@ export class FloatWriter {
   readonly #writer: FunctionWriter;
   readonly #operands: VectorOperands;
   readonly #flags: FlagsWriter;
-  readonly #step: (record: Decoded) => void;
+  readonly #unless: (record: Decoded, quickly: () => void) => void;
 
-  /** `step`: the core does the instruction, and an i32 is left on the stack. */
-  constructor({ writer, operands, flags, step }: {
-    writer: FunctionWriter; operands: VectorOperands; flags: FlagsWriter; step: (record: Decoded) => void;
+  /** `unless`: the core does the instruction when the i32 on the stack is not 0, else `quickly`. */
+  constructor({ writer, operands, flags, unless }: {
+    writer: FunctionWriter; operands: VectorOperands; flags: FlagsWriter;
+    unless: (record: Decoded, quickly: () => void) => void;
   }) {
     this.#writer = writer;
     this.#operands = operands;
     this.#flags = flags;
-    this.#step = step;
+    this.#unless = unless;
   }
 
   /** Keeps the lowest element of the vector on the stack. */
@@ -55,22 +56,6 @@ export class FloatWriter {
     this.#operands.lane(extract, 0);
     this.#writer.set(local);
     return local;
-  }
-
-  /** The core does it when the i32 on the stack is not 0, else `quickly`. */
-  #unless(record: Decoded, quickly: () => void): void {
-    const { code } = this.#writer;
-    const before = this.#writer.knowledge;
-    this.#writer.knowledge = { ...before };
-    this.#writer.ifUnlikely();
-    this.#step(record);
-    code.byte(DROP);
-    const slow = this.#writer.knowledge;
-    this.#writer.knowledge = before;
-    code.byte(ELSE);
-    quickly();
-    code.byte(END);
-    this.#writer.knowledge = meet(slow, this.#writer.knowledge);
   }
 
   /** Pushes 1 when MXCSR asks for anything unusual or would come to show that a result is not exact. */

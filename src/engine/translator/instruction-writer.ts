@@ -7,6 +7,7 @@ import { FlagsWriter, maskTo, signExtend } from './flags-writer.ts';
 import { type FunctionWriter, LOCAL_ADDRESS, LOCAL_CODE_BASE } from './function-writer.ts';
 import { MemoryWriter } from './memory-writer.ts';
 import { I64_ADD, I64_EQ, I64_NE, I64_SHL, I64_SHR_S, I64_SUB } from './opcodes.ts';
+import { isProduct, ProductWriter } from './product-writer.ts';
 import { RegionEmitter } from './region-emitter.ts';
 import { binaryOf, comparison, constantOf, localOf, smallConstant, type Value } from './value.ts';
 import type { VectorOperation } from './vector-operations.ts';
@@ -16,9 +17,14 @@ import { VectorWriter } from './vector-writer.ts';
 const PLAIN = new Set(['NOP', 'NOPE', 'LEA', 'XCHG', 'CBW', 'CWD', 'PUSH', 'PUSHI', 'POP']);
 const EIGHT = smallConstant(8);
 
-/** An instruction that the core does for a region. */
+/** An instruction of those that the core does for a region, all but some of which the region does itself. */
 export function isStep({ op }: Decoded): boolean {
   return op === OP_SYSTEM || op === OP_VECTOR || op === OP_VECTOR_LOAD || op === OP_VECTOR_STORE;
+}
+
+/** One of these some. */
+export function isQuick(record: Decoded): boolean {
+  return vectorOperationOf(record) !== undefined || isProduct(record);
 }
 
 /** What a region does for a vector instruction; undefined: the core does it. */
@@ -45,10 +51,14 @@ export class InstructionWriter {
   readonly #writer: FunctionWriter;
   readonly #emitter: RegionEmitter;
   readonly #vectors: VectorWriter;
+  readonly #products: ProductWriter;
 
-  /** `leaveIf` leaves the region at this instruction; the core does it in a `step`. */
-  constructor({ writer, processor, leaveIf, step }: {
-    writer: FunctionWriter; processor: number; leaveIf: (depth: number) => void; step: (record: Decoded) => void;
+  /**
+   * `leaveIf` leaves the region at this instruction; `unless` leaves it to the core when the i32 on the stack is not 0.
+   */
+  constructor({ writer, processor, leaveIf, unless }: {
+    writer: FunctionWriter; processor: number; leaveIf: (depth: number) => void;
+    unless: (record: Decoded, quickly: () => void) => void;
   }) {
     this.#writer = writer;
     const flags = new FlagsWriter(writer);
@@ -56,13 +66,15 @@ export class InstructionWriter {
     this.flags = flags;
     this.memory = memory;
     this.#emitter = new RegionEmitter(writer, flags);
-    this.#vectors = new VectorWriter({ writer, memory, flags, processor, leaveIf, step });
+    this.#products = new ProductWriter({ writer, memory, flags, unless });
+    this.#vectors = new VectorWriter({ writer, memory, flags, processor, leaveIf, unless });
   }
 
   /** `live`: somebody may look at the flags that it sets. */
   write(record: Decoded, live: boolean): void {
     const vector = vectorOperationOf(record);
     if (vector) return this.#vectors.write(record, vector);
+    if (isProduct(record)) return this.#products.write(record);
     const operation = record.operation as Operation;
     if (PLAIN.has(operation.family)) this.#plain(record, operation);
     else this.#semantic(record, operation, SEMANTICS[operation.family] as Semantic, live);

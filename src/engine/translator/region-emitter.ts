@@ -6,10 +6,10 @@ import {
 } from './function-writer.ts';
 import { type FlagsWriter, maskTo, signExtend } from './flags-writer.ts';
 import {
-  END, I64_ADD, I64_AND, I64_EQ, I64_MUL, I64_OR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_SUB, I64_XOR, IF,
-  LOCAL_SET, NO_RESULT,
+  END, I64_ADD, I64_AND, I64_CLZ, I64_CTZ, I64_EQ, I64_MUL, I64_OR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_SUB, I64_XOR,
+  IF, LOCAL_SET, NO_RESULT,
 } from './opcodes.ts';
-import { binaryOf, comparison, constantOf, localOf, small, smallConstant, type Value } from './value.ts';
+import { binaryOf, comparison, constantOf, localOf, small, smallConstant, unaryOf, type Value } from './value.ts';
 
 const ONE = smallConstant(1);
 const AUX_KEPT = smallConstant(0x3fff_ffff);
@@ -68,6 +68,8 @@ export class RegionEmitter implements Emitter<Value> {
     return this.or(this.shiftLeft(once, smallConstant(32)), this.shiftRight(once, smallConstant(32)));
   }
 
+  trailingZeros(a: Value): Value { return unaryOf(I64_CTZ, a, 7); }
+  leadingZeros(a: Value): Value { return unaryOf(I64_CLZ, a, 7); }
   signed(a: Value, size: Size): Value { return signExtend(a, size); }
   unsigned(a: Value, size: Size): Value { return maskTo(a, size); }
 

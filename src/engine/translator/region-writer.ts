@@ -13,7 +13,7 @@ import {
   FunctionWriter, type Knowledge, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_ENTRY, meet,
   nothingKnown,
 } from './function-writer.ts';
-import { InstructionWriter, isStep, vectorOperationOf } from './instruction-writer.ts';
+import { InstructionWriter, isQuick, isStep } from './instruction-writer.ts';
 import { liveFlags } from './liveness.ts';
 import {
   BLOCK, BR, ELSE, END, I32_LE_S, I32_LOAD, I32_LOAD16_U, I32_NE, I32_OR, I32_SUB, I64_LOAD, I64_NE, I64_STORE, IF,
@@ -59,7 +59,7 @@ export class RegionWriter {
     this.#state = new StateWriter(this.#writer, processor);
     this.#instructions = new InstructionWriter({
       writer: this.#writer, processor, leaveIf: (depth) => this.#leaveIf(depth),
-      step: (record) => this.#state.step(record),
+      unless: (record, quickly) => this.#state.unless(record, quickly),
     });
   }
 
@@ -172,7 +172,7 @@ export class RegionWriter {
     const last = block.records.length - 1;
     for (const [n, record] of block.records.entries()) {
       this.#record = record.at;
-      if (vectorOperationOf(record)) this.#instructions.write(record, live[n] === 1);
+      if (isQuick(record)) this.#instructions.write(record, live[n] === 1);
       else if (isStep(record)) {
         this.#state.step(record);
         // It has changed this code: the interpreter looks what is there now.

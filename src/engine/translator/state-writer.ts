@@ -7,12 +7,13 @@ import {
 import type { Decoded } from './decoded.ts';
 import {
   CALL_CHAIN, CALL_STEP, DIRTY_FLAGS, FLAGS_RAW, type FunctionWriter, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE,
-  LOCAL_FLAGS_A, LOCAL_FLAGS_B, LOCAL_FLAGS_KIND, LOCAL_HOST, LOCAL_TLB,
+  LOCAL_FLAGS_A, LOCAL_FLAGS_B, LOCAL_FLAGS_KIND, LOCAL_HOST, LOCAL_TLB, meet,
 } from './function-writer.ts';
 import { vectorOperationOf } from './instruction-writer.ts';
+import { isProduct } from './product-writer.ts';
 import {
-  CALL, END, I32_LOAD, I32_STORE, I64_LOAD, I64_LOAD32_U, I64_STORE, IF, LOCAL_TEE, NO_RESULT, RETURN, RETURN_CALL,
-  V128_LOAD, V128_STORE,
+  CALL, DROP, ELSE, END, I32_LOAD, I32_STORE, I64_LOAD, I64_LOAD32_U, I64_STORE, IF, LOCAL_TEE, NO_RESULT, RETURN,
+  RETURN_CALL, V128_LOAD, V128_STORE,
 } from './opcodes.ts';
 
 export class StateWriter {
@@ -35,6 +36,11 @@ export class StateWriter {
       if (op !== OP_VECTOR_STORE) use(target);
       if (op !== OP_VECTOR_LOAD) use(operand);
       if (op !== OP_VECTOR) [base, index].forEach(use);
+    }
+    if (isProduct(record)) {
+      [RAX, RDX].forEach(use);
+      if (record.addressKind === 1) [base, index].forEach(use);
+      else use(target);
     }
     if (operation === undefined) return;
     const { family, form } = operation;
@@ -80,6 +86,22 @@ export class StateWriter {
       this.#loadFlags();
       knowledge.flags = FLAGS_RAW;
     }
+  }
+
+  /** The core does the instruction when the i32 on the stack is not 0, which it hardly ever is, else `quickly`. */
+  unless(record: Decoded, quickly: () => void): void {
+    const { code } = this.#writer;
+    const before = this.#writer.knowledge;
+    this.#writer.knowledge = { ...before };
+    this.#writer.ifUnlikely();
+    this.step(record);
+    code.byte(DROP);
+    const slow = this.#writer.knowledge;
+    this.#writer.knowledge = before;
+    code.byte(ELSE);
+    quickly();
+    code.byte(END);
+    this.#writer.knowledge = meet(slow, this.#writer.knowledge);
   }
 
   #storeFlags(): void {

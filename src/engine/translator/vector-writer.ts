@@ -24,15 +24,17 @@ export class VectorWriter {
   readonly #floats: FloatWriter;
   readonly #leaveIf: (depth: number) => void;
 
-  /** `leaveIf` leaves the region at this instruction; in a `step` the core does it. */
-  constructor({ writer, memory, flags, processor, leaveIf, step }: {
+  /**
+   * `leaveIf` leaves the region at this instruction; `unless` leaves it to the core when the i32 on the stack is not 0.
+   */
+  constructor({ writer, memory, flags, processor, leaveIf, unless }: {
     writer: FunctionWriter; memory: MemoryWriter; flags: FlagsWriter; processor: number;
-    leaveIf: (depth: number) => void; step: (record: Decoded) => void;
+    leaveIf: (depth: number) => void; unless: (record: Decoded, quickly: () => void) => void;
   }) {
     this.#writer = writer;
     this.#memory = memory;
     this.#operands = new VectorOperands(writer, processor);
-    this.#floats = new FloatWriter({ writer, operands: this.#operands, flags, step });
+    this.#floats = new FloatWriter({ writer, operands: this.#operands, flags, unless });
     this.#leaveIf = leaveIf;
   }
 
