@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { OperatingError } from '../src/kit/errors.ts';
 import { ClassId } from '../src/protocols/vmbus/class-ids.ts';
 import { MmcCommand } from '../src/protocols/mmc.ts';
 import { ScsiCommand } from '../src/protocols/scsi.ts';
@@ -25,9 +26,13 @@ class StrictDisk implements StorageDisk {
   readonly isReadOnly: boolean;
   readonly blockBytes = 65536;
   readonly geometry = { sizeBytes: SECTORS * SECTOR, logicalSectorBytes: SECTOR, physicalSectorBytes: 4096 };
+  readonly #failsEvery: number;
+  #calls = 0;
 
-  constructor(isReadOnly: boolean) {
+  /** @param failsEvery the host refuses each n-th call; 0: none. */
+  constructor(isReadOnly: boolean, failsEvery: number) {
     this.isReadOnly = isReadOnly;
+    this.#failsEvery = failsEvery;
   }
 
   readSync(target: Uint8Array, at: number, length: number, position: number): void {
@@ -46,11 +51,11 @@ class StrictDisk implements StorageDisk {
   }
 
   flushSync(): void {
-    // Nothing is kept.
+    this.#check(0, 0);
   }
 
   settleSync(): void {
-    // Nothing is kept.
+    this.#check(0, 0);
   }
 
   extentAt(position: number, extent: StorageExtent): void {
@@ -62,6 +67,7 @@ class StrictDisk implements StorageDisk {
   #check(length: number, position: number): void {
     assert.ok(position >= 0 && length >= 0 && position + length <= this.geometry.sizeBytes);
     assert.ok(position % SECTOR === 0 && length % SECTOR === 0);
+    if (++this.#calls % this.#failsEvery === 0) throw new OperatingError('host', 'an I/O error, for a change');
   }
 }
 
@@ -137,18 +143,24 @@ function send(channel: GuestChannel, values: Request, transaction: number): bool
   });
 }
 
-function tryRequests(isReadOnly: boolean, negotiates: boolean, requests: readonly Request[]): void {
+function tryRequests(
+  isReadOnly: boolean, negotiates: boolean, failsEvery: number, requests: readonly Request[],
+): void {
   const driver = new GuestDriver();
   const unitStates = new SharedArrayBuffer(UNIT_STATES_BYTES);
   const identity = new Uint8Array(16);
-  const units = [
-    new LogicalUnit({ disk: new StrictDisk(isReadOnly), identity, state: new UnitState(unitStates, 0) }),
-    new DvdDrive({ medium: new StrictDisk(true), identity, state: new UnitState(unitStates, 1), onEject: () => {} }),
-  ];
-  driver.bus.offer(new StorageController({
-    instanceId: '00000000-0000-0000-0000-000000000001', memory: driver.memory, units,
-    requests: [new SharedArrayBuffer(REQUEST_TABLE_BYTES)], unitStates, onMemoryWritten: () => {}, nowMs: () => 0,
-  }));
+  const medium = new StrictDisk(true, failsEvery);
+  const unit = new LogicalUnit({
+    disk: new StrictDisk(isReadOnly, failsEvery), identity, state: new UnitState(unitStates, 0),
+  });
+  const drive = new DvdDrive({ medium, identity, state: new UnitState(unitStates, 1), onEject: () => {} });
+  const options = {
+    instanceId: '00000000-0000-0000-0000-000000000001', memory: driver.memory, units: [unit, drive],
+    requests: [new SharedArrayBuffer(REQUEST_TABLE_BYTES), new SharedArrayBuffer(REQUEST_TABLE_BYTES)], unitStates,
+    onMemoryWritten: () => {}, nowMs: () => 0, onSubChannels: () => {},
+  };
+  const controller = new StorageController(options);
+  driver.bus.offer(controller);
   const channel = driver.open(driver.connect().get(ClassId.Scsi) as number) as GuestChannel;
   const plain: Request = {
     operation: 7, command: 0, flags: 0, address: 0, blocks: 0, noise: [], place: [0, 0], cdbLength: 16, length: 0,
@@ -164,7 +176,19 @@ function tryRequests(isReadOnly: boolean, negotiates: boolean, requests: readonl
     transaction++;
   };
   if (negotiates) for (const operation of [7, 9, 10, 8]) exchange({ ...plain, operation });
-  for (const values of requests) exchange(values);
+  for (const [index, values] of requests.entries()) {
+    if (index === requests.length >> 1) {
+      unit.resized();
+      drive.change(isReadOnly ? undefined : medium);
+    }
+    exchange(values);
+  }
+  assert.equal((controller.inspect() as { unanswered: number }).unanswered, 0);
+  const state = controller.saveState();
+  const unused = options.requests.map(() => new SharedArrayBuffer(REQUEST_TABLE_BYTES));
+  const restored = new StorageController({ ...options, requests: unused });
+  restored.restoreState(state);
+  assert.deepEqual(restored.saveState(), state);
 }
 
 export const target: FuzzTarget = {
@@ -172,7 +196,7 @@ export const target: FuzzTarget = {
   covers: ['src/vsp/storage/'],
   run(seed, iterations) {
     const property = fc.property(fc.boolean(), fc.oneof(fc.constant(true), fc.constant(true), fc.boolean()),
-      fc.array(request, { maxLength: 20 }), tryRequests);
+      fc.constantFrom(0, 0, 2, 3, 5), fc.array(request, { maxLength: 20 }), tryRequests);
     fc.assert(property, { seed, numRuns: iterations });
   },
 };
