@@ -30,6 +30,8 @@ export interface HostEnd {
   readonly port: string;
   readonly kind: string;
   readonly interface?: string;
+  /** Frames for which the switch was too slow, or the interface had no room. */
+  readonly lost?: { readonly framesIn: number; readonly framesOut: number };
   /** Where the user-mode one is reached. */
   readonly gateway?: string;
   /** Ports of the host's loopback that reach guests on it. */

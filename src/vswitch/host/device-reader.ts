@@ -4,13 +4,15 @@
  * an interface does.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { loadNativeCalls, type NativeMemory } from '../../kit/native-calls.ts';
+import { loadNativeCalls } from '../../kit/native-calls.ts';
 import { VLAN_TAG_BYTES } from '../../protocols/ethernet.ts';
 import {
-  AuxiliaryData, AuxiliaryStatus, IoVector, MSG_DONTWAIT, MultipleMessage, POLLIN, VirtioNetHeader,
+  AuxiliaryData, AuxiliaryStatus, MSG_DONTWAIT, POLLIN, VirtioNetHeader,
 } from '../../protocols/linux-network.ts';
+import { LinkMessage } from '../../protocols/switch-link.ts';
 import { FrameBatch, MAX_FRAME_BYTES } from '../link/frame-batch.ts';
 import type { FrameDevice } from './frame-device.ts';
+import { MessageVector } from './message-vector.ts';
 import { offloadOf, segmentOf } from './virtio-header.ts';
 
 export interface ReaderData {
@@ -19,7 +21,7 @@ export interface ReaderData {
   readonly words: SharedArrayBuffer;
 }
 
-/** Words that both threads have. */
+/** Words that both threads have: whether to stop, batches that wait, frames that were lost. */
 export const ReaderWord = { Stop: 0, Waiting: 1, Lost: 2, Count: 3 } as const;
 /** Batches that may wait for the other thread. */
 const MAX_WAITING = 64;
@@ -27,15 +29,13 @@ const WAIT_MS = 50;
 /** POLLERR and POLLHUP. */
 const POLL_TROUBLE = 0x18;
 const VECTOR = 32;
-const ROOM = 0x1_1000;
-const CONTROL = 64;
 const TAG_AT = 12;
 const HEADER = VirtioNetHeader.$size;
 
 class DeviceReader {
   readonly #device: FrameDevice;
   readonly #words: Int32Array;
-  readonly #memory: NativeMemory;
+  readonly #messages: MessageVector;
   readonly #view: DataView;
   readonly #batch: FrameBatch;
   readonly #poll: (...parameters: unknown[]) => number;
@@ -48,8 +48,8 @@ class DeviceReader {
     const native = loadNativeCalls()!;
     this.#device = device;
     this.#words = new Int32Array(words);
-    this.#memory = native.allocate(VECTOR * (MultipleMessage.$size + IoVector.$size + CONTROL + ROOM));
-    this.#view = new DataView(this.#memory.bytes.buffer);
+    this.#messages = new MessageVector(native, device.kind === 'tap' ? 1 : VECTOR, true);
+    this.#view = this.#messages.view;
     this.#poll = native.function('int poll(void *requests, ulong count, int timeout)');
     this.#read = native.function('long read(int descriptor, size_t buffer, size_t count)');
     this.#receive =
@@ -59,7 +59,6 @@ class DeviceReader {
     request.setInt32(0, device.descriptor, true);
     request.setInt16(4, POLLIN, true);
     this.#batch = new FrameBatch((message) => this.#post(message));
-    this.#layOut();
   }
 
   run(): void {
@@ -75,7 +74,8 @@ class DeviceReader {
 
   #post(message: Uint8Array): void {
     if (Atomics.load(this.#words, ReaderWord.Waiting) >= MAX_WAITING) {
-      Atomics.add(this.#words, ReaderWord.Lost, 1);
+      const view = new DataView(message.buffer, message.byteOffset);
+      Atomics.add(this.#words, ReaderWord.Lost, LinkMessage.count.get(view, 0));
       return;
     }
     Atomics.add(this.#words, ReaderWord.Waiting, 1);
@@ -89,11 +89,12 @@ class DeviceReader {
   }
 
   #readTap(): number {
-    const at = this.#roomAt(0);
+    const { memory, roomBytes } = this.#messages;
+    const at = this.#messages.roomAt(0);
     let count = 0;
     while (count < VECTOR) {
       // Safety: the room lies in memory of ours, and is that large.
-      const length = this.#read(this.#device.descriptor, this.#memory.address + BigInt(at), ROOM);
+      const length = this.#read(this.#device.descriptor, memory.address + BigInt(at), roomBytes);
       if (length <= HEADER) break;
       this.#frame(at, length, -1, 0);
       count++;
@@ -102,37 +103,20 @@ class DeviceReader {
   }
 
   #readSocket(): number {
-    // The system writes there how much it has put in.
-    for (let i = 0; i < VECTOR; i++) MultipleMessage.controlBytes.set(this.#view, i * MultipleMessage.$size, CONTROL);
-    const count = this.#receive(this.#device.descriptor, this.#memory.address, VECTOR, MSG_DONTWAIT, null);
+    this.#messages.emptyControls();
+    const count = this.#receive(this.#device.descriptor, this.#messages.memory.address, VECTOR, MSG_DONTWAIT, null);
     for (let i = 0; i < count; i++) {
-      const length = MultipleMessage.received.get(this.#view, i * MultipleMessage.$size);
-      const control = this.#controlAt(i);
-      const isThere = MultipleMessage.controlBytes.get(this.#view, i * MultipleMessage.$size) >= AuxiliaryData.$size;
+      const control = this.#messages.controlAt(i);
+      const isThere = this.#messages.controlBytes(i) >= AuxiliaryData.$size;
       const status = isThere ? AuxiliaryData.status.get(this.#view, control) : 0;
       const hasTag = (status & AuxiliaryStatus.VlanValid) !== 0;
       const type = (status & AuxiliaryStatus.VlanTypeValid) === 0 ? 0x8100
         : AuxiliaryData.vlanType.get(this.#view, control);
-      this.#frame(this.#roomAt(i), length, hasTag ? AuxiliaryData.vlanControl.get(this.#view, control) : -1, type);
+      const length = this.#messages.receivedBytes(i);
+      const tag = hasTag ? AuxiliaryData.vlanControl.get(this.#view, control) : -1;
+      this.#frame(this.#messages.roomAt(i), length, tag, type);
     }
     return Math.max(count, 0);
-  }
-
-  /** Where each frame of a call goes, and what is said about it. */
-  #layOut(): void {
-    for (let i = 0; i < VECTOR; i++) {
-      const vectorAt = VECTOR * MultipleMessage.$size + i * IoVector.$size;
-      const [vector, control, room] = [vectorAt, this.#controlAt(i), this.#roomAt(i)]
-        .map((at) => this.#memory.address + BigInt(at)) as [bigint, bigint, bigint];
-      MultipleMessage.encode(this.#view, i * MultipleMessage.$size, {
-        nameLow: 0, nameHigh: 0, nameBytes: 0, vectorLow: low(vector), vectorHigh: high(vector), vectorCount: 1,
-        vectorCountHigh: 0, controlLow: low(control), controlHigh: high(control), controlBytes: CONTROL,
-        controlBytesHigh: 0, flags: 0, received: 0,
-      });
-      IoVector.encode(this.#view, vectorAt, {
-        baseLow: low(room), baseHigh: high(room), length: ROOM, lengthHigh: 0,
-      });
-    }
   }
 
   /** @param tag control word of the tag that the host took off, or -1 */
@@ -141,7 +125,7 @@ class DeviceReader {
     const bytes = length - HEADER;
     if (segment < 0 || bytes > MAX_FRAME_BYTES - VLAN_TAG_BYTES) return;
     const offload = offloadOf(this.#view, at);
-    const source = this.#memory.bytes;
+    const source = this.#messages.memory.bytes;
     if (tag < 0) {
       this.#batch.add(source, at + HEADER, bytes, offload, segment);
       return;
@@ -152,22 +136,6 @@ class DeviceReader {
     tagged.set(source.subarray(at + HEADER + TAG_AT, at + length), TAG_AT + VLAN_TAG_BYTES);
     this.#batch.add(tagged, 0, bytes + VLAN_TAG_BYTES, offload, segment);
   }
-
-  #controlAt(index: number): number {
-    return VECTOR * (MultipleMessage.$size + IoVector.$size) + index * CONTROL;
-  }
-
-  #roomAt(index: number): number {
-    return VECTOR * (MultipleMessage.$size + IoVector.$size + CONTROL) + index * ROOM;
-  }
-}
-
-function low(address: bigint): number {
-  return Number(address & 0xffff_ffffn);
-}
-
-function high(address: bigint): number {
-  return Number(address >> 32n);
 }
 
 if (parentPort !== null) new DeviceReader(workerData as ReaderData).run();

@@ -2,16 +2,12 @@
 import { closeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { assert } from '../../kit/assert.ts';
-import { loadNativeCalls, type NativeMemory } from '../../kit/native-calls.ts';
+import { loadNativeCalls } from '../../kit/native-calls.ts';
 import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
-import { VirtioNetHeader } from '../../protocols/linux-network.ts';
-import { MAX_FRAME_BYTES } from '../link/frame-batch.ts';
 import { MessageReader } from '../link/message-reader.ts';
 import { type ReaderData, ReaderWord } from './device-reader.ts';
+import { DeviceWriter } from './device-writer.ts';
 import type { FrameDevice } from './frame-device.ts';
-import { writeVirtioHeader } from './virtio-header.ts';
-
-const HEADER = VirtioNetHeader.$size;
 
 export interface HostPortOptions {
   readonly device: FrameDevice;
@@ -25,19 +21,15 @@ export class HostPort {
   readonly #options: HostPortOptions;
   readonly #words = new Int32Array(new SharedArrayBuffer(ReaderWord.Count * 4));
   readonly #worker: Worker;
-  readonly #memory: NativeMemory;
-  readonly #view: DataView;
-  readonly #write: (...parameters: unknown[]) => number;
+  readonly #writer: DeviceWriter;
 
   constructor(options: HostPortOptions) {
     const native = loadNativeCalls();
     assert(native !== undefined, 'a device was opened without the calls for it');
     this.#options = options;
     this.device = options.device;
-    this.#memory = native.allocate(HEADER + MAX_FRAME_BYTES);
-    this.#view = new DataView(this.#memory.bytes.buffer);
-    this.#write = native.function('long write(int descriptor, size_t buffer, size_t count)');
-    options.port.setReceiver({ deliver: (...frame) => this.#send(...frame) }, () => {});
+    this.#writer = new DeviceWriter(options.device, native);
+    options.port.setReceiver(this.#writer, () => {});
     const data: ReaderData = { device: this.device, words: this.#words.buffer as SharedArrayBuffer };
     this.#worker = new Worker(new URL('./device-reader.js', import.meta.url), { workerData: data, name: 'uplink' });
     const reader = new MessageReader({
@@ -52,9 +44,9 @@ export class HostPort {
     this.#worker.on('error', () => {});
   }
 
-  /** Batches of frames that the switch was too slow for. */
-  get lostBatches(): number {
-    return Atomics.load(this.#words, ReaderWord.Lost);
+  /** Frames from the interface for which the switch was too slow, and frames to it for which it had no room. */
+  get lost(): { readonly framesIn: number; readonly framesOut: number } {
+    return { framesIn: Atomics.load(this.#words, ReaderWord.Lost), framesOut: this.#writer.lostFrames };
   }
 
   /** The thread lets go of the descriptor first. */
@@ -63,13 +55,5 @@ export class HostPort {
     await new Promise((resolve) => { this.#worker.once('exit', resolve); });
     closeSync(this.device.descriptor);
     this.#options.port.close();
-  }
-
-  // Hot path: one a frame; what it costs is the system call.
-  #send(bytes: Uint8Array, offset: number, length: number, offload: number, segmentBytes: number): boolean {
-    if (!writeVirtioHeader(this.#view, 0, bytes, offset, length, offload, segmentBytes)) return false;
-    this.#memory.bytes.set(bytes.subarray(offset, offset + length), HEADER);
-    // Safety: the memory is ours, and holds that much.
-    return this.#write(this.device.descriptor, this.#memory.address, HEADER + length) > 0;
   }
 }

@@ -109,7 +109,9 @@ export class HostAttachment {
     const port = this.#options.attach(name, vlan);
     const hostPort = new HostPort({ device, port, onRun: this.#options.onRun });
     return {
-      status: { kind: device.kind, interface: device.interfaceName },
+      get status() {
+        return { kind: device.kind, interface: device.interfaceName, lost: hostPort.lost };
+      },
       close: async () => {
         await hostPort.close();
         this.#options.detach(port);

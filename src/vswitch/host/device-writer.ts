@@ -1,0 +1,69 @@
+/**
+ * Writes frames to an interface of the host: to a packet socket those of a turn in one call, to a TAP interface, which
+ * has no such call, one by one.
+ */
+import type { NativeCalls } from '../../kit/native-calls.ts';
+import type { FrameSink } from '../../kit/network-endpoint.ts';
+import { MSG_DONTWAIT, VirtioNetHeader } from '../../protocols/linux-network.ts';
+import { copyBytes } from '../link/frame-batch.ts';
+import type { FrameDevice } from './frame-device.ts';
+import { MessageVector } from './message-vector.ts';
+import { writeVirtioHeader } from './virtio-header.ts';
+
+/** Frames in one call. */
+const VECTOR = 32;
+const HEADER = VirtioNetHeader.$size;
+
+export class DeviceWriter implements FrameSink {
+  readonly #device: FrameDevice;
+  readonly #messages: MessageVector;
+  readonly #write: (...parameters: unknown[]) => number;
+  readonly #send: (...parameters: unknown[]) => number;
+  #waiting = 0;
+  #isScheduled = false;
+  /** Frames for which the interface had no room. */
+  lostFrames = 0;
+
+  constructor(device: FrameDevice, native: NativeCalls) {
+    this.#device = device;
+    this.#messages = new MessageVector(native, device.kind === 'tap' ? 1 : VECTOR, false);
+    this.#write = native.function('long write(int descriptor, size_t buffer, size_t count)');
+    this.#send = native.function('int sendmmsg(int descriptor, size_t messages, uint count, int flags)');
+  }
+
+  // Hot path: one a frame.
+  /** False: it is not one that an interface takes, or a TAP interface has no room. */
+  deliver(bytes: Uint8Array, offset: number, length: number, offload: number, segmentBytes: number): boolean {
+    const { view, memory } = this.#messages;
+    const at = this.#messages.roomAt(this.#waiting);
+    if (!writeVirtioHeader(view, at, bytes, offset, length, offload, segmentBytes)) return false;
+    copyBytes(bytes, offset, memory.bytes, at + HEADER, length);
+    if (this.#device.kind === 'tap') {
+      // Safety: the memory is ours, and holds that much.
+      return this.#write(this.#device.descriptor, memory.address + BigInt(at), HEADER + length) > 0;
+    }
+    this.#messages.setLength(this.#waiting, HEADER + length);
+    if (++this.#waiting === VECTOR) this.#flush();
+    else this.#schedule();
+    return true;
+  }
+
+  /** Frames that come in one turn of the switch go together. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#waiting === 0) return;
+    const count = this.#waiting;
+    this.#waiting = 0;
+    // Safety: the messages and what they name lie in memory of ours.
+    const sent = this.#send(this.#device.descriptor, this.#messages.memory.address, count, MSG_DONTWAIT);
+    this.lostFrames += count - Math.max(sent, 0);
+  }
+}
