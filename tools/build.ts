@@ -5,26 +5,22 @@
  *
  * The engine core is AssemblyScript: src/engine/core/generated/ is written by the compiled instruction tables, then
  * asc (by far the slowest step) makes dist/src/engine/core.wasm when any of its inputs changed. What starts as a
- * process or a thread while a user waits is also made one file, in dist/whole/ (whole-program.ts).
+ * process or a thread while a user waits is also bundled, in dist/whole/ (whole-programs.ts).
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { runCachedStep } from './cached-step.ts';
 import { ROOT, filesUnder } from './repository.ts';
 import { removeStaleFiles } from './stale-files.ts';
-import { type ProgramFiles, wholeProgram } from './whole-program.ts';
+import { buildWholePrograms } from './whole-programs.ts';
 
 const CORE_SOURCE = 'src/engine/core/index.ts';
 const CORE_CONFIGURATION = 'src/engine/core/asconfig.json';
 const CORE_OUTPUT = 'dist/src/engine/core.wasm';
 const GENERATOR = 'dist/src/engine/isa/generate.js';
 const ASC = 'node_modules/assemblyscript/bin/asc.js';
-const WHOLE = 'dist/whole';
-const WHOLE_PROGRAMS = [
-  'src/cli/main', 'src/machine/process/vm-process', 'src/machine/processor-worker', 'src/machine/storage-worker',
-];
 
 /** Runs a Node program of the repository, its output going to ours. Ends the build with its status when it fails. */
 function run(script: string, ...parameters: string[]): void {
@@ -48,24 +44,6 @@ function buildEngineCore(): void {
   if (ran) process.stderr.write(`build: ${CORE_OUTPUT} made anew\n`);
 }
 
-/** Each is written only when it is another, so that a build that changes nothing disturbs nobody who runs. */
-function buildWholePrograms(): void {
-  mkdirSync(join(ROOT, WHOLE), { recursive: true });
-  const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
-  const files: ProgramFiles = {
-    read,
-    readTypes: (path) => read(path.replace(/\.js$/, '.d.ts')),
-    readMap: (path) => existsSync(join(ROOT, `${path}.map`)) ? read(`${path}.map`) : undefined,
-  };
-  for (const program of WHOLE_PROGRAMS) {
-    const output = `${WHOLE}/${basename(program)}.js`;
-    const { text, map } = wholeProgram(`dist/${program}.js`, output, files);
-    for (const [path, contents] of [[output, text], [`${output}.map`, map]] as const) {
-      if (!existsSync(join(ROOT, path)) || read(path) !== contents) writeFileSync(join(ROOT, path), contents);
-    }
-  }
-}
-
 /** What lets `npx partout` find the command of this package itself: npm links only those of dependencies. */
 function linkCommand(): void {
   const link = join(ROOT, 'node_modules/.bin/partout');
@@ -77,5 +55,5 @@ function linkCommand(): void {
 for (const file of removeStaleFiles(ROOT)) process.stderr.write(`build: removed ${file}, its source is gone\n`);
 run('node_modules/typescript/bin/tsc', '-b');
 if (existsSync(join(ROOT, CORE_SOURCE))) buildEngineCore();
-buildWholePrograms();
+await buildWholePrograms(ROOT);
 linkCommand();
