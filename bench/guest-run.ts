@@ -9,24 +9,27 @@ import { fileURLToPath } from 'node:url';
 
 const PARTOUT = fileURLToPath(new URL('../../bin/partout', import.meta.url));
 
+/** Of a guest, unless another is asked for. */
+export const MEMORY_MIB = 512;
+
 export interface Engine {
   readonly name: string;
   /** Program and words that boot `kernel` and `initrd` with `append`, the serial console on standard output. */
-  command(kernel: string, initrd: string, append: string): [program: string, ...words: string[]];
+  command(kernel: string, initrd: string, append: string, memoryMib: number): [program: string, ...words: string[]];
 }
 
 export const PARTOUT_ENGINE: Engine = {
   name: 'Partout',
-  command: (kernel, initrd, append) =>
-    [PARTOUT, 'boot', '--kernel', kernel, '--initrd', initrd, '--append', append, '--memory', '512M'],
+  command: (kernel, initrd, append, memoryMib) =>
+    [PARTOUT, 'boot', '--kernel', kernel, '--initrd', initrd, '--append', append, '--memory', `${memoryMib}M`],
 };
 
 /** The peers of design: {q35, microvm} × {everything that TCG has, our own CPU level}. */
 export const TCG_ENGINES: readonly Engine[] =
   ['q35', 'microvm'].flatMap((machine) => ['max', 'Nehalem'].map((cpu): Engine => ({
   name: `TCG ${machine} ${cpu}`,
-  command: (kernel, initrd, append) =>
-    ['qemu-system-x86_64', '-M', machine, '-accel', 'tcg', '-cpu', cpu, '-m', '512', '-display', 'none',
+  command: (kernel, initrd, append, memoryMib) =>
+    ['qemu-system-x86_64', '-M', machine, '-accel', 'tcg', '-cpu', cpu, '-m', String(memoryMib), '-display', 'none',
     '-serial', 'stdio', '-nodefaults', '-no-reboot', '-kernel', kernel, '-initrd', initrd, '-append', append],
 })));
 
@@ -44,8 +47,9 @@ export function tinyImage(): { kernel: string; initrd: string } {
 /** Boots, waits for `marker`, ends the machine. The seconds until then, and what the console showed. */
 export function runUntil(
   engine: Engine, image: { kernel: string; initrd: string }, append: string, marker: RegExp, timeoutMs = 300_000,
+  memoryMib = MEMORY_MIB,
 ): Promise<{ seconds: number; console: string }> {
-  const [program, ...words] = engine.command(image.kernel, image.initrd, append);
+  const [program, ...words] = engine.command(image.kernel, image.initrd, append, memoryMib);
   const started = performance.now();
   const machine = spawn(program, words, { stdio: ['ignore', 'pipe', 'ignore'] });
   return new Promise((resolve, reject) => {

@@ -16,7 +16,7 @@ import { extendInitramfs } from '../tests/initramfs.ts';
 import { kernelModules } from '../tests/kernel-modules.ts';
 import { packagedPrograms } from '../tests/program-files.ts';
 import { guestImage, PARTOUT } from '../tests/guest.ts';
-import { type Engine, hasQemu, median, PARTOUT_ENGINE, runUntil, TCG_ENGINES } from './guest-run.ts';
+import { type Engine, hasQemu, median, MEMORY_MIB, PARTOUT_ENGINE, runUntil, TCG_ENGINES } from './guest-run.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 3);
 const SECONDS = Number(process.argv[3] ?? 10);
@@ -103,7 +103,7 @@ function append(last: number): string {
 /** Mbit/s, by the number of streams. */
 async function ratesOf({ name, pair }: Network, image: { kernel: string; initrd: string }): Promise<number[]> {
   const [server, client] = await pair();
-  const [program, ...words] = server.command(image.kernel, image.initrd, append(2));
+  const [program, ...words] = server.command(image.kernel, image.initrd, append(2), MEMORY_MIB);
   const listening: ChildProcess = spawn(program, words, { stdio: 'ignore' });
   const ended = once(listening, 'exit');
   try {

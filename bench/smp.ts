@@ -19,16 +19,17 @@ const MARKER = /took-(\d+\.\d+)-(\d+\.\d+)-seconds/;
 
 const MTTCG: Engine = {
   name: 'QEMU MTTCG',
-  command: (kernel, initrd, append) =>
-    ['qemu-system-x86_64', '-M', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', '512', '-display', 'none',
-    '-serial', 'stdio', '-nodefaults', '-no-reboot', '-kernel', kernel, '-initrd', initrd, '-append', append],
+  command: (kernel, initrd, append, memoryMib) =>
+    ['qemu-system-x86_64', '-M', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', String(memoryMib),
+    '-display', 'none', '-serial', 'stdio', '-nodefaults', '-no-reboot', '-kernel', kernel, '-initrd', initrd,
+    '-append', append],
 };
 
 /** The engine with so many processors. */
 function withProcessors(engine: Engine, count: number, option: string): Engine {
   return {
     name: `${engine.name}, ${count} processor${count === 1 ? '' : 's'}`,
-    command: (kernel, initrd, append) => [...engine.command(kernel, initrd, append), option, String(count)],
+    command: (...words) => [...engine.command(...words), option, String(count)],
   };
 }
 

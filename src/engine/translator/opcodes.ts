@@ -106,6 +106,7 @@ export const V128_LOAD = vector(0);
 export const V128_STORE = vector(11);
 export const V128_CONST = vector(12);
 export const I8X16_SHUFFLE = vector(13);
+export const I8X16_SWIZZLE = vector(14);
 export const I64X2_REPLACE_LANE = vector(30);
 export const I32X4_EXTRACT_LANE = vector(27);
 export const I32X4_REPLACE_LANE = vector(28);

@@ -20,6 +20,8 @@ export type VectorOperation =
   | { readonly kind: 'shuffle'; lanes(immediate: number): Lanes }
   /** `bytes` at `from` of s go to `to` of d, whose rest stays or becomes 0. */
   | { readonly kind: 'copy'; readonly bytes: 4 | 8; readonly from: 0 | 8; readonly to: 0 | 8; readonly zeroes: boolean }
+  /** d = the bytes of d that those of s choose, 0 where their bit 7 is set. */
+  | { readonly kind: 'choose' }
   | { readonly kind: 'whole' }
   /** A general register gets the sign bits of s. */
   | { readonly kind: 'mask'; readonly opcode: number }
@@ -76,6 +78,7 @@ const SHUFFLES: Readonly<Record<string, VectorOperation>> = {
   })),
   pslldq: shuffle((i) => shiftedBytes(-Math.min(i & 0xff, 16))),
   psrldq: shuffle((i) => shiftedBytes(Math.min(i & 0xff, 16))),
+  pshufb: { kind: 'choose' },
   movddup: shuffle(() => elements(8, [2, 2])),
   movsldup: shuffle(() => elements(4, [4, 4, 6, 6])),
   movshdup: shuffle(() => elements(4, [5, 5, 7, 7])),

@@ -7,8 +7,8 @@ import { FloatWriter } from './float-writer.ts';
 import { type FunctionWriter, LOCAL_ADDRESS, LOCAL_HOST } from './function-writer.ts';
 import type { MemoryWriter } from './memory-writer.ts';
 import {
-  I32X4_REPLACE_LANE, I32_AND, I32_LOAD, I32_STORE, I32_WRAP, I64X2_REPLACE_LANE, I64_STORE, I8X16_SHUFFLE, V128_CONST,
-  V128_STORE,
+  I32X4_REPLACE_LANE, I32_AND, I32_LOAD, I32_STORE, I32_WRAP, I64X2_REPLACE_LANE, I64_STORE, I8X16_SHUFFLE,
+  I8X16_SWIZZLE, V128_AND, V128_CONST, V128_STORE,
 } from './opcodes.ts';
 import { localOf } from './value.ts';
 import { VectorOperands } from './vector-operands.ts';
@@ -16,6 +16,8 @@ import type { VectorOperation } from './vector-operations.ts';
 
 const ALIGNMENT = 15;
 const SSE_BLOCKED = 4;
+/** Of a byte of PSHUFB's source: what is looked at. */
+const CHOICE = 0x8f;
 
 export class VectorWriter {
   readonly #writer: FunctionWriter;
@@ -94,6 +96,15 @@ export class VectorWriter {
         this.#operands.pushTarget(record);
         if (!operation.swapped) this.#operands.pushSource(record);
         code.opcode(operation.opcode);
+        return;
+      case 'choose':
+        // Numbers beyond 15, for which WebAssembly too gives 0, are those whose bit 7 is set.
+        this.#operands.pushTarget(record);
+        this.#operands.pushSource(record);
+        code.opcode(V128_CONST);
+        for (let n = 0; n < 16; n++) code.byte(CHOICE);
+        code.opcode(V128_AND);
+        code.opcode(I8X16_SWIZZLE);
         return;
       case 'unary':
         this.#operands.pushSource(record);
