@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { OperatingError } from '../src/kit/errors.ts';
 import { ManualTimers } from '../src/kit/timers.ts';
@@ -11,7 +12,6 @@ import { CHANNEL_MESSAGES } from '../src/protocols/vmbus/message-table.ts';
 import type { GuestChannel } from '../src/vmbus/testing/guest-channel.ts';
 import { GuestDriver } from '../src/vmbus/testing/guest-driver.ts';
 import { Sockets } from '../src/vsp/socket/device.ts';
-import { settle } from '../src/vsp/testing/guest-utility.ts';
 import type { FuzzTarget, Tally } from '../tools/fuzz-target.ts';
 
 const HALF_AN_HOUR_MS = 30 * 60_000;
@@ -86,7 +86,7 @@ class World {
       if (opened !== undefined) this.channels.push(opened);
     }
     for (const each of this.channels) each.ring();
-    await settle();
+    await setImmediate();
   }
 
   #keep(stream: Duplex): void {
@@ -105,9 +105,9 @@ async function trySockets(steps: readonly Step[], tally: Tally): Promise<void> {
   world.guest.bus.disconnect();
   world.timers.advance(HALF_AN_HOUR_MS);
   for (const stream of world.streams) stream.resume();
-  await settle();
+  await setImmediate();
   for (const stream of world.streams) stream.destroy();
-  await settle();
+  await setImmediate();
   assert.ok(world.streams.every(({ destroyed }) => destroyed));
 }
 
