@@ -3,6 +3,7 @@
  * starts it, so that the seed is known when the target hangs.
  */
 
+import { setImmediate } from 'node:timers/promises';
 import { BranchCounter } from './fuzz-coverage.ts';
 import { processorSecondsUsed, type WorkerMessage, type WorkerOrder } from './fuzz-run.ts';
 import { Tally, targetsOf } from './fuzz-target.ts';
@@ -28,6 +29,8 @@ for (; processorSecondsUsed() < processorSeconds; next++) {
   iterations += ITERATIONS;
   // V8 does not see how large shared buffers are, and lets gigabytes of them wait.
   globalThis.gc?.();
+  // Or nothing but promises would ever have its turn.
+  await setImmediate();
 }
 const coverage = target?.covers === undefined ? undefined : branches.take(target.covers);
 const { inputs, valid } = tally;
