@@ -97,8 +97,7 @@ class ChainWriter {
   }
 
   #field(opcode: number, offset: number): void {
-    this.#code.constant32(0);
-    this.#code.memory(opcode, this.#processor + offset);
+    this.#code.loadFrom(this.#processor + offset, opcode);
   }
 
   /** Ends the attempt when the i32 on the stack is not 0. */

@@ -74,6 +74,12 @@ export class CodeBuffer {
     this.unsigned(offset);
   }
 
+  /** Pushes what lies at an address that is known. */
+  loadFrom(address: number, opcode: number): void {
+    this.constant32(0);
+    this.memory(opcode, address);
+  }
+
   append(bytes: Uint8Array): void {
     while (this.#length + bytes.length > this.#bytes.length) {
       const grown = new Uint8Array(this.#bytes.length * 2);

@@ -1,5 +1,6 @@
 /** Decoded instructions as the translator reads them: records of core/layout.ts, and which operation they are. */
 
+import type { Instruction } from '../isa/instruction.ts';
 import { BRANCH_FAR_DELTA, isDirectBranch } from '../isa/interpreter-text.ts';
 import { systemHandlers, vectorCase, vectorHandlers } from '../isa/handlers.ts';
 import { integerOperations } from '../isa/operations.ts';
@@ -35,16 +36,17 @@ export interface Operations {
 }
 
 export function operationsByNumber(): Operations {
-  const handlers = vectorHandlers(INSTRUCTION_ROWS);
+  const handlers = new Map(vectorHandlers(INSTRUCTION_ROWS).map((body, number) => [body, number]));
+  const handlerOf = (row: Instruction): number => handlers.get(vectorCase(row)) as number;
   const comparing = INSTRUCTION_ROWS.filter(({ name }) => /^(U?COMIS[SD]|PTEST|PCMP[EI]STR[IM])$/.test(name));
   const vectors = new Map<number, VectorOperation>();
   for (const row of INSTRUCTION_ROWS) {
     const operation = row.class === 'sse' ? VECTOR_OPERATIONS[row.op] : undefined;
-    if (operation && !/[PQN]/.test(row.operands)) vectors.set(handlers.indexOf(vectorCase(row)), operation);
+    if (operation && !/[PQN]/.test(row.operands)) vectors.set(handlerOf(row), operation);
   }
   return {
     integer: integerTable(), systems: systemHandlers(INSTRUCTION_ROWS),
-    comparing: new Set(comparing.map((row) => handlers.indexOf(vectorCase(row)))), vectors,
+    comparing: new Set(comparing.map(handlerOf)), vectors,
   };
 }
 

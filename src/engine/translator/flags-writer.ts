@@ -5,8 +5,8 @@
 
 import type { Size } from '../isa/semantics.ts';
 import {
-  CALL_AUX, CALL_CONDITION, CALL_RESULT, DIRTY_FLAGS, FLAGS_DIFFERENCE,
-  FLAGS_LOGIC, FLAGS_RAW, FLAGS_SUM, FLAGS_UNKNOWN,
+  CALL_AUX, CALL_CONDITION, CALL_RESULT, FLAGS_DIFFERENCE, FLAGS_LOGIC,
+  FLAGS_RAW, FLAGS_SUM, FLAGS_UNKNOWN,
   type FunctionWriter, LOCAL_FLAGS_A, LOCAL_FLAGS_B, LOCAL_FLAGS_KIND,
 } from './function-writer.ts';
 import {
@@ -49,7 +49,7 @@ export class FlagsWriter {
   /** The flags are of `kind` from here on. */
   #setKind(kind: number): void {
     this.#writer.knowledge.flags = kind;
-    this.#writer.knowledge.dirty |= DIRTY_FLAGS;
+    this.#writer.knowledge.dirtyFlags = true;
     this.#writer.code.constant32(kind);
     this.#writer.set(LOCAL_FLAGS_KIND);
   }

@@ -17,20 +17,35 @@ import { binaryOf, localOf, smallConstant, type Value } from './value.ts';
 import type { VectorOperands } from './vector-operands.ts';
 import type { VectorOperation } from './vector-operations.ts';
 
-const MAGNITUDE = [-1, 0x7fff_ffff] as const;
 /** MXCSR without exception flags other than PE: nearest, all masked, PE set [core/float/sse-environment.ts]. */
 const PLAIN = 0x1fa0;
 const PLAIN_MASK = 0xffe0;
 /** Where 32 and 64-bit integers end, as doubles. */
 const INTEGER_ENDS = { narrow: [-2147483649, 2147483648], wide: [-(2 ** 63), 2 ** 63] } as const;
 
-/** How an element's type is spelled in WebAssembly. */
+/**
+ * An element's type: its instructions in WebAssembly, those of the integer of its bits among them, and integers in two
+ * words: what masks the magnitude, 1, the magnitude less 1 from which on numbers are no denormals, the least magnitude
+ * of a result that is certain to be right, and how many such there are.
+ */
 const DOUBLE = {
-  type: TYPE_F64, extract: F64X2_EXTRACT_LANE, replace: F64X2_REPLACE_LANE, equal: F64_EQ, less: F64_LT,
+  wide: true, type: TYPE_F64, extract: F64X2_EXTRACT_LANE, replace: F64X2_REPLACE_LANE, equal: F64_EQ, less: F64_LT,
+  bits: I64_REINTERPRET_F64, and: I64_AND, subtract: I64_SUB, below: I64_LT_U, notBelow: I64_GE_U,
+  magnitude: [-1, 0x7fff_ffff], one: [1, 0], normal: [-1, 0x000f_ffff],
+  settled: [0, 0x0020_0000], range: [0, 0x7fd0_0000],
 } as const;
 const SINGLE = {
-  type: TYPE_F32, extract: F32X4_EXTRACT_LANE, replace: F32X4_REPLACE_LANE, equal: F32_EQ, less: F32_LT,
+  wide: false, type: TYPE_F32, extract: F32X4_EXTRACT_LANE, replace: F32X4_REPLACE_LANE, equal: F32_EQ, less: F32_LT,
+  bits: I32_REINTERPRET_F32, and: I32_AND, subtract: I32_SUB, below: I32_LT_U, notBelow: I32_GE_U,
+  magnitude: [0x7fff_ffff, 0], one: [1, 0], normal: [0x007f_ffff, 0],
+  settled: [0x0100_0000, 0], range: [0x7e80_0000, 0],
 } as const;
+type Element = typeof DOUBLE | typeof SINGLE;
+type Words = readonly [low: number, high: number];
+
+function elementOf(double: boolean): Element {
+  return double ? DOUBLE : SINGLE;
+}
 
 export class FloatWriter {
   readonly #writer: FunctionWriter;
@@ -50,8 +65,7 @@ export class FloatWriter {
   }
 
   /** Keeps the lowest element of the vector on the stack. */
-  #keepLowest(double: boolean): number {
-    const { type, extract } = double ? DOUBLE : SINGLE;
+  #keepLowest({ type, extract }: Element): number {
     const local = this.#writer.temporaryOf(type);
     this.#operands.lane(extract, 0);
     this.#writer.set(local);
@@ -68,83 +82,76 @@ export class FloatWriter {
     code.byte(I32_NE);
   }
 
-  /** Pushes an element's magnitude less `less`, as an integer of its bits. */
-  #pushMagnitude(local: number, double: boolean, less: number): void {
+  #constant({ wide }: Element, [low, high]: Words): void {
+    if (wide) this.#writer.code.constant64(low, high);
+    else this.#writer.code.constant32(low);
+  }
+
+  /** Pushes how an element's magnitude less `less` compares with `than`, both without a sign. */
+  #pushComparison(element: Element, local: number, less: Words, than: Words, opcode: number): void {
     const { code } = this.#writer;
     this.#writer.get(local);
-    if (double) {
-      code.byte(I64_REINTERPRET_F64);
-      code.constant64(...MAGNITUDE);
-      code.byte(I64_AND);
-      code.constant64(less === 1 ? 1 : 0, less === 1 ? 0 : less);
-      code.byte(I64_SUB);
-    } else {
-      code.byte(I32_REINTERPRET_F32);
-      code.constant32(0x7fff_ffff);
-      code.byte(I32_AND);
-      code.constant32(less);
-      code.byte(I32_SUB);
-    }
+    code.byte(element.bits);
+    this.#constant(element, element.magnitude);
+    code.byte(element.and);
+    this.#constant(element, less);
+    code.byte(element.subtract);
+    this.#constant(element, than);
+    code.byte(opcode);
   }
 
   /** Pushes 1 when the element is denormal. */
-  #pushDenormal(local: number, double: boolean): void {
-    const { code } = this.#writer;
-    this.#pushMagnitude(local, double, 1);
-    if (double) code.constant64(-1, 0x000f_ffff);
-    else code.constant32(0x007f_ffff);
-    code.byte(double ? I64_LT_U : I32_LT_U);
+  #pushDenormal(element: Element, local: number): void {
+    this.#pushComparison(element, local, element.one, element.normal, element.below);
   }
 
   /** Pushes 1 when a result may have come by overflow, underflow or an invalid operation, or is zero. */
-  #pushUnsettled(local: number, double: boolean): void {
-    const { code } = this.#writer;
-    this.#pushMagnitude(local, double, double ? 0x0020_0000 : 0x0100_0000);
-    if (double) code.constant64(0, 0x7fd0_0000);
-    else code.constant32(0x7e80_0000);
-    code.byte(double ? I64_GE_U : I32_GE_U);
+  #pushUnsettled(element: Element, local: number): void {
+    this.#pushComparison(element, local, element.settled, element.range, element.notBelow);
   }
 
   scalar(record: Decoded, { opcode, double, unary }: VectorOperation & { kind: 'scalar' }): void {
     const { code } = this.#writer;
+    const element = elementOf(double);
     this.#operands.pushSource(record);
-    const source = this.#keepLowest(double);
+    const source = this.#keepLowest(element);
     let target = source;
     if (!unary) {
       this.#operands.pushTarget(record);
-      target = this.#keepLowest(double);
+      target = this.#keepLowest(element);
       this.#writer.get(target);
     }
     this.#writer.get(source);
     code.byte(opcode);
-    const result = this.#writer.temporaryOf(double ? TYPE_F64 : TYPE_F32);
+    const result = this.#writer.temporaryOf(element.type);
     this.#writer.set(result);
     this.#pushNotPlain();
-    this.#pushUnsettled(result, double);
+    this.#pushUnsettled(element, result);
     code.byte(I32_OR);
     for (const operand of new Set([source, target])) {
-      this.#pushDenormal(operand, double);
+      this.#pushDenormal(element, operand);
       code.byte(I32_OR);
     }
-    this.#unless(record, () => this.#setLowest(record, result, double));
+    this.#unless(record, () => this.#setLowest(record, result, element));
   }
 
-  #setLowest(record: Decoded, local: number, double: boolean): void {
+  #setLowest(record: Decoded, local: number, { replace }: Element): void {
     this.#operands.pushTarget(record);
     this.#writer.get(local);
-    this.#operands.lane(double ? F64X2_REPLACE_LANE : F32X4_REPLACE_LANE, 0);
+    this.#operands.lane(replace, 0);
     this.#operands.setTarget(record);
   }
 
   /** ZF, PF and CF, of ordinary numbers and infinities; as FLAGS_RESULT and FLAGS_AUX [core/flags.ts]. */
   order(record: Decoded, double: boolean): void {
     const { code } = this.#writer;
-    const { equal, less } = double ? DOUBLE : SINGLE;
+    const element = elementOf(double);
+    const { equal, less } = element;
     this.#operands.pushSource(record);
-    const source = this.#keepLowest(double);
+    const source = this.#keepLowest(element);
     this.#operands.pushTarget(record);
-    const target = this.#keepLowest(double);
-    this.#pushDenormal(source, double);
+    const target = this.#keepLowest(element);
+    this.#pushDenormal(element, source);
     for (const operand of [source, target]) {
       this.#writer.get(operand);
       this.#writer.get(operand);
@@ -152,7 +159,7 @@ export class FloatWriter {
       code.byte(I32_EQZ);
       code.byte(I32_OR);
     }
-    this.#pushDenormal(target, double);
+    this.#pushDenormal(element, target);
     code.byte(I32_OR);
     const compare = (opcode: number): Value => {
       const local = this.#writer.temporary(true);
@@ -178,7 +185,7 @@ export class FloatWriter {
     this.#operands.pushPart(record, wide ? 8 : 4, 0);
     code.byte(wide ? F64_CONVERT_I64_S : F64_CONVERT_I32_S);
     this.#writer.set(result);
-    const set = (): void => this.#setLowest(record, result, true);
+    const set = (): void => this.#setLowest(record, result, DOUBLE);
     if (!wide) return set();
     this.#pushNotPlain();
     this.#unless(record, set);
@@ -187,10 +194,10 @@ export class FloatWriter {
   toInteger(record: Decoded, wide: boolean): void {
     const { code } = this.#writer;
     this.#operands.pushSource(record);
-    const source = this.#keepLowest(true);
+    const source = this.#keepLowest(DOUBLE);
     const [least, most] = INTEGER_ENDS[wide ? 'wide' : 'narrow'];
     this.#pushNotPlain();
-    this.#pushDenormal(source, true);
+    this.#pushDenormal(DOUBLE, source);
     code.byte(I32_OR);
     for (const [end, opcode] of [[least, F64_GT], [most, F64_LT]] as const) {
       this.#writer.get(source);

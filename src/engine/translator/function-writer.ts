@@ -3,9 +3,10 @@
  * registers and flags at this point of it.
  */
 
+import { GPR, XMM, XMM_STRIDE, ZERO } from '../core/layout.ts';
 import { CodeBuffer } from './code-buffer.ts';
 import { IF, LOCAL_GET, LOCAL_SET, NO_RESULT, TYPE_I32, TYPE_I64, TYPE_V128 } from './opcodes.ts';
-import { type Value, ValueWriter } from './value.ts';
+import { localOf, type Value, ValueWriter } from './value.ts';
 
 /** Where the flags stand is not known before the region runs. */
 export const FLAGS_UNKNOWN = -1;
@@ -21,28 +22,45 @@ export interface Knowledge {
   flags: number;
   /** Registers whose upper half is 0, as a mask. */
   upperZero: number;
-  /** Registers, and in bit 16 the flags, that may differ from the processor's memory. */
+  /** Registers that may differ from the processor's memory, as a mask. */
   dirty: number;
-  /** The same of vector registers. */
-  dirtyVectors: number;
+  /** The flags may. */
+  dirtyFlags: boolean;
   /** The system has enabled SSE. */
   vectors: boolean;
 }
 
-export const DIRTY_FLAGS = 1 << 16;
-const DIRTY_ALL = 0x1ffff;
-const DIRTY_VECTORS = 0xffff;
+// Registers of the processor that have locals, by number: general ones in encoding order, then XMM ones.
+export const FIRST_VECTOR = 16;
+const REGISTERS = 32;
+
+/** A register of the processor and its local. */
+export interface RegisterLocal {
+  readonly number: number;
+  readonly local: number;
+}
+
+/** Number of the register at an offset of the processor; -1: none that has a local. */
+export function registerAt(offset: number): number {
+  if (offset < ZERO) return offset >> 3;
+  const vector = (offset - XMM) / XMM_STRIDE;
+  return vector >= 0 && vector < REGISTERS - FIRST_VECTOR ? FIRST_VECTOR + Math.floor(vector) : -1;
+}
+
+export function offsetOf(number: number): number {
+  return number < FIRST_VECTOR ? GPR + number * 8 : XMM + (number - FIRST_VECTOR) * XMM_STRIDE;
+}
 
 /** Where anything may have come before. */
 export function nothingKnown(): Knowledge {
-  return { flags: FLAGS_UNKNOWN, upperZero: 0, dirty: DIRTY_ALL, dirtyVectors: DIRTY_VECTORS, vectors: false };
+  return { flags: FLAGS_UNKNOWN, upperZero: 0, dirty: -1, dirtyFlags: true, vectors: false };
 }
 
 /** What holds on both ways to a point. */
 export function meet(a: Knowledge | undefined, b: Knowledge): Knowledge {
   if (a === undefined) return { ...b };
   return { flags: a.flags === b.flags ? a.flags : FLAGS_UNKNOWN, upperZero: a.upperZero & b.upperZero,
-    dirty: a.dirty | b.dirty, dirtyVectors: a.dirtyVectors | b.dirtyVectors, vectors: a.vectors && b.vectors };
+    dirty: a.dirty | b.dirty, dirtyFlags: a.dirtyFlags || b.dirtyFlags, vectors: a.vectors && b.vectors };
 }
 
 // Fixed locals of every region: i32 first, then i64.
@@ -73,10 +91,8 @@ export class FunctionWriter {
   readonly values: ValueWriter;
   knowledge = nothingKnown();
   #types: number[] = [];
-  readonly #registers = new Int32Array(16);
-  readonly #vectors = new Int32Array(16);
+  readonly #registers = new Int32Array(REGISTERS);
   #written = 0;
-  #writtenVectors = 0;
   /** Temporary locals that nobody uses, and those that the instruction does, by type. */
   readonly #free = new Map<number, number[]>();
   readonly #lent: { type: number; local: number }[] = [];
@@ -90,24 +106,22 @@ export class FunctionWriter {
     this.unlikely.length = 0;
     this.#types = [TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I64, TYPE_I64, TYPE_I64, TYPE_I64];
     this.#registers.fill(-1);
-    this.#vectors.fill(-1);
     this.#free.clear();
     this.#lent.length = 0;
     this.#written = 0;
-    this.#writtenVectors = 0;
-    this.knowledge = { ...nothingKnown(), dirty: 0, dirtyVectors: 0 };
+    this.knowledge = { ...nothingKnown(), dirty: 0, dirtyFlags: false };
   }
 
-  /** Local of a general register. */
+  /** Local of a register. */
   register(number: number): number {
     const known = this.#registers[number] as number;
     if (known >= 0) return known;
-    this.#types.push(TYPE_I64);
+    this.#types.push(number < FIRST_VECTOR ? TYPE_I64 : TYPE_V128);
     return this.#registers[number] = this.#types.length - 1;
   }
 
-  /** General registers that have a local. */
-  registers(): { number: number; local: number }[] {
+  /** Registers that have a local. */
+  registers(): RegisterLocal[] {
     return [...this.#registers].map((local, number) => ({ number, local })).filter(({ local }) => local >= 0);
   }
 
@@ -119,28 +133,15 @@ export class FunctionWriter {
   /** The types of all locals, in order. */
   get localTypes(): readonly number[] { return this.#types; }
 
-  /** Local of an XMM register. */
-  vector(number: number): number {
-    const known = this.#vectors[number] as number;
-    if (known >= 0) return known;
-    this.#types.push(TYPE_V128);
-    return this.#vectors[number] = this.#types.length - 1;
-  }
-
-  /** XMM registers that have a local. */
-  vectors(): { number: number; local: number }[] {
-    return [...this.#vectors].map((local, number) => ({ number, local })).filter(({ local }) => local >= 0);
-  }
-
-  isVectorWritten(number: number): boolean {
-    return (this.#writtenVectors & (1 << number)) !== 0;
-  }
-
   /** Gives an XMM register the v128 on the stack. */
   setVector(number: number): void {
-    this.set(this.vector(number));
-    this.knowledge.dirtyVectors |= 1 << number;
-    this.#writtenVectors |= 1 << number;
+    this.set(this.register(number));
+    this.#noteWritten(number);
+  }
+
+  #noteWritten(number: number): void {
+    this.knowledge.dirty |= 1 << number;
+    this.#written |= 1 << number;
   }
 
   /** A local for an i32 or i64 until the instruction's end. */
@@ -189,10 +190,16 @@ export class FunctionWriter {
   /** Gives a general register a value. */
   setRegister(number: number, value: Value): void {
     this.setTo(this.register(number), value);
-    this.knowledge.dirty |= 1 << number;
-    this.#written |= 1 << number;
+    this.#noteWritten(number);
     if (value.bits <= 32) this.knowledge.upperZero |= 1 << number;
     else this.knowledge.upperZero &= ~(1 << number);
+  }
+
+  /** A value in a local of its own, until the instruction's end. */
+  keep(value: Value): Value {
+    const local = this.temporary(false);
+    this.setTo(local, value);
+    return localOf(local, value.bits);
   }
 
   setTo(local: number, value: Value): void {

@@ -17,14 +17,14 @@ import { VectorWriter } from './vector-writer.ts';
 const PLAIN = new Set(['NOP', 'NOPE', 'LEA', 'XCHG', 'CBW', 'CWD', 'PUSH', 'PUSHI', 'POP']);
 const EIGHT = smallConstant(8);
 
-/** An instruction of those that the core does for a region, all but some of which the region does itself. */
-export function isStep({ op }: Decoded): boolean {
+/** An instruction with a handler in the core, after which a region goes on. */
+export function hasHandler({ op }: Decoded): boolean {
   return op === OP_SYSTEM || op === OP_VECTOR || op === OP_VECTOR_LOAD || op === OP_VECTOR_STORE;
 }
 
-/** One of these some. */
-export function isQuick(record: Decoded): boolean {
-  return vectorOperationOf(record) !== undefined || isProduct(record);
+/** One that the core does for a region, which does some of them itself. */
+export function isStep(record: Decoded): boolean {
+  return hasHandler(record) && vectorOperationOf(record) === undefined && !isProduct(record);
 }
 
 /** What a region does for a vector instruction; undefined: the core does it. */
@@ -35,7 +35,7 @@ export function vectorOperationOf({ op, vector, addressKind }: Decoded): VectorO
 /** An instruction that a region can do and go on behind. */
 export function isTranslatable(record: Decoded): boolean {
   const { operation } = record;
-  if (isStep(record)) return true;
+  if (hasHandler(record)) return true;
   if (!operation || operation.size === 16 && /^(PUSH|PUSHI|POP)$/.test(operation.family)) return false;
   const { family, form, size } = operation;
   if (!PLAIN.has(family) && SEMANTICS[family] === undefined) return false;
@@ -117,8 +117,8 @@ export class InstructionWriter {
           maskTo(memory.effectiveAddress(record), record.addressSize === 1 ? 32 : 64));
         return;
       case 'XCHG': {
-        const first = this.#keep(memory.register(record.target, size));
-        const second = this.#keep(memory.register(record.operand, size));
+        const first = this.#writer.keep(memory.register(record.target, size));
+        const second = this.#writer.keep(memory.register(record.operand, size));
         memory.writeRegister(record.operand, size, first);
         memory.writeRegister(record.target, size, second);
         return;
@@ -148,12 +148,6 @@ export class InstructionWriter {
     }
   }
 
-  #keep(value: Value): Value {
-    const local = this.#writer.temporary(false);
-    this.#writer.setTo(local, value);
-    return localOf(local, value.bits);
-  }
-
   push(value: Value): void {
     const pointer = this.#writer.register(RSP >> 3);
     this.#writer.setTo(LOCAL_ADDRESS, binaryOf(I64_SUB, localOf(pointer), EIGHT));
@@ -181,7 +175,8 @@ export class InstructionWriter {
   /** The target of an indirect branch, kept. */
   indirectTarget(record: Decoded, { form }: Operation): Value {
     const { memory } = this;
-    return this.#keep(form === 'm' ? memory.read(memory.address(record), 64) : memory.register(record.target, 64));
+    return this.#writer.keep(
+      form === 'm' ? memory.read(memory.address(record), 64) : memory.register(record.target, 64));
   }
 
   /** 1 when the address is not canonical. */

@@ -38,9 +38,7 @@ export class MemoryWriter {
 
   /** A field of the processor. */
   field(offset: number): Value {
-    const { code } = this.#writer;
-    code.constant32(0);
-    this.#writer.memory(I64_LOAD, this.#processor + offset);
+    this.#writer.code.loadFrom(this.#processor + offset, I64_LOAD);
     const local = this.#writer.temporary(false);
     this.#writer.set(local);
     return localOf(local);

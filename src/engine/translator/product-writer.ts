@@ -12,7 +12,7 @@ import type { MemoryWriter } from './memory-writer.ts';
 import {
   I64_ADD, I64_AND, I64_DIV_U, I64_GE_U, I64_MUL, I64_NE, I64_OR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_SUB,
 } from './opcodes.ts';
-import { binaryOf, comparison, localOf, not, smallConstant, type Value } from './value.ts';
+import { binaryOf, comparison, not, smallConstant, type Value } from './value.ts';
 
 const ZERO = smallConstant(0);
 
@@ -42,23 +42,17 @@ export class ProductWriter {
     const size = record.size as 32 | 64;
     const source = record.addressKind === 1
       ? this.#memory.read(this.#memory.address(record), size)
-      : this.#keep(this.#memory.register(record.target, size));
+      : this.#writer.keep(this.#memory.register(record.target, size));
     if (record.system === 'mul') this.#multiply(size, source);
     else this.#divide(record, size, source);
     this.#writer.endInstruction();
   }
 
-  #keep(value: Value): Value {
-    const local = this.#writer.temporary(false);
-    this.#writer.setTo(local, value);
-    return localOf(local, value.bits);
-  }
-
   /** CF and OF tell that the upper half is not 0, and the lower half makes the others. */
   #multiply(size: Size, source: Value): void {
-    const factor = this.#keep(this.#memory.register(RAX, size));
-    const product = this.#keep(binaryOf(I64_MUL, factor, source));
-    const upper = this.#keep(size === 32 ? binaryOf(I64_SHR_U, product, smallConstant(32))
+    const factor = this.#writer.keep(this.#memory.register(RAX, size));
+    const product = this.#writer.keep(binaryOf(I64_MUL, factor, source));
+    const upper = this.#writer.keep(size === 32 ? binaryOf(I64_SHR_U, product, smallConstant(32))
       : this.#upperProduct(factor, source));
     this.#memory.writeRegister(RAX, size, product);
     this.#memory.writeRegister(RDX, size, upper);
@@ -77,15 +71,15 @@ export class ProductWriter {
   #divide(record: Decoded, size: Size, divisor: Value): void {
     const upper = this.#memory.register(RDX, size);
     const lower = this.#memory.register(RAX, size);
-    const dividend = this.#keep(size === 64 ? lower
+    const dividend = this.#writer.keep(size === 64 ? lower
       : binaryOf(I64_OR, binaryOf(I64_SHL, upper, smallConstant(32)), lower));
     // A divisor that is not above the upper half: the quotient does not fit, or there is none.
     this.#writer.values.condition(size === 64
       ? binaryOf(I64_OR, comparison(I64_NE, upper, ZERO), not(comparison(I64_NE, divisor, ZERO)))
       : comparison(I64_GE_U, upper, divisor));
     this.#unless(record, () => {
-      const quotient = this.#keep(binaryOf(I64_DIV_U, dividend, divisor));
-      const remainder = this.#keep(binaryOf(I64_SUB, dividend, binaryOf(I64_MUL, quotient, divisor)));
+      const quotient = this.#writer.keep(binaryOf(I64_DIV_U, dividend, divisor));
+      const remainder = this.#writer.keep(binaryOf(I64_SUB, dividend, binaryOf(I64_MUL, quotient, divisor)));
       this.#memory.writeRegister(RAX, size, quotient);
       this.#memory.writeRegister(RDX, size, remainder);
     });

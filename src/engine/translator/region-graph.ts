@@ -8,7 +8,7 @@
 
 import { OP_NEXT, RECORD_SIZE } from '../core/layout.ts';
 import type { Decoded } from './decoded.ts';
-import { isStep, isTranslatable } from './instruction-writer.ts';
+import { hasHandler, isTranslatable } from './instruction-writer.ts';
 
 /** Where execution goes from a block's end. */
 export interface Edge {
@@ -57,7 +57,7 @@ const INDIRECT = new Set(['JMPE', 'CALLE', 'RET', 'RETI']);
 /** How a record ends a block; undefined: it does not. */
 function endOf(record: Decoded): Block['end'] | undefined {
   const { operation } = record;
-  if (isStep(record)) return undefined;
+  if (hasHandler(record)) return undefined;
   if (operation === undefined) return 'leave';
   const { family, form, size } = operation;
   if (INDIRECT.has(family)) {

@@ -13,7 +13,7 @@ import {
   FunctionWriter, type Knowledge, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_ENTRY, meet,
   nothingKnown,
 } from './function-writer.ts';
-import { InstructionWriter, isQuick, isStep } from './instruction-writer.ts';
+import { InstructionWriter, isStep } from './instruction-writer.ts';
 import { liveFlags } from './liveness.ts';
 import {
   BLOCK, BR, ELSE, END, I32_LE_S, I32_LOAD, I32_LOAD16_U, I32_NE, I32_OR, I32_SUB, I64_LOAD, I64_NE, I64_STORE, IF,
@@ -172,8 +172,7 @@ export class RegionWriter {
     const last = block.records.length - 1;
     for (const [n, record] of block.records.entries()) {
       this.#record = record.at;
-      if (isQuick(record)) this.#instructions.write(record, live[n] === 1);
-      else if (isStep(record)) {
+      if (isStep(record)) {
         this.#state.step(record);
         // It has changed this code: the interpreter looks what is there now.
         this.#ifUnlikely(() => this.#leaveAt(record.at + RECORD_SIZE));
@@ -302,8 +301,7 @@ export class RegionWriter {
     code.constant32(number);
     code.byte(I32_NE);
     code.byte(I32_OR);
-    code.constant32(0);
-    this.#writer.memory(I32_LOAD16_U, opening + OP);
+    code.loadFrom(opening + OP, I32_LOAD16_U);
     code.constant32(OP_ENTER);
     code.byte(I32_NE);
     code.byte(I32_OR);
@@ -330,8 +328,7 @@ export class RegionWriter {
     this.#writer.get(LOCAL_BUDGET);
     code.constant32(before);
     code.byte(I32_LE_S);
-    code.constant32(0);
-    this.#writer.memory(I32_LOAD, this.#processor + EXIT_REQUEST);
+    code.loadFrom(this.#processor + EXIT_REQUEST, I32_LOAD);
     code.byte(I32_OR);
     this.#ifUnlikely(() => {
       this.#spend(before);

@@ -1,13 +1,14 @@
 /** The processor's memory and a region's locals: what is read when the region begins and written when it is left. */
 
 import {
-  BUDGET, CODE_BASE, FLAGS_AUX, FLAGS_RESULT, GPR, LAZY_A, LAZY_B, LAZY_KIND, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD,
-  OP_VECTOR_STORE, RAX, RDX, RSP, TLB_BASE, XMM, XMM_STRIDE, ZERO,
+  BUDGET, CODE_BASE, FLAGS_AUX, FLAGS_RESULT, LAZY_A, LAZY_B, LAZY_KIND, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD,
+  OP_VECTOR_STORE, RAX, RDX, RSP, TLB_BASE, XMM,
 } from '../core/layout.ts';
 import type { Decoded } from './decoded.ts';
 import {
-  CALL_CHAIN, CALL_STEP, DIRTY_FLAGS, FLAGS_RAW, type FunctionWriter, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE,
-  LOCAL_FLAGS_A, LOCAL_FLAGS_B, LOCAL_FLAGS_KIND, LOCAL_HOST, LOCAL_TLB, meet,
+  CALL_CHAIN, CALL_STEP, FIRST_VECTOR, FLAGS_RAW, type FunctionWriter, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE,
+  LOCAL_FLAGS_A, LOCAL_FLAGS_B, LOCAL_FLAGS_KIND, LOCAL_HOST, LOCAL_TLB, meet, offsetOf, registerAt,
+  type RegisterLocal,
 } from './function-writer.ts';
 import { vectorOperationOf } from './instruction-writer.ts';
 import { isProduct } from './product-writer.ts';
@@ -29,8 +30,8 @@ export class StateWriter {
   allot(record: Decoded): void {
     const { operation, op, target, operand, base, index } = record;
     const use = (offset: number): void => {
-      if (offset < ZERO) this.#writer.register(offset >> 3);
-      else if (isVectorRegister(offset)) this.#writer.vector((offset - XMM) / XMM_STRIDE);
+      const number = registerAt(offset);
+      if (number >= 0) this.#writer.register(number);
     };
     if (vectorOperationOf(record)) {
       if (op !== OP_VECTOR_STORE) use(target);
@@ -63,25 +64,20 @@ export class StateWriter {
     const { code, knowledge } = this.#writer;
     this.storeField(I32_STORE, BUDGET, LOCAL_BUDGET);
     const registers = this.#writer.registers();
-    for (const { number, local } of registers)
-      if ((knowledge.dirty & (1 << number)) !== 0) this.storeField(I64_STORE, GPR + number * 8, local);
-    const vectors = this.#writer.vectors();
-    for (const { number, local } of vectors)
-      if ((knowledge.dirtyVectors & (1 << number)) !== 0) this.storeField(V128_STORE, XMM + number * XMM_STRIDE, local);
-    if ((knowledge.dirty & DIRTY_FLAGS) !== 0) this.#storeFlags();
+    for (const register of registers)
+      if ((knowledge.dirty & (1 << register.number)) !== 0) this.#storeRegister(register);
+    if (knowledge.dirtyFlags) this.#storeFlags();
     knowledge.dirty = 0;
-    knowledge.dirtyVectors = 0;
+    knowledge.dirtyFlags = false;
     if (record.op === OP_SYSTEM) knowledge.vectors = false;
     code.constant32(record.at);
     code.byte(CALL);
     code.unsigned(CALL_STEP);
-    for (const { number, local } of registers) {
-      if (!changesRegister(record, number)) continue;
-      this.#loadField(I64_LOAD, GPR + number * 8, local);
-      knowledge.upperZero &= ~(1 << number);
+    for (const register of registers) {
+      if (!changesRegister(record, register.number)) continue;
+      this.#loadRegister(register);
+      knowledge.upperZero &= ~(1 << register.number);
     }
-    for (const { number, local } of vectors)
-      if (changesVector(record, number)) this.#loadField(V128_LOAD, XMM + number * XMM_STRIDE, local);
     if (changesFlags(record)) {
       this.#loadFlags();
       knowledge.flags = FLAGS_RAW;
@@ -118,9 +114,16 @@ export class StateWriter {
   }
 
   #loadField(opcode: number, offset: number, local: number): void {
-    this.#writer.code.constant32(0);
-    this.#writer.memory(opcode, this.#processor + offset);
+    this.#writer.code.loadFrom(this.#processor + offset, opcode);
     this.#writer.set(local);
+  }
+
+  #loadRegister({ number, local }: RegisterLocal): void {
+    this.#loadField(number < FIRST_VECTOR ? I64_LOAD : V128_LOAD, offsetOf(number), local);
+  }
+
+  #storeRegister({ number, local }: RegisterLocal): void {
+    this.storeField(number < FIRST_VECTOR ? I64_STORE : V128_STORE, offsetOf(number), local);
   }
 
   storeField(opcode: number, offset: number, local: number): void {
@@ -137,9 +140,7 @@ export class StateWriter {
     this.#loadField(I32_LOAD, LAZY_KIND, LOCAL_FLAGS_KIND);
     this.#loadField(I64_LOAD, LAZY_A, LOCAL_FLAGS_A);
     this.#loadField(I64_LOAD, LAZY_B, LOCAL_FLAGS_B);
-    for (const { number, local } of this.#writer.registers()) this.#loadField(I64_LOAD, GPR + number * 8, local);
-    for (const { number, local } of this.#writer.vectors())
-      this.#loadField(V128_LOAD, XMM + number * XMM_STRIDE, local);
+    for (const register of this.#writer.registers()) this.#loadRegister(register);
   }
 
   /** The region's end: the record to go on at lies on the stack; when it is 0 LOCAL_ADDRESS is where. */
@@ -162,25 +163,14 @@ export class StateWriter {
   #storeAll(): void {
     this.storeField(I32_STORE, BUDGET, LOCAL_BUDGET);
     this.#storeFlags();
-    for (const { number, local } of this.#writer.registers())
-      if (this.#writer.isWritten(number)) this.storeField(I64_STORE, GPR + number * 8, local);
-    for (const { number, local } of this.#writer.vectors())
-      if (this.#writer.isVectorWritten(number)) this.storeField(V128_STORE, XMM + number * XMM_STRIDE, local);
+    for (const register of this.#writer.registers())
+      if (this.#writer.isWritten(register.number)) this.#storeRegister(register);
   }
 }
 
-/** Whether the core's doing of an instruction may change a general register. */
+/** Whether the core's doing of an instruction may change a register. */
 function changesRegister(record: Decoded, number: number): boolean {
-  return record.op === OP_SYSTEM || record.comparesVectors || (record.target < ZERO && record.target >> 3 === number);
-}
-
-/** The same of an XMM register. */
-function changesVector(record: Decoded, number: number): boolean {
-  return record.op === OP_SYSTEM || record.comparesVectors || record.target === XMM + number * XMM_STRIDE;
-}
-
-function isVectorRegister(offset: number): boolean {
-  return offset >= XMM && offset < XMM + 16 * XMM_STRIDE;
+  return record.op === OP_SYSTEM || record.comparesVectors || registerAt(record.target) === number;
 }
 
 /** Whether it may change arithmetic flags: vector instructions are taken to when they have no vector destination. */

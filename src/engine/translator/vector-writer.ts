@@ -121,8 +121,9 @@ export class VectorWriter {
       case 'shuffle': {
         const lanes = operation.lanes(record.immediateLow & 0xff);
         this.#operands.pushTarget(record);
-        if (lanes.includes(-1)) this.#pushZero();
-        else this.#operands.pushSource(record);
+        // Not all have a source: PSRLDQ and PSLLDQ take their lanes of the destination and of zero.
+        if (lanes.some((lane) => lane > 15)) this.#operands.pushSource(record);
+        else this.#pushZero();
         code.opcode(I8X16_SHUFFLE);
         for (const lane of lanes) code.byte(lane < 0 ? 16 : lane);
       }
@@ -135,7 +136,7 @@ export class VectorWriter {
       return this.#operands.setTarget(record);
     }
     this.#writer.get(LOCAL_HOST);
-    this.#writer.get(this.#operands.vector(record.operand));
+    this.#operands.push(record.operand);
     this.#writer.memory(V128_STORE, 0);
   }
 
