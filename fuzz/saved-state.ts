@@ -14,7 +14,6 @@ import { CHUNK_BYTES } from '../src/engine/absent-memory.ts';
 import { OperatingError } from '../src/kit/errors.ts';
 import { ChunkEntry, HEADER_BYTES, StateHeader } from '../src/machine/saved-state/layout.ts';
 import { SavedMemorySource } from '../src/machine/saved-state/memory-source.ts';
-import { toStoredBlocks } from '../src/machine/saved-state/stored-blocks.ts';
 import { StateFile } from '../src/machine/saved-state/read.ts';
 import type { Tally } from '../tools/fuzz-target.ts';
 
@@ -123,7 +122,7 @@ function forgeChunk(parts: Parts, next: Next): void {
   const view = new DataView(parts.table.buffer, parts.table.byteOffset);
   const old = ChunkEntry.storedBytes.get(view, 0);
   const contents = next(2) === 0 ? Buffer.alloc(next(300), next(256))
-    : (next(2) === 0 ? deflateRawSync : toStoredBlocks)(Buffer.alloc(next(2) * CHUNK_BYTES + next(8192), next(256)));
+    : deflateRawSync(Buffer.alloc(next(2) * CHUNK_BYTES + next(8192), next(256)), { level: next(2) });
   if (next(3) === 0 && contents.length > 0) contents[next(Math.min(contents.length, 6))] = next(256);
   parts.memory = Buffer.concat([contents, parts.memory.subarray(old)]);
   ChunkEntry.storedBytes.set(view, 0, contents.length);

@@ -10,7 +10,6 @@ import { systemError } from '../../kit/errors.ts';
 import { viewOf } from '../../kit/view.ts';
 import { ChunkEntry, DiskStamp, FORMAT_VERSION, HEADER_BYTES, MAGIC, RECENT, StateHeader } from './layout.ts';
 import type { MachineState } from './machine-state.ts';
-import { toStoredBlocks } from './stored-blocks.ts';
 import { toText } from './value-text.ts';
 
 const PAGE = 4096;
@@ -20,6 +19,8 @@ const SYNCHRONOUS = files.O_WRONLY | files.O_CREAT | files.O_TRUNC | files.O_DSY
 const BUFFER_BYTES = 4 << 20;
 /** Twice the size of level 6's result would still be read faster than level 6 is made. */
 const DEFLATE = { level: constants.Z_BEST_SPEED };
+/** What the guest has used shortly before is stored as it is, see stored-blocks.ts. */
+const STORE = { level: constants.Z_NO_COMPRESSION };
 
 /** RAM in the order of the engine's chunks. */
 export interface SavedRam {
@@ -112,7 +113,7 @@ export class StateWriter {
       const isRecent = ram.recent.has(chunk);
       if (isRecent) pages |= RECENT;
       const contents = packed.subarray(0, packedBytes);
-      const stored = isRecent ? toStoredBlocks(contents) : deflateRawSync(contents, DEFLATE);
+      const stored = deflateRawSync(contents, isRecent ? STORE : DEFLATE);
       const entry = Buffer.alloc(ChunkEntry.$size);
       ChunkEntry.encode(viewOf(entry), 0, { chunk, pages, storedBytes: stored.length, checksum: crc32(stored) });
       entries.push(entry);
