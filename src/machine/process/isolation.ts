@@ -4,12 +4,15 @@
  */
 
 import { accessSync, constants } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** Files and sockets: disks, connections of the NAT network, channels. */
 const MOST_FILES = 4096;
 /** Objects of the main thread; guest memory and the engine's tables are not among them. */
 const HEAP_MIB = 1024;
+/** V8 compiles hot code of the guest on threads of its own: they leave it a core, and are no more than usual. */
+const MOST_COMPILERS = 4;
 /** What says where things are and how dates are written. Whatever else is in the environment may be a secret. */
 const ENVIRONMENT = [
   'PATH', 'HOME', 'TMPDIR', 'XDG_CACHE_HOME', 'XDG_CONFIG_HOME', 'XDG_RUNTIME_DIR', 'PARTOUT_CONFIG', 'PARTOUT_RUNTIME',
@@ -37,7 +40,7 @@ export function isolatedStart(
   return {
     execPath: '/bin/sh',
     execArgv: ['-c', limits, ...withoutNew, process.execPath, ...permissions(), `--max-old-space-size=${HEAP_MIB}`,
-      ...nodeOptions],
+      `--v8-pool-size=${compilerThreads()}`, ...nodeOptions],
     env: {
       ...ALLOCATOR,
       ...Object.fromEntries(ENVIRONMENT.flatMap((name) => {
@@ -57,6 +60,10 @@ function permissions(): string[] {
   const model = major < PERMISSION_MAJOR ? '--experimental-permission' : '--permission';
   return [model, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-worker', '--disable-warning=ExperimentalWarning',
     '--disable-warning=SecurityWarning'];
+}
+
+function compilerThreads(): number {
+  return Math.min(MOST_COMPILERS, Math.max(1, availableParallelism() - 1));
 }
 
 function programOf(name: string, path: string): string | undefined {
