@@ -18,6 +18,7 @@ import {
   DECODER_TABLES, HASH_BUCKETS, HASH_TABLE, PAGE_ENTRY, PAGE_MAP, PROCESSOR_COUNT, PROCESSOR_INDEX, PROCESSORS,
   RAM_START, SHARED, SLOT_COUNT, SLOTS,
 } from './core/layout.ts';
+import type { ProcessorLevel } from '../hypervisor/processor-model.ts';
 import type { AbsentMemory } from './absent-memory.ts';
 import { type EngineMemoryHandle, processorAddress, PROCESSORS_START } from './memory-handle.ts';
 import { ProcessorRequests } from './processor-requests.ts';
@@ -72,15 +73,18 @@ export function maximumRamBytes(processors: number): number {
 
 /**
  * Allocates the memory of a VM.
+ * @param level which instructions there are
  * @param ramBytes a multiple of 4096, at most `maximumRamBytes(processors)`
  * @throws RangeError when the host can't reserve it
  */
-export function createEngineMemory(ramBytes: number, processors: number): EngineMemoryHandle {
+export function createEngineMemory(
+  ramBytes: number, processors: number, level: ProcessorLevel = 'v3',
+): EngineMemoryHandle {
   const plan = planOf(ramBytes, processors);
   const pages = plan.totalBytes / PAGE;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const slots = slotsOf(ramBytes, plan.ram);
-  const tables = readFileSync(new URL('./decoder-tables.bin', import.meta.url));
+  const tables = readFileSync(new URL(`./decoder-tables-${level}.bin`, import.meta.url));
   if (TABLES + tables.length > PROCESSORS_START) throw new Error('engine memory: the tables overlap');
   new Uint8Array(memory.buffer).set(tables, TABLES);
   const view = new DataView(memory.buffer);

@@ -1,10 +1,12 @@
 /**
  * The processor features that a guest is told of, as one table: nothing appears in CPUID that is not a row here, so the
- * engines and their tests can hold the table against what they implement. The level is x86-64-v2 plus what a kernel
- * wants for protection and speed. [AMD APM 3, appendix E; Intel SDM 2A, CPUID]
+ * engines and their tests can hold the table against what they implement. A row says from which level on it is shown;
+ * what a kernel wants for protection and speed always is. [AMD APM 3, appendix E; Intel SDM 2A, CPUID]
  *
- * VME (there is no virtual-8086 mode), MONITOR, PCID, INVPCID, BMI, AVX and TSC_DEADLINE are absent on purpose.
+ * VME (there is no virtual-8086 mode), MONITOR, PCID, INVPCID and TSC_DEADLINE are absent on purpose.
  */
+
+import { includesLevel, type ProcessorLevel, type ProcessorModel } from './processor-model.ts';
 
 export type CpuidRegister = 'eax' | 'ebx' | 'ecx' | 'edx';
 
@@ -14,10 +16,16 @@ export interface CpuFeature {
   readonly subleaf: number;
   readonly register: CpuidRegister;
   readonly bit: number;
+  /** The lowest level that has it. */
+  readonly level: ProcessorLevel;
+  /** The first configuration version that shows it. */
+  readonly since: number;
 }
 
-const row = (name: string, leaf: number, register: CpuidRegister, bit: number): CpuFeature =>
-  ({ name, leaf, subleaf: 0, register, bit });
+function row(name: string, leaf: number, register: CpuidRegister, bit: number, level: ProcessorLevel = 'v1',
+  since = 1): CpuFeature {
+  return { name, leaf, subleaf: 0, register, bit, level, since };
+}
 
 export const CPU_FEATURES: readonly CpuFeature[] = [
   row('FPU', 1, 'edx', 0),
@@ -41,24 +49,31 @@ export const CPU_FEATURES: readonly CpuFeature[] = [
   row('FXSR', 1, 'edx', 24),
   row('SSE', 1, 'edx', 25),
   row('SSE2', 1, 'edx', 26),
-  row('SSE3', 1, 'ecx', 0),
-  row('SSSE3', 1, 'ecx', 9),
-  row('CX16', 1, 'ecx', 13),
-  row('SSE4.1', 1, 'ecx', 19),
-  row('SSE4.2', 1, 'ecx', 20),
+  row('SSE3', 1, 'ecx', 0, 'v2'),
+  row('PCLMULQDQ', 1, 'ecx', 1, 'v2', 2),
+  row('SSSE3', 1, 'ecx', 9, 'v2'),
+  row('CX16', 1, 'ecx', 13, 'v2'),
+  row('SSE4.1', 1, 'ecx', 19, 'v2'),
+  row('SSE4.2', 1, 'ecx', 20, 'v2'),
   row('X2APIC', 1, 'ecx', 21),
-  row('POPCNT', 1, 'ecx', 23),
+  row('MOVBE', 1, 'ecx', 22, 'v3', 2),
+  row('POPCNT', 1, 'ecx', 23, 'v2'),
+  row('AES', 1, 'ecx', 25, 'v2', 2),
   row('XSAVE', 1, 'ecx', 26), // the engine adds OSXSAVE (bit 27) while CR4.OSXSAVE is set
   row('RDRAND', 1, 'ecx', 30),
   row('HYPERVISOR', 1, 'ecx', 31),
   row('ARAT', 6, 'eax', 2),
   row('FSGSBASE', 7, 'ebx', 0),
+  row('BMI1', 7, 'ebx', 3, 'v3', 2),
   row('SMEP', 7, 'ebx', 7),
+  row('BMI2', 7, 'ebx', 8, 'v3', 2),
   row('ERMS', 7, 'ebx', 9),
   row('RDSEED', 7, 'ebx', 18),
   row('SMAP', 7, 'ebx', 20),
+  row('SHA', 7, 'ebx', 29, 'v2', 2),
   row('UMIP', 7, 'ecx', 2),
-  row('LAHF', 0x8000_0001, 'ecx', 0),
+  row('LAHF', 0x8000_0001, 'ecx', 0, 'v2'),
+  row('LZCNT', 0x8000_0001, 'ecx', 5, 'v3', 2),
   row('3DNOWPREFETCH', 0x8000_0001, 'ecx', 8),
   row('SYSCALL', 0x8000_0001, 'edx', 11),
   row('NX', 0x8000_0001, 'edx', 20),
@@ -81,11 +96,18 @@ export const CPU_IMMUNITIES: readonly CpuFeature[] = [
 /** The bits of leaf 1 EDX that AMD repeats in leaf 0x80000001 EDX. */
 export const AMD_REPEATED_BITS = 0x0183_f3ff;
 
-/** All rows' bits of one register of one leaf. */
-export function featureBits(leaf: number, register: CpuidRegister): number {
+/** Whether a guest is told of a feature. */
+export function shows({ level, version }: ProcessorModel, feature: CpuFeature): boolean {
+  return version >= feature.since && includesLevel(level, feature.level);
+}
+
+/** The bits of one register of one leaf that a model shows. */
+export function featureBits(model: ProcessorModel, leaf: number, register: CpuidRegister): number {
   let bits = 0;
   for (const table of [CPU_FEATURES, CPU_IMMUNITIES]) {
-    for (const { leaf: own, register: where, bit } of table) if (own === leaf && where === register) bits |= 1 << bit;
+    for (const feature of table) {
+      if (feature.leaf === leaf && feature.register === register && shows(model, feature)) bits |= 1 << feature.bit;
+    }
   }
   return bits;
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CPU_FEATURES, CPU_IMMUNITIES, type CpuidRegister } from './cpuid-features.ts';
 import { CpuidPolicy } from './cpuid.ts';
+import { CONFIGURATION_VERSION, type ProcessorLevel } from './processor-model.ts';
 
 const REGISTERS: readonly CpuidRegister[] = ['eax', 'ebx', 'ecx', 'edx'];
 
@@ -12,6 +13,8 @@ function ask(policy: CpuidPolicy, leaf: number, subleaf = 0, index = 0): number[
 }
 
 const one = new CpuidPolicy({ processorCount: 1 });
+const model = (level: ProcessorLevel, version = CONFIGURATION_VERSION): CpuidPolicy =>
+  new CpuidPolicy({ processorCount: 1, model: { level, version } });
 
 function text(...words: number[]): string {
   return Buffer.from(Uint32Array.from(words).buffer).toString('latin1').replace(/\0+$/, '');
@@ -37,7 +40,8 @@ test('leaves beyond each maximum are all zeros', () => {
 
 test('CPUID shows the bits of the feature table and no others', () => {
   const described = new Map<string, number>();
-  for (const { leaf, register, bit } of [...CPU_FEATURES, ...CPU_IMMUNITIES]) {
+  for (const { leaf, register, bit, level } of [...CPU_FEATURES, ...CPU_IMMUNITIES]) {
+    if (level === 'v3') continue;
     const key = `${leaf} ${register}`;
     described.set(key, ((described.get(key) ?? 0) | (1 << bit)) >>> 0);
   }
@@ -50,6 +54,26 @@ test('CPUID shows the bits of the feature table and no others', () => {
   const repeated = (ask(one, 1)[3] as number) & 0x0183_f3ff;
   const extended = ask(one, 0x8000_0001)[3] as number;
   assert.equal(extended, ((described.get(`${0x8000_0001} edx`) as number) | repeated) >>> 0);
+});
+
+test('a level has what the levels below it have, and more', () => {
+  const leaves = [[1, 2], [1, 3], [7, 1], [0x8000_0001, 2]] as const;
+  const shown = (level: ProcessorLevel): number[] => leaves.map(([leaf, at]) => ask(model(level), leaf)[at] as number);
+  const [first, second, third] = [shown('v1'), shown('v2'), shown('v3')] as const;
+  for (const [n, bits] of first.entries()) {
+    assert.equal(bits & ~(second[n] as number), 0);
+    assert.equal((second[n] as number) & ~(third[n] as number), 0);
+  }
+  assert.notDeepEqual(first, second);
+  assert.notDeepEqual(second, third);
+  assert.equal((first[0] as number) & (1 << 0 | 1 << 9 | 1 << 19 | 1 << 23), 0, 'SSE3, SSSE3, SSE4.1, POPCNT');
+  assert.notEqual((third[2] as number) & (1 << 8), 0, 'BMI2');
+});
+
+test('a machine made before there were levels sees what it saw', () => {
+  const before = ask(model('v2', 1), 1)[2] as number;
+  const now = ask(model('v2'), 1)[2] as number;
+  assert.equal(now ^ before, 1 << 1 | 1 << 25, 'PCLMULQDQ and AES');
 });
 
 test('what no engine implements is absent', () => {

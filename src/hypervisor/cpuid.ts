@@ -1,14 +1,15 @@
 /**
- * CPUID policy: which processor a guest sees. An AMD processor, so that Linux does without page-table isolation, at
- * x86-64-v2, below Microsoft's hypervisor. Decided here and nowhere else, the same for every engine; frozen when the
- * partition is created. [AMD APM 3, appendix E; TLFS 2.4]
+ * CPUID policy: which processor a guest sees. An AMD processor, so that Linux does without page-table isolation, of the
+ * model that was chosen, below Microsoft's hypervisor. Decided here and nowhere else, the same for every engine; frozen
+ * when the partition is created. [AMD APM 3, appendix E; TLFS 2.4]
  */
 import {
   HV_INTERFACE, HV_SPINLOCK_RETRIES_NEVER, HV_VENDOR, HvCpuid, HvFeature, HvPrivilege, HvPrivilegeHigh,
   HvRecommendation,
 } from '../protocols/tlfs/cpuid.ts';
-import { AMD_REPEATED_BITS, featureBits } from './cpuid-features.ts';
+import { AMD_REPEATED_BITS, type CpuidRegister, featureBits } from './cpuid-features.ts';
 import { MAX_PROCESSORS } from './partition-layout.ts';
+import { DEFAULT_MODEL, type ProcessorModel } from './processor-model.ts';
 
 export const PHYSICAL_ADDRESS_BITS = 40;
 export const LINEAR_ADDRESS_BITS = 48;
@@ -65,12 +66,14 @@ export class CpuidPolicy {
   readonly #processorCount: number;
   readonly #coreIdBits: number;
   readonly #invariantTsc: boolean;
+  readonly #model: ProcessorModel;
 
   /** @param options.invariantTsc offers the TSC as a clock; such a guest can't resume where it runs differently. */
-  constructor(options: { processorCount: number; invariantTsc?: boolean }) {
+  constructor(options: { processorCount: number; model?: ProcessorModel; invariantTsc?: boolean }) {
     this.#processorCount = options.processorCount;
     this.#coreIdBits = 32 - Math.clz32(options.processorCount - 1);
     this.#invariantTsc = options.invariantTsc ?? false;
+    this.#model = options.model ?? DEFAULT_MODEL;
   }
 
   get invariantTsc(): boolean {
@@ -86,6 +89,10 @@ export class CpuidPolicy {
     else if (wanted >= 0x8000_0000 && wanted <= MAX_EXTENDED_LEAF) this.#extended(wanted, data);
   }
 
+  #bits(leaf: number, register: CpuidRegister): number {
+    return featureBits(this.#model, leaf, register);
+  }
+
   get #several(): boolean {
     return this.#processorCount > 1;
   }
@@ -96,11 +103,11 @@ export class CpuidPolicy {
         return fill(data, MAX_BASIC_LEAF, VENDOR.ebx, VENDOR.ecx, VENDOR.edx);
       case 1:
         return fill(data, SIGNATURE, (index << 24) | (this.#processorCount << 16) | (CLFLUSH_QUADWORDS << 8),
-          featureBits(1, 'ecx'), featureBits(1, 'edx') | (this.#several ? HTT : 0));
+          this.#bits(1, 'ecx'), this.#bits(1, 'edx') | (this.#several ? HTT : 0));
       case 6:
-        return fill(data, featureBits(6, 'eax'), 0, 0, 0);
+        return fill(data, this.#bits(6, 'eax'), 0, 0, 0);
       case 7:
-        if (subleaf === 0) fill(data, 0, featureBits(7, 'ebx'), featureBits(7, 'ecx'), 0);
+        if (subleaf === 0) fill(data, 0, this.#bits(7, 'ebx'), this.#bits(7, 'ecx'), 0);
         return;
       case 0xb:
         return this.#topology(subleaf, index, data);
@@ -144,8 +151,8 @@ export class CpuidPolicy {
       case 0x8000_0000:
         return fill(data, MAX_EXTENDED_LEAF, VENDOR.ebx, VENDOR.ecx, VENDOR.edx);
       case 0x8000_0001:
-        return fill(data, SIGNATURE, 0, featureBits(leaf, 'ecx') | (this.#several ? CMP_LEGACY : 0),
-          featureBits(leaf, 'edx') | (featureBits(1, 'edx') & AMD_REPEATED_BITS));
+        return fill(data, SIGNATURE, 0, this.#bits(leaf, 'ecx') | (this.#several ? CMP_LEGACY : 0),
+          this.#bits(leaf, 'edx') | (this.#bits(1, 'edx') & AMD_REPEATED_BITS));
       case 0x8000_0002:
       case 0x8000_0003:
       case 0x8000_0004:
@@ -157,10 +164,10 @@ export class CpuidPolicy {
       case 0x8000_0007:
         return fill(data, 0, 0, 0, CONSTANT_TSC);
       case 0x8000_0008:
-        return fill(data, PHYSICAL_ADDRESS_BITS | (LINEAR_ADDRESS_BITS << 8), featureBits(leaf, 'ebx'),
+        return fill(data, PHYSICAL_ADDRESS_BITS | (LINEAR_ADDRESS_BITS << 8), this.#bits(leaf, 'ebx'),
           this.#several ? (this.#coreIdBits << 12) | (this.#processorCount - 1) : 0, 0);
       case 0x8000_0021:
-        return fill(data, featureBits(leaf, 'eax'), 0, 0, 0);
+        return fill(data, this.#bits(leaf, 'eax'), 0, 0, 0);
       default:
     }
   }

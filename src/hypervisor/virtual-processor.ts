@@ -26,6 +26,7 @@ import { PartitionMsrs } from './partition-msrs.ts';
 import { ProcessorCommand, ProcessorRequests } from './processor-requests.ts';
 import { ProcessorHypercalls } from './processor-hypercalls.ts';
 import { ProcessorSignals } from './processor-signals.ts';
+import type { ProcessorModel } from './processor-model.ts';
 import { ReferenceTime } from './reference-time.ts';
 import { RunTurns } from './run-turns.ts';
 import { SyntheticInterruptController } from './synic.ts';
@@ -56,6 +57,7 @@ export interface VirtualProcessorOptions {
   readonly engineFactory: (intercepts: ProcessorIntercepts) => ProcessorEngine;
   /** Calls beyond those of the microkernel itself. */
   readonly hypercalls?: readonly HypercallDefinition[];
+  readonly model?: ProcessorModel | undefined;
   readonly invariantTsc?: boolean;
   /** Makes another processor's engine return, from this thread; see InterruptRouter. */
   readonly kick?: (index: number) => void;
@@ -99,6 +101,7 @@ export class VirtualProcessor {
     const trace = new TraceRing({ control, index });
     const cpuid = new CpuidPolicy({
       processorCount: control.processorCount, invariantTsc: options.invariantTsc ?? false,
+      ...(options.model && { model: options.model }),
     });
     const partition = new PartitionMsrs({
       control, index, memory, events, invariantTsc: cpuid.invariantTsc,

@@ -2,13 +2,22 @@
 
 import type { Instruction } from '../../src/engine/isa/instruction.ts';
 
+/** What a VEX prefix says for an opcode. */
+export interface Vex {
+  readonly prefix: number;
+  readonly map: number;
+  /** Length of vectors, 256 bits or 128; undefined: either. */
+  readonly long: 0 | 1 | undefined;
+}
+
 export interface Form {
   readonly row: Instruction;
   /** Opcode, name and operands: unique, and what reports show. */
   readonly key: string;
   /** Empty: none of 66, F2, F3 may be there. Undefined: 66 is the operand-size prefix. */
   readonly mandatoryPrefixes: readonly number[] | undefined;
-  /** Map bytes and opcode byte. */
+  readonly vex: Vex | undefined;
+  /** Map bytes and opcode byte; with VEX the latter alone. */
   readonly opcode: readonly number[];
   readonly registerInOpcode: boolean;
   readonly modrm: boolean;
@@ -30,6 +39,8 @@ export interface Operand {
 
 export function formOf(row: Instruction): Form {
   const tokens = row.opcode.split(' ');
+  const hasVex = tokens[0] === 'VEX';
+  if (hasVex) tokens.shift();
   const prefixes: string[] = [];
   while (/^(NP|66|F2|F3)$/.test(tokens[0] ?? '') && /^[0-9A-F]{2}$/.test(tokens[1] ?? '')) {
     prefixes.push(tokens.shift() as string);
@@ -45,8 +56,12 @@ export function formOf(row: Instruction): Form {
   return {
     row,
     key: `${row.name} ${row.operands} [${row.opcode}]`,
-    mandatoryPrefixes: prefixes.length === 0 ? undefined : mandatory,
-    opcode,
+    mandatoryPrefixes: hasVex ? [] : prefixes.length === 0 ? undefined : mandatory,
+    vex: hasVex ? {
+      prefix: [0, 0x66, 0xf3, 0xf2].indexOf(mandatory[0] ?? 0), map: opcode.length < 3 ? 1 : opcode[1] === 0x38 ? 2 : 3,
+      long: has('L0') ? 0 : has('L1') ? 1 : undefined,
+    } : undefined,
+    opcode: hasVex ? opcode.slice(-1) : opcode,
     registerInOpcode: has('+r'),
     modrm: has('/r') || extension !== undefined || fixedRm !== undefined,
     extension: extension === undefined ? undefined : Number(extension.slice(1)),

@@ -44,7 +44,11 @@ export function generate(form: Form, seed: number, number: number,
 function chooseSizes({ form, mode, random }: Sample): Sizes {
   const { row } = form;
   const varies = form.mandatoryPrefixes === undefined || /[EGMZAO][vyz]|^v/.test(row.operands);
-  const w = form.rexW ?? (mode === 64 && (varies ? random.once(3) : random.once(8)) ? 1 : 0);
+  const w = form.rexW ?? ((mode === 64 || form.vex !== undefined)
+    && (varies ? random.once(3) : random.once(8)) ? 1 : 0);
+  if (form.vex !== undefined) {
+    return { operandPrefix: false, rexW: w === 1, operand: mode === 64 && w === 1 ? 8 : 4 };
+  }
   const prefixable = form.mandatoryPrefixes === undefined
     || (form.mandatoryPrefixes.length > 0 && !form.mandatoryPrefixes.includes(0x66) && row.operands.includes('v'));
   const prefix = prefixable && (row.class === 'integer' || row.class === 'system' || ENVIRONMENTS.test(row.name))
@@ -59,7 +63,7 @@ function sizeOf({ size }: Operand, sizes: Sizes, rexW: boolean): number {
     case 'w': return 2;
     case 'd': return 4;
     case 'q': return 8;
-    case 'y': return rexW ? 8 : 4;
+    case 'y': return rexW && sizes.operand === 8 ? 8 : 4;
     case 'z': return Math.min(sizes.operand, 4);
     default: return sizes.operand;
   }
@@ -101,7 +105,7 @@ function encode(sample: Sample): number[] {
   }
   const prefixes = legacyPrefixes(sample, sizes, memory);
   const rex = rexPrefix(sample, sizes, reg, rm, memory);
-  const bytes = [...prefixes, ...rex, ...form.opcode];
+  const bytes = [...prefixes, ...rex, ...vexPrefix(sample, sizes, reg, rm, memory), ...form.opcode];
   if (form.registerInOpcode) bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) | (rm & 7);
   let displacementAt = 0;
   if (memory !== undefined) {
@@ -150,12 +154,27 @@ function legacyPrefixes({ form, random, mode }: Sample, sizes: Sizes, memory: Me
 
 function rexPrefix({ form, random, mode }: Sample, sizes: Sizes, reg: number, rm: number,
   memory: MemoryEncoding | undefined): number[] {
-  if (mode === 32) return [];
+  if (mode === 32 || form.vex !== undefined) return [];
   const r = reg > 7 || (form.extension !== undefined && random.once(16));
   const x = memory?.rexX ?? random.once(16);
   const b = memory?.rexB ?? rm > 7;
   const rex = (sizes.rexW ? 8 : 0) | (r ? 4 : 0) | (x ? 2 : 0) | (b ? 1 : 0);
   return rex !== 0 || random.once(8) ? [0x40 | rex] : [];
+}
+
+/** Two bytes where they can say it, mostly. */
+function vexPrefix({ form: { vex, operands }, random, mode }: Sample, sizes: Sizes, reg: number, rm: number,
+  memory: MemoryEncoding | undefined): number[] {
+  if (vex === undefined) return [];
+  const extra = operands.some(({ letter }) => /[BH]/.test(letter)) ? random.below(mode === 64 ? 16 : 8)
+    : random.once(60) ? random.below(16) : 0;
+  const long = vex.long ?? random.below(2);
+  const last = (~extra & 15) << 3 | long << 2 | vex.prefix;
+  const r = reg > 7;
+  const x = memory?.rexX ?? (mode === 64 && random.once(16));
+  const b = memory?.rexB ?? rm > 7;
+  if (vex.map === 1 && !x && !b && !sizes.rexW && !random.once(4)) return [0xc5, (r ? 0 : 0x80) | last];
+  return [0xc4, (r ? 0 : 0x80) | (x ? 0 : 0x40) | (b ? 0 : 0x20) | vex.map, (sizes.rexW ? 0x80 : 0) | last];
 }
 
 function appendImmediates(sample: Sample, sizes: Sizes, bytes: number[], prefixes: readonly number[]): void {

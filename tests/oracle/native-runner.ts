@@ -12,7 +12,7 @@ const DEADLINE_MS = 60_000;
 /** Linux's names of the features that instruction rows name otherwise. */
 const FEATURE_FLAGS: Readonly<Record<string, string>> = {
   SSE3: 'pni', CX16: 'cx16', CLFSH: 'clflush', 'SSE4.1': 'sse4_1', 'SSE4.2': 'sse4_2', SSE41: 'sse4_1', SSE42: 'sse4_2',
-  LAHF64: 'lahf_lm', CMPXCHG16B: 'cx16', PCLMULQDQ: 'pclmulqdq',
+  LAHF64: 'lahf_lm', CMPXCHG16B: 'cx16', PCLMULQDQ: 'pclmulqdq', LZCNT: 'abm', SHA: 'sha_ni',
 };
 
 export class NativeRunner {

@@ -14,7 +14,7 @@ export const READ_ONLY = DATA + DATA_SIZE;
 export const READ_ONLY_SIZE = 0x1000;
 export const AFTER = READ_ONLY + READ_ONLY_SIZE;
 
-export const RECORD_SIZE = 0xd00;
+export const RECORD_SIZE = 0xe00;
 export const GPR = 0x000;
 export const FLAGS = 0x080;
 export const RIP = 0x088;
@@ -35,6 +35,9 @@ export const OPERAND = 0x0d8;
 export const FXSAVE = 0x100;
 export const FXSAVE_SIZE = 416;
 export const WINDOWS = 0x300;
+/** The upper halves of YMM0 … YMM15. */
+export const UPPER_HALVES = 0xd00;
+export const UPPER_HALVES_SIZE = 0x100;
 
 /** A piece of the data pages whose contents belong to the record: its linear address, length, place in the record. */
 export interface Window {

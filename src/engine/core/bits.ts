@@ -1,9 +1,10 @@
 // Bit instructions: double shifts, POPCNT, and the tests of bits in memory by an offset in a register.
 
-import { FLAGS_AUX, FLAGS_RESULT, IMMEDIATE, OPERAND, RCX, TARGET, ZF } from "./layout";
+import { FLAGS_AUX, FLAGS_RESULT, IMMEDIATE, OPERAND, RCX, RDX, TARGET, THIRD, ZF } from "./layout";
 import { cpu } from "./cpu";
 import { setArithmeticFlags, overflow } from "./flags";
 import { addressMask, ea, effectiveAddress } from "./address";
+import { multiplyHigh } from "./arithmetic";
 import {
   exchangeMemory, inMemory, readForExchange, readMemory, readMemoryForWrite, readOperand, readRegister, signedOf,
   sizeMask, sizeOf, writeMemory, writeRegister,
@@ -73,6 +74,40 @@ export function popcount(u: usize): void {
   const value = readOperand(u, size);
   writeRegister(load<u16>(u, TARGET), size, popcnt<u64>(value));
   setArithmeticFlags(value == 0 ? ZF : 0);
+}
+
+/** MULX: the product's lower half goes to the register of VEX.vvvv; when both are one it keeps the upper half. */
+export function mulx(u: usize): void {
+  const size = sizeOf(u);
+  const a = readRegister(RDX, size);
+  const b = readOperand(u, size);
+  writeRegister(load<u16>(u, THIRD), size, a * b);
+  writeRegister(load<u16>(u, TARGET), size, size == 3 ? multiplyHigh(a, b) : (a * b) >> 32);
+}
+
+/** PDEP: the lowest bits of the register of VEX.vvvv go to where the operand has bits. */
+export function pdep(u: usize): void {
+  const size = sizeOf(u);
+  let from = readRegister(load<u16>(u, THIRD), size);
+  let result: u64 = 0;
+  for (let mask = readOperand(u, size); mask != 0; mask &= mask - 1) {
+    if ((from & 1) != 0) result |= mask & (0 - mask);
+    from >>= 1;
+  }
+  writeRegister(load<u16>(u, TARGET), size, result);
+}
+
+/** PEXT: the other way round. */
+export function pext(u: usize): void {
+  const size = sizeOf(u);
+  const from = readRegister(load<u16>(u, THIRD), size);
+  let result: u64 = 0;
+  let bit: u64 = 1;
+  for (let mask = readOperand(u, size); mask != 0; mask &= mask - 1) {
+    if ((from & mask & (0 - mask)) != 0) result |= bit;
+    bit <<= 1;
+  }
+  writeRegister(load<u16>(u, TARGET), size, result);
 }
 
 function setCarry(carry: u32): void {

@@ -5,7 +5,7 @@ import {
   ADDRESS, BASE_REGISTER, BYTES, CODE_BASE, COUNT, CPL, DEBUG_BREAKPOINTS,
   DECODE, DECODER_TABLES, DISPLACEMENT, DS, FORM, FPR, FS,
   FS_BASE, GS, GS_BASE, HANDLER, IMMEDIATE, INDEX_REGISTER, LENGTH, MODE, MODE_16, MODE_32, MODE_64, OFFSET, OP,
-  OPERAND, OP_CROSS, OP_NEXT, OP_GENERATED, OP_STALE, OP_STOP, OP_TOO_LONG, OP_UNDEFINED, RECORD_SIZE,
+  OPERAND, OP_CROSS, OP_NEXT, THIRD, WIDE, CR0, OP_GENERATED, OP_STALE, OP_STOP, OP_TOO_LONG, OP_UNDEFINED, RECORD_SIZE,
   ENTER_COUNT, OP_ENTER,
   SCALE, SEGMENT, SEGMENT_BASE, SEGMENTS, SEGMENT_SIZE, BASE, SS, STEP_RECORDS, TARGET, TRANSLATE_AFTER, XMM, ZERO,
   RIP, CS, OP_SYSTEM, OP_SYSTEM_END, FORM_ALIGNED, FORM_LOCK, LINK,
@@ -20,7 +20,8 @@ import {
   KIND_OFFSET, KIND_ONE, KIND_P, KIND_Q, KIND_R, KIND_SEGMENT, KIND_U, KIND_V, KIND_W, KIND_Z, KIND_ZB,
   IMMEDIATE_BYTE, IMMEDIATE_BYTE_UNSIGNED, IMMEDIATE_ENTER, IMMEDIATE_FAR, IMMEDIATE_FULL, IMMEDIATE_RELATIVE,
   IMMEDIATE_RELATIVE_BYTE, IMMEDIATE_WORD, IMMEDIATE_Z, OP_BRANCH_FAR_DELTA, SELECT_MOD, SELECT_MODE, SELECT_PREFIX,
-  SELECT_REG, SELECT_RM, SELECT_SMALL, SELECT_W, LEAVES, isExchange, SYSTEM_LOCKED,
+  SELECT_REG, SELECT_RM, SELECT_SMALL, SELECT_W, SELECT_L, LEAVES, VEX_MAPS,
+  FLAG_SAME, KIND_B, KIND_H, KIND_NONE, isExchange, SYSTEM_LOCKED,
 } from "./generated/decoder-constants";
 
 // State of the instruction being decoded. Globals, as the core returns single values.
@@ -33,6 +34,8 @@ let operandSize: u32 = 0; // log2
 let addressSize: u32 = 0; // log2
 let modrm: u32 = 0;
 let smallPrefix: u32 = 0; // 1 behind a 66
+let vex: u32 = 0; // 0: no VEX prefix · 1: one with 128-bit vectors · 2: with 256-bit ones
+let extra: u32 = 0; // the register in VEX.vvvv
 
 function byte(): u32 {
   if (at >= end) {
@@ -159,6 +162,10 @@ function registerOperand(kind: u32, opcode: u32): u32 {
     case KIND_W:
     case KIND_U:
       return XMM + (rm << 5);
+    case KIND_B:
+      return generalRegister(extra);
+    case KIND_H:
+      return XMM + (extra << 5);
     case KIND_P:
       return FPR + ((reg & 7) << 4);
     case KIND_Q:
@@ -223,6 +230,7 @@ function findLeaf(map: u32, opcode: u32, prefix: u32): usize {
     else if (kind == SELECT_MODE) choice = u32(mode == MODE_64);
     else if (kind == SELECT_W) choice = (rex >> 3) & 1;
     else if (kind == SELECT_SMALL) choice = smallPrefix;
+    else if (kind == SELECT_L) choice = u32(vex == 2);
     else {
       if (!haveModrm) {
         modrm = byte();
@@ -290,8 +298,17 @@ export function decodeOne(record: usize, start: usize, limit: usize, offset: u32
   }
 
   smallPrefix = u32(small);
+  vex = 0;
   let map: u32 = 0;
-  if (opcode == 0x0f) {
+  let wrong = false;
+  if ((opcode & 0xfe) == 0xc4 && !short && isVex()) {
+    wrong = small || lock || rex != 0 || repeat != 0;
+    const fields = vexFields(opcode);
+    repeat = (fields & 3) == 3 ? 2 : (fields & 3) == 2 ? 3 : 0;
+    small = (fields & 3) == 1;
+    map = fields >> 2;
+    opcode = byte();
+  } else if (opcode == 0x0f) {
     opcode = byte();
     map = 1;
     if (opcode == 0x38 || opcode == 0x3a) {
@@ -300,16 +317,16 @@ export function decodeOne(record: usize, start: usize, limit: usize, offset: u32
     }
   }
   if (mode == MODE_64) {
-    operandSize = (rex & 8) != 0 ? 3 : small ? 1 : 2;
+    operandSize = (rex & 8) != 0 ? 3 : small && vex == 0 ? 1 : 2;
     addressSize = address ? 2 : 3;
   } else {
-    operandSize = (mode == MODE_32) != small ? 2 : 1;
+    operandSize = vex != 0 || (mode == MODE_32) != small ? 2 : 1;
     addressSize = (mode == MODE_32) != address ? 2 : 1;
   }
   const prefix: u32 = repeat == 2 ? 3 : repeat == 3 ? 2 : small ? 1 : 0;
   // 90 with REX.B is XCHG R8, RAX and not NOP.
   const row = map == 0 && opcode == 0x90 && (rex & 1) != 0 && repeat != 3 ? 0x91 : opcode;
-  const leaf = short ? 0 : findLeaf(map, row, prefix);
+  const leaf = short || wrong ? 0 : findLeaf(map, row, prefix);
   if (leaf != 0) decodeOperands(record, leaf, opcode, start, offset, segment, repeat, lock, linkable);
   else if (!short) store<u16>(record, OP_UNDEFINED, OP);
   if (short) {
@@ -321,6 +338,35 @@ export function decodeOne(record: usize, start: usize, limit: usize, offset: u32
     store<i32>(record, load<i32>(record, DISPLACEMENT) + <i32>offset + <i32>(at - start), DISPLACEMENT);
   }
   return <u32>(at - start);
+}
+
+/** Behind C4 or C5: outside 64-bit mode they are LES and LDS unless what follows would name a register. */
+function isVex(): bool {
+  if (mode == MODE_64) return true;
+  const next = byte();
+  at--;
+  return !short && (next & 0xc0) == 0xc0 && (load<u64>(cpu + CR0) & 1) != 0;
+}
+
+/** Takes the rest of a VEX prefix: bits of `rex`, `vex` and `extra`. Returns the prefix it stands for, and the map. */
+function vexFields(opcode: u32): u32 {
+  const first = byte();
+  let last = first;
+  let map: u32 = 1;
+  rex = (~first >> 5) & 4;
+  if (opcode == 0xc4) {
+    last = byte();
+    rex = ((~first >> 5) & 7) | ((last >> 4) & 8);
+    map = first & 31;
+    if (map > 3) map = 0;
+  }
+  extra = (~last >> 3) & 15;
+  if (mode != MODE_64) {
+    rex &= 8;
+    extra &= 7;
+  }
+  vex = 1 + ((last >> 2) & 1);
+  return (last & 3) | ((map + VEX_MAPS) << 2);
 }
 
 function isPrefix(value: u32): bool {
@@ -361,7 +407,7 @@ function decodeOperands(
     decodeOffset(record, segment);
   }
   if (mode != MODE_64 && inMemory && (flags & FLAG_WRITES) != 0) store<u8>(record, 4, ADDRESS);
-  const form = operandSize | (repeat << 2) | (lock ? FORM_LOCK : 0) | ((addressSize - 1) << 5);
+  const form = operandSize | (vex == 0 ? repeat << 2 : 0) | (lock ? FORM_LOCK : 0) | ((addressSize - 1) << 5);
   store<u8>(record, <u8>(form | ((flags & FLAG_ALIGNED) != 0 ? FORM_ALIGNED : 0)), FORM);
   decodeImmediate(record, load<u8>(leaf, 6), offset, start);
   if (operandKind == KIND_ONE) store<i64>(record, 1, IMMEDIATE);
@@ -369,9 +415,15 @@ function decodeOperands(
   if ((flags & FLAG_SIZED) != 0) op += operandSize;
   if (load<u16>(leaf, 8) != 0xffff) {
     store<u16>(record, load<u16>(leaf, 8), HANDLER);
-    store<u16>(record, operandBytes(load<u16>(leaf, 10), (flags & FLAG_X87) != 0), BYTES);
+    const bytes = operandBytes(load<u16>(leaf, 10), (flags & FLAG_X87) != 0);
+    store<u16>(record, vex == 2 && (flags & FLAG_SAME) == 0 ? bytes << 1 : bytes, BYTES);
+    if (vex != 0) store<u8>(record, <u8>vex, WIDE);
     if ((flags & FLAG_X87) != 0 && !inMemory) store<u32>(record, modrm & 7, IMMEDIATE);
   }
+  const third: u32 = load<u8>(leaf, 7);
+  if (third != KIND_NONE) store<u16>(record, <u16>registerOperand(third, opcode), THIRD);
+  // A register that VEX names and nobody uses is none.
+  if (vex != 0 && third == KIND_NONE && targetKind != KIND_B && targetKind != KIND_H && extra != 0) op = 0;
   if (op == 0 || (lock && ((flags & FLAG_LOCK) == 0 || !inMemory))) {
     store<u16>(record, OP_UNDEFINED, OP);
     return;

@@ -26,6 +26,11 @@ import { updateDerived } from "./control";
 import { interpret } from "./generated/interpret";
 import { step } from "./generated/step";
 import { initializeX87, statusWord, setStatusWord, summarize, xsaveImage, xrstorImage } from "./float/state";
+import { decryptLastRound, decryptRound, encryptLastRound, encryptRound, mixColumnsInversely } from "./vector/aes";
+import { carrylessProduct } from "./vector/carryless";
+import {
+  sha1Message1, sha1Message2, sha1NextE, sha1Rounds, sha256Message1, sha256Message2, sha256Rounds,
+} from "./vector/sha";
 import { arithmeticFlags } from "./flags";
 import { multiplyHighSigned } from "./arithmetic";
 
@@ -33,6 +38,8 @@ export {
   enterGuest, leaveGuest, deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived,
   armStep, askFlush, awaitFlush, codePageNumber, initializeX87, journalWrites,
   knownBlock, lazyAux, lazyCondition, lazyResult,
+  carrylessProduct, decryptLastRound, decryptRound, encryptLastRound, encryptRound, mixColumnsInversely,
+  sha1Message1, sha1Message2, sha1NextE, sha1Rounds, sha256Message1, sha256Message2, sha256Rounds,
   multiplyHighSigned, reach, replayInstruction, settleFlags, step, updateDebugger,
 };
 

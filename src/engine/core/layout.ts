@@ -224,6 +224,8 @@ export const DISPLACEMENT = 20; // i32; of branches: target's offset from CODE_B
 // i64; of vector instructions u8; of branches that leave the page as DISPLACEMENT, in 64 bits
 export const IMMEDIATE = 24;
 export const LINK = 24; // u32, record of the branch target once known
+export const WIDE = 25; // u8, of an instruction with a VEX prefix: 1, with 256-bit vectors: 2
+export const THIRD = 26; // u16, offset of the register that VEX.vvvv names, when it is read
 export const HANDLER = 28; // u16, of vector, x87 and system instructions
 export const BYTES = 30; // u16, size of a vector memory operand; of locked instructions the operation
 export const RECORD_SIZE = 32;

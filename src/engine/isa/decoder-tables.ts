@@ -1,21 +1,24 @@
 /**
  * Instruction rows → the decoder's tables, as 16-bit words in one array:
  *
- *   0 … 4·256 - 1   root of each opcode of the maps (one byte, 0F, 0F 38, 0F 3A)
+ *   0 … 8·256 - 1   root of each opcode of the maps (one byte, 0F, 0F 38, 0F 3A; four more on, the same with VEX)
  *   selectors       kind, then one node for each choice
  *   LEAVES (bytes)  leaves of 16 bytes: op register form u16, op memory form u16, target kind u8, operand kind u8,
- *                   immediate kind u8, 0 u8, handler u16, bytes u16, flags u16, 0 u16
+ *                   immediate kind u8, third operand's kind u8, handler u16, bytes u16, flags u16, 0 u16
  *
  * A node is 0 (undefined), an index of a selector's first word, or 0x8000 | leaf number.
  */
 
 import type { Instruction } from './instruction.ts';
 
-export const SELECT = { PREFIX: 1, MODE: 2, W: 3, REG: 4, RM: 5, MOD: 6, SMALL: 7 } as const;
-const CHOICES: Record<number, number> = { 1: 4, 2: 2, 3: 2, 4: 8, 5: 8, 6: 2, 7: 2 };
+export const SELECT = { PREFIX: 1, MODE: 2, W: 3, REG: 4, RM: 5, MOD: 6, SMALL: 7, L: 8 } as const;
+const CHOICES: Record<number, number> = { 1: 4, 2: 2, 3: 2, 4: 8, 5: 8, 6: 2, 7: 2, 8: 2 };
+/** What the number of a map gains when VEX says it. */
+export const VEX_MAPS = 4;
 
 export const FLAG =
-  { SIZED: 1, DEFAULT64: 2, LOCK: 4, ENDS: 8, ALIGNED: 16, MODRM: 32, NEAR: 64, X87: 128, WRITES: 256 } as const;
+  { SIZED: 1, DEFAULT64: 2, LOCK: 4, ENDS: 8, ALIGNED: 16, MODRM: 32, NEAR: 64, X87: 128, WRITES: 256,
+    SAME: 512 } as const;
 
 /** Instructions whose first operand is only read. */
 const READ_ONLY: ReadonlySet<string> = new Set([
@@ -27,7 +30,7 @@ const READ_ONLY: ReadonlySet<string> = new Set([
 
 const KIND_NAMES =
   ['NONE', 'E', 'EB', 'G', 'GB', 'M', 'Z', 'ZB', 'ACCUMULATOR', 'CL', 'ONE', 'SEGMENT', 'CONTROL', 'R', 'V', 'W', 'U',
-  'P', 'Q', 'N', 'OFFSET', 'MEMORY_FIRST'] as const;
+  'P', 'Q', 'N', 'OFFSET', 'MEMORY_FIRST', 'B', 'H'] as const;
 type Kind = (typeof KIND_NAMES)[number];
 export const KIND: Readonly<Record<Kind,
   number>> = Object.fromEntries(KIND_NAMES.map((name, n) => [name, n])) as Record<Kind, number>;
@@ -49,7 +52,7 @@ export interface Operations {
   readonly handler: number;
 }
 
-type Selector = 'PREFIX' | 'MODE' | 'W' | 'REG' | 'RM' | 'MOD' | 'SMALL';
+type Selector = 'PREFIX' | 'MODE' | 'W' | 'REG' | 'RM' | 'MOD' | 'SMALL' | 'L';
 type Tree = { kind: Selector; choices: (Tree | undefined)[] } | { row: Instruction };
 
 interface Encoding {
@@ -66,13 +69,14 @@ const PREFIXES: Record<string, number> = { NP: 0, '66': 1, F3: 2, F2: 3 };
 export function parseEncoding(row: Instruction): Encoding {
   const tokens = row.opcode.split(' ');
   const fixed: Partial<Record<Selector, number>> = {};
-  let at = 0;
+  let at = tokens[0] === 'VEX' ? 1 : 0;
+  const maps = at * VEX_MAPS;
   // A leading 66, F3 or F2 is a prefix only when more opcode follows.
-  const first = tokens[0] as string;
-  if (first in PREFIXES && tokens.length > 1 && /^[0-9A-F]{2}$/.test(tokens[1] as string)) {
+  const first = tokens[at] as string;
+  if (first in PREFIXES && tokens.length > at + 1 && /^[0-9A-F]{2}$/.test(tokens[at + 1] as string)) {
     fixed.PREFIX = PREFIXES[first] as number;
     at++;
-    if (first === '66' && tokens[1] === 'F2') {
+    if (first === '66' && tokens[at] === 'F2') {
       fixed.PREFIX = PREFIXES['F2'] as number;
       fixed.SMALL = 1;
       at++;
@@ -100,17 +104,18 @@ export function parseEncoding(row: Instruction): Encoding {
     } else if (token === 'm' || token === 'r') fixed.MOD = token === 'r' ? 1 : 0;
     else if (token.startsWith('rm=')) fixed.RM = Number(token.slice(3));
     else if (token === 'W0' || token === 'W1') fixed.W = Number(token[1]);
+    else if (token === 'L0' || token === 'L1') fixed.L = Number(token[1]);
     else if (token === 'i64') fixed.MODE = 0;
     else if (token === 'o64') fixed.MODE = 1;
     else if (/^C0\+i$/.test(token)) modrm = true;
     else throw new Error(`instruction ${row.name}: "${token}" in "${row.opcode}" is no token of the notation`);
   }
   if (fixed.MOD !== undefined || fixed.RM !== undefined) modrm = true;
-  return { map, opcodes, fixed, modrm };
+  return { map: map + maps, opcodes, fixed, modrm };
 }
 
 /** The order in which the decoder asks. */
-const ORDER: readonly Selector[] = ['MODE', 'PREFIX', 'MOD', 'REG', 'RM', 'W', 'SMALL'];
+const ORDER: readonly Selector[] = ['MODE', 'PREFIX', 'MOD', 'REG', 'RM', 'W', 'SMALL', 'L'];
 
 /** The more a row fixes, the earlier it is taken. */
 function specificity(fixed: Encoding['fixed']): number {
@@ -157,6 +162,8 @@ function kindOf(operand: string | undefined): number {
     case 'P': return KIND.P;
     case 'Q': return KIND.Q;
     case 'N': return KIND.N;
+    case 'B': return KIND.B;
+    case 'H': return KIND.H;
     default: return KIND.NONE;
   }
 }
@@ -186,6 +193,7 @@ function flagsOf(row: Instruction, encoding: Encoding, operations: Operations): 
   if (encoding.modrm) flags |= FLAG.MODRM;
   if (row.class === 'integer' && BRANCHES.test(row.op)) flags |= FLAG.NEAR;
   if (row.class === 'x87') flags |= FLAG.X87;
+  if (row.sameBytes) flags |= FLAG.SAME;
   if (/^[EMWQO]/.test(row.operands) && !READ_ONLY.has(row.name)) flags |= FLAG.WRITES;
   return flags;
 }
@@ -208,7 +216,7 @@ export function buildDecoderTables(
     }
   }
   const words = new Uint16Array(LEAVES / 2);
-  let next = 1024;
+  let next = 2 * VEX_MAPS * 256;
   const leaves: Instruction[] = [];
   const leafOf = new Map<Instruction, number>();
   const emit = (tree: Tree | undefined): number => {
@@ -248,8 +256,10 @@ function encodeLeaf(
   const operands = row.operands.split(',').filter((operand) => operand !== '' && !/^[IJ]/.test(operand));
   view.setUint16(at, operations.register, true);
   view.setUint16(at + 2, operations.memory, true);
+  const rest = operands.slice(1);
   view.setUint8(at + 4, kindOf(operands[0]));
-  view.setUint8(at + 5, kindOf(operands[1]));
+  view.setUint8(at + 5, kindOf(rest.find((operand) => !/^[BH]/.test(operand))));
+  view.setUint8(at + 7, kindOf(rest.find((operand) => /^[BH]/.test(operand))));
   view.setUint8(at + 6, immediateOf(row));
   view.setUint16(at + 8, operations.handler, true);
   view.setUint16(at + 10, row.bytes ?? 0, true);

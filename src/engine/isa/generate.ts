@@ -1,16 +1,20 @@
 /**
  * Build step: instruction rows → src/engine/core/generated (the interpreter's dispatch, constants of the decoder) and
- * dist/src/engine/decoder-tables.bin. Files are only written when they change, so that the core is compiled only then.
+ * dist/src/engine/decoder-tables-….bin, one for each level of processors. Files are only written when they change, so
+ * that the core is compiled only then.
  */
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildDecoderTables, FLAG, IMMEDIATE, KIND, LEAVES, type Operations, SELECT } from './decoder-tables.ts';
+import {
+  buildDecoderTables, FLAG, IMMEDIATE, KIND, LEAVES, type Operations, SELECT, VEX_MAPS,
+} from './decoder-tables.ts';
 import type { Instruction } from './instruction.ts';
 import {
   BRANCH_FAR_DELTA, branchText, caseText, isDirectBranch, lockedText, type OperationNumbers,
 } from './interpreter-text.ts';
+import { LEVELS, levelOf } from './levels.ts';
 import { integerOperations } from './operations.ts';
 import { INSTRUCTION_ROWS } from './rows.ts';
 import { OP_ENTER, OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE } from '../core/layout.ts';
@@ -29,7 +33,8 @@ function constantsText(unconditional: number, exchange: number, locked: number):
   put('KIND', KIND);
   put('IMMEDIATE', IMMEDIATE);
   put('SELECT', SELECT);
-  lines.push(`export const LEAVES: u32 = ${LEAVES};`, `export const OP_BRANCH_FAR_DELTA: u32 = ${BRANCH_FAR_DELTA};`);
+  lines.push(`export const LEAVES: u32 = ${LEAVES};`, `export const VEX_MAPS: u32 = ${VEX_MAPS};`,
+    `export const OP_BRANCH_FAR_DELTA: u32 = ${BRANCH_FAR_DELTA};`);
   lines.push(
     '/** The system handler of locked operations. */', `export const SYSTEM_LOCKED: u32 = ${locked};`,
     '/** Exchanging a register with memory is always locked. */',
@@ -120,7 +125,7 @@ import {
   ADDRESS, BUDGET, BYTES, CODE_BASE, COUNT, DESTINATION, DISPLACEMENT, ENTER_COUNT, ENTER_REGION,
   EXIT_REQUEST, FCW, FLAGS_AUX, FLAGS_RESULT,
   FORM, FORM_ALIGNED, FPU_BLOCKED, FSW, HANDLER, IMMEDIATE, INSTRUCTION, LENGTH, LINK, OFFSET, OP, OPERAND, RDX,
-  RECORD_SIZE, RIP, SOURCE, TARGET,
+  RECORD_SIZE, RIP, SOURCE, TARGET, THIRD,
 } from "../layout";
 import { cpu, GP, raise, raiseError, UD } from "../cpu";
 import { carry, overflow, parity, sign, zero } from "../flags";
@@ -245,8 +250,11 @@ function generate(root: string): void {
   writeWhenChanged(join(core, 'locked.ts'), lockedCasesText(numbers, lockable));
   writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE
     + handlersText(join(root, 'src/engine/core'), vectors, systems, checksByCase(INSTRUCTION_ROWS)));
-  writeWhenChanged(join(root, 'dist/src/engine/decoder-tables.bin'),
-    buildDecoderTables(INSTRUCTION_ROWS, operationsOf));
+  for (const level of LEVELS) {
+    const rows = INSTRUCTION_ROWS.filter((row) => levelOf(row) <= level);
+    writeWhenChanged(join(root, `dist/src/engine/decoder-tables-${level}.bin`),
+      buildDecoderTables(rows, operationsOf));
+  }
 }
 
 generate(join(dirname(fileURLToPath(import.meta.url)), '../../../..'));

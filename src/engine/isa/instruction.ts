@@ -9,6 +9,7 @@
  *   /r               a ModRM byte follows;  /0 … /7  its reg field extends the opcode
  *   m, r             only the memory form, only the register form;  rm=N  the register form with this rm field
  *   W0, W1           only without, only with REX.W
+ *   VEX              first of all: with a VEX prefix, which says prefix, map and W;  L0, L1  only so long a vector
  *   i64, o64         invalid in 64-bit mode, only valid in 64-bit mode
  *
  * `operands`, destination first, separated by commas:
@@ -17,6 +18,7 @@
  *   I  immediate                               J  relative target                  O  absolute memory offset
  *   S  segment register (ModRM.reg)            V  XMM (reg)   W  XMM (rm) or memory   U  XMM (rm) only
  *   P  MMX (reg)   Q  MMX (rm) or memory       N  MMX (rm) only
+ *   B  general register, H  XMM or YMM, in VEX.vvvv
  *   a single memory operand is written; one that is only read is preceded by an empty destination: `,M`
  *   followed by a size: b w d q (1 2 4 8 bytes), v (operand size 2/4/8), z (2 or 4 bytes: immediates),
  *   y (4, or 8 with REX.W). V W U P Q N take none: the memory operand's size is `bytes`.
@@ -34,6 +36,8 @@ export interface Instruction {
   readonly class: InstructionClass;
   /** Bytes of the memory operand of vector and x87 forms. */
   readonly bytes?: number;
+  /** Those are so many for 256-bit vectors too, which else have twice as many. */
+  readonly sameBytes?: boolean;
   /** The memory operand must be aligned to 16 bytes, else #GP(0). */
   readonly aligned?: boolean;
   /** The CPUID feature that announces it; none means every x86-64 has it. */

@@ -1,9 +1,9 @@
 /**
  * Writes the interpreter's dispatch: one AssemblyScript function with a dense switch over the operations that the rows
  * use.
- * Operations of a family and form are four consecutive numbers, by operand size (8, 16, 32, 64 bits). Unconditional
- * branches get the highest numbers, so that one compare tells them. (A switch of more than 1,024 cases would become a
- * chain of compares: refused.)
+ * Operations of a family and form are four consecutive numbers, by operand size (8, 16, 32, 64 bits), or one when all
+ * are of 8 bits. Unconditional branches get the highest numbers, so that one compare tells them. (A switch of more than
+ * 1,024 cases would become a chain of compares: refused.)
  */
 
 import type { Instruction } from './instruction.ts';
@@ -22,33 +22,32 @@ export const BRANCH_FAR_DELTA = 4;
 export class OperationNumbers {
   readonly #first = new Map<string, number>();
   readonly #used = new Set<string>();
+  readonly #low: string[] = [];
+  readonly #high: string[] = [];
   #next = OP_GENERATED;
-  #high: string[] = [];
 
   /** Number of the smallest size of a family's form. Called once for all rows before `freeze`. */
   request(family: string, form: string, sizes: readonly Size[]): string {
     const key = `${family}.${form}`;
     for (const size of sizes) this.#used.add(`${key}.${size}`);
-    if (!this.#first.has(key)) {
-      if (UNCONDITIONAL.has(family)) {
-        if (!this.#high.includes(key)) this.#high.push(key);
-      } else {
-        this.#first.set(key, this.#next);
-        this.#next += DIRECT.has(family) ? 8 : 4;
-      }
-    }
+    const keys = UNCONDITIONAL.has(family) ? this.#high : this.#low;
+    if (!keys.includes(key)) keys.push(key);
     return key;
   }
 
   /** First number of the unconditional branches. */
   freeze(): number {
+    for (const key of this.#low) this.#number(key);
     const first = this.#next;
-    for (const key of this.#high) {
-      this.#first.set(key, this.#next);
-      this.#next += DIRECT.has(key.split('.')[0] as string) ? 8 : 4;
-    }
+    for (const key of this.#high) this.#number(key);
     if (this.#next > 1000) throw new Error(`interpreter: ${this.#next} operations are too many for one br_table`);
     return first;
+  }
+
+  #number(key: string): void {
+    this.#first.set(key, this.#next);
+    const larger = [16, 32, 64].some((size) => this.#used.has(`${key}.${size}`));
+    this.#next += DIRECT.has(key.split('.')[0] as string) ? 8 : larger ? 4 : 1;
   }
 
   numberOf(key: string): number {
@@ -76,12 +75,14 @@ export function formsOf(
       EC: ['rr', 'mr'],
     E: ['r', 'm'], Z: ['r', ''], A: ['r', ''], GEI: ['rri', 'rmi'], AO: ['', 'rm'], OA: ['', 'mr'], GM: ['', 'rm'],
       ZA: ['rr', ''],
+    BE: ['rr', 'rm'], GBE: ['rrr', 'rrm'], GEB: ['rrr', 'rrm'], MG: ['', 'mr'],
     J: ['j', ''], I: ['i', ''], v: ['n', ''], vI: ['n', ''], '': ['n', ''],
   };
   const form = forms[letters];
   if (!form) throw new Error(`instruction ${row.name}: no forms for operands "${row.operands}"`);
   const first = operands[0] ?? '';
   const sized = /[vzyJI]/.test(first) && !first.endsWith('b') ? true : letters.startsWith('J') || letters === 'I';
+  if (first.endsWith('y')) return { register: form[0], memory: form[1], sizes: [32, 64], sized };
   const sizes: readonly Size[] = !sized ? [first.endsWith('d') ? 32 : first.endsWith('w') ? 16 : 8] : [16, 32, 64];
   return { register: form[0], memory: form[1], sizes, sized };
 }
@@ -110,7 +111,12 @@ function operandsText(semantic: Semantic, form: string, size: Size): string[] {
     else head.push(`const a: u64 = ${readRegister('TARGET', size)};`);
     destination = 'a';
   }
-  const source = { rr: 'reg', mr: 'reg', rm: 'mem', ri: 'imm', mi: 'imm', rri: 'reg', rmi: 'mem' }[form];
+  if (semantic.form === 'second') {
+    head.push(`const a: u64 = ${readRegister('THIRD', size)};`);
+    destination = 'a';
+  }
+  const source = { rr: 'reg', mr: 'reg', rm: 'mem', ri: 'imm', mi: 'imm', rri: 'reg', rmi: 'mem', rrr: 'reg',
+    rrm: 'mem' }[form];
   const inner = new TextEmitter(size, (value) =>
     destinationInMemory ? `write${size}(address, ${value});` : writeRegister('TARGET', size, value),
       !destinationInMemory);

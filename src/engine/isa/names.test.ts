@@ -13,6 +13,9 @@ const CASES: readonly (readonly [bytes: string, mode64: boolean, name: string])[
   ['40', false, 'INC'],
   ['0f 01 f8', true, 'SWAPGS'],
   ['d9 e0', true, 'FCHS'],
+  ['c4 e2 70 f2 c2', true, 'ANDN'],
+  ['c4 e2 70 f2 c2', false, 'ANDN'],
+  ['c4 02', false, 'LES'],
   ['06', true, '(undefined)'],
 ];
 

@@ -1,6 +1,6 @@
 /** The name of an instruction by its bytes, from the rows: for traces and people, not for execution. */
 
-import { parseEncoding } from './decoder-tables.ts';
+import { parseEncoding, VEX_MAPS } from './decoder-tables.ts';
 import type { Instruction } from './instruction.ts';
 import { INSTRUCTION_ROWS } from './rows.ts';
 
@@ -44,7 +44,15 @@ export function instructionName(bytes: Uint8Array, mode64: boolean): string {
     opcode = byte();
   }
   let map = 0;
-  if (opcode === 0x0f) {
+  const short = opcode === 0xc5;
+  if ((short || opcode === 0xc4) && (mode64 || (bytes[at] ?? 0) >= 0xc0)) {
+    const first = byte();
+    const last = short ? first : byte();
+    map = VEX_MAPS + (short ? 1 : first & 31);
+    prefix = last & 3;
+    rex = short ? 0 : (last >> 4) & 8;
+    opcode = byte();
+  } else if (opcode === 0x0f) {
     opcode = byte();
     map = opcode === 0x38 ? 2 : opcode === 0x3a ? 3 : 1;
     if (map > 1) opcode = byte();

@@ -1,5 +1,7 @@
 /** Every instruction form that the engine knows. */
 
+import { BIT_MANIPULATION } from './bit-manipulation.ts';
+import { CRYPTOGRAPHY } from './cryptography.ts';
 import type { Instruction } from './instruction.ts';
 import { INTEGER } from './integer.ts';
 import { SYSTEM } from './system.ts';
@@ -8,4 +10,5 @@ import { VECTOR_INTEGER } from './vector-integer.ts';
 import { X87 } from './x87.ts';
 
 export const INSTRUCTION_ROWS: readonly Instruction[] =
-  [...INTEGER, ...SYSTEM, ...X87, ...VECTOR_INTEGER, ...VECTOR_FLOAT];
+  [...INTEGER, ...SYSTEM, ...X87, ...VECTOR_INTEGER, ...VECTOR_FLOAT, ...CRYPTOGRAPHY,
+    ...BIT_MANIPULATION];

@@ -7,6 +7,8 @@
  * register or memory, a source in a register, memory or immediate, in each operand size.
  */
 
+import { BIT_MANIPULATION } from './bit-semantics.ts';
+
 /** Operand size in bits. */
 export type Size = 8 | 16 | 32 | 64;
 
@@ -70,8 +72,9 @@ export interface Emitter<V> {
  * load: register ← f(source of another size)   unary: destination ← f(destination)
  * set: destination written only                shift: as binary; the count is an immediate or CL
  * three: register ← f(source, immediate)       none: no operands
+ * second: register ← f(register of VEX.vvvv, source)
  */
-export type Form = 'binary' | 'compare' | 'move' | 'load' | 'unary' | 'set' | 'shift' | 'three' | 'none';
+export type Form = 'binary' | 'compare' | 'move' | 'load' | 'unary' | 'set' | 'shift' | 'three' | 'second' | 'none';
 
 export interface Semantic {
   readonly form: Form;
@@ -328,6 +331,7 @@ export const SEMANTICS: Readonly<Record<string, Semantic>> = {
   BTC: bitChange((e, value, mask) => e.xor(value, mask)),
   BSF: scan((e, value) => e.trailingZeros(value)),
   BSR: scan((e, value) => e.sub(e.constant(63), e.leadingZeros(value))),
+  ...BIT_MANIPULATION,
   CLC: { form: 'none', emit: (e) => e.setCarry(e.constant(0)) },
   STC: { form: 'none', emit: (e) => e.setCarry(e.constant(1)) },
   CMC: { form: 'none', emit: (e) => e.setCarry(e.xor(e.flag('carry'), e.constant(1))) },

@@ -9,7 +9,7 @@ import type { Size } from '../isa/semantics.ts';
 import {
   ADDRESS, BASE_REGISTER, BYTES, COUNT, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, FORM_ALIGNED, HANDLER, IMMEDIATE,
   INDEX_REGISTER, LENGTH, OFFSET, OP, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OPERAND, SCALE,
-  SEGMENT_BASE, TARGET,
+  SEGMENT_BASE, TARGET, THIRD,
 } from '../core/layout.ts';
 import { VECTOR_OPERATIONS, type VectorOperation } from './vector-operations.ts';
 
@@ -110,6 +110,8 @@ export class Decoded {
   get addressSize(): number { return (this.#view.getUint8(this.at + FORM) >> FORM_ADDRESS_SHIFT) & 3; }
   get target(): number { return this.#view.getUint16(this.at + TARGET, true); }
   get operand(): number { return this.#view.getUint16(this.at + OPERAND, true); }
+  /** The register that VEX.vvvv names, of an instruction that reads it. */
+  get third(): number { return this.#view.getUint16(this.at + THIRD, true); }
   get base(): number { return this.#view.getUint16(this.at + BASE_REGISTER, true); }
   get index(): number { return this.#view.getUint16(this.at + INDEX_REGISTER, true); }
   get scale(): number { return this.#view.getUint8(this.at + SCALE); }

@@ -5,7 +5,8 @@
 
 import { GPR, XMM, XMM_STRIDE, ZERO } from '../core/layout.ts';
 import { CodeBuffer } from './code-buffer.ts';
-import { IF, LOCAL_GET, LOCAL_SET, NO_RESULT, TYPE_I32, TYPE_I64, TYPE_V128 } from './opcodes.ts';
+import { type CoreCall, coreCallNumber } from './core-calls.ts';
+import { CALL, IF, LOCAL_GET, LOCAL_SET, NO_RESULT, TYPE_I32, TYPE_I64, TYPE_V128 } from './opcodes.ts';
 import { localOf, type Value, ValueWriter } from './value.ts';
 
 /** Where the flags stand is not known before the region runs. */
@@ -83,11 +84,15 @@ export const CALL_MULTIPLY_HIGH = 3;
 export const CALL_REACH = 4;
 export const CALL_STEP = 5;
 export const CALL_CHAIN = 6;
+/** The first of core-calls.ts. */
+export const CALL_FIRST_VECTOR = 7;
 
 export class FunctionWriter {
   readonly code = new CodeBuffer();
   /** Where in `code` the branches lie that are hardly ever taken. */
   readonly unlikely: number[] = [];
+  /** Some instruction calls a function of core-calls.ts. */
+  callsCore = false;
   readonly values: ValueWriter;
   knowledge = nothingKnown();
   #types: number[] = [];
@@ -104,6 +109,7 @@ export class FunctionWriter {
   start(): void {
     this.code.clear();
     this.unlikely.length = 0;
+    this.callsCore = false;
     this.#types = [TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I64, TYPE_I64, TYPE_I64, TYPE_I64];
     this.#registers.fill(-1);
     this.#free.clear();
@@ -175,6 +181,13 @@ export class FunctionWriter {
     this.unlikely.push(this.code.length);
     this.code.byte(IF);
     this.code.byte(NO_RESULT);
+  }
+
+  /** Calls a function of core-calls.ts with what lies on the stack. */
+  callCore(name: CoreCall): void {
+    this.code.byte(CALL);
+    this.code.unsigned(CALL_FIRST_VECTOR + coreCallNumber(name));
+    this.callsCore = true;
   }
 
   get(local: number): void {

@@ -90,11 +90,12 @@ export class InstructionWriter {
     if (form.includes('m'))
       memory.find(memory.address(record), (inMemory ? size : sourceSize) / 8, inMemory && writes);
     let destination: Value = smallConstant(0);
-    if (modifies) destination = inMemory ? memory.load(size) : memory.register(record.target, size);
+    if (semantic.form === 'second') destination = memory.register(record.third, size);
+    else if (modifies) destination = inMemory ? memory.load(size) : memory.register(record.target, size);
     const immediate = (): Value => maskTo(constantOf(record.immediateLow, record.immediateHigh), size);
     let source: Value = destination;
-    if (form === 'rr' || form === 'mr' || form === 'rri') source = memory.register(record.operand, sourceSize);
-    else if (form === 'rm' || form === 'rmi') source = memory.load(sourceSize);
+    if (/^(rr|mr|rri|rrr)$/.test(form)) source = memory.register(record.operand, sourceSize);
+    else if (form === 'rm' || form === 'rmi' || form === 'rrm') source = memory.load(sourceSize);
     else if (form === 'ri' || form === 'mi') source = this.#cut(immediate(), size);
     this.#emitter.begin(size, live, !inMemory, inMemory
       ? (value) => memory.store(size, value)

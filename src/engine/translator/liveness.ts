@@ -9,10 +9,11 @@ import type { Block } from './region-graph.ts';
 import type { Shape } from './region-order.ts';
 
 const SET_ALL = new Set(['ADD', 'SUB', 'CMP', 'AND', 'OR', 'XOR', 'TEST', 'NEG', 'IMUL', 'IMUL3',
-  'BSF', 'BSR']);
+  'BSF', 'BSR', 'LZCNT', 'TZCNT', 'BLSR', 'BLSMSK', 'BLSI', 'ANDN', 'BZHI', 'BEXTR']);
 const SHIFTS = new Set(['SHL', 'SHR', 'SAR']);
 const KEEP = new Set(['MOV', 'MOVZX8', 'MOVZX16', 'MOVSX8', 'MOVSX16', 'MOVSX32', 'NOT', 'BSWAP', 'LEA', 'NOP', 'NOPE',
-  'XCHG', 'CBW', 'CWD', 'JMP', 'ROL', 'ROR', 'BT', 'BTS', 'BTR', 'BTC', 'CLC', 'STC']);
+  'XCHG', 'CBW', 'CWD', 'JMP', 'ROL', 'ROR', 'BT', 'BTS', 'BTR', 'BTC', 'CLC', 'STC',
+  'SHLX', 'SHRX', 'SARX', 'RORX', 'MOVBE']);
 
 function setsAll(record: Decoded): boolean {
   const family = record.operation?.family ?? '';

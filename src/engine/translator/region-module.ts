@@ -1,5 +1,6 @@
 /** A WebAssembly module of regions: one function each, and what they import. */
 
+import { CORE_CALL_SIGNATURES, coreCallImports } from './core-calls.ts';
 import { CUSTOM, ModuleSections, type Signature } from './module-sections.ts';
 import { TYPE_I32, TYPE_I64 } from './opcodes.ts';
 import type { RegionBody } from './region-writer.ts';
@@ -7,6 +8,9 @@ import type { RegionBody } from './region-writer.ts';
 /** Functions that a region may call, in the order of the CALL_ numbers: name and type. */
 export const IMPORTED = [['lazyCondition', 1], ['lazyResult', 2], ['lazyAux', 3], ['multiplyHighSigned', 4],
   ['reach', 5], ['step', 6], ['chain', 7]] as const;
+
+/** Those, and more that a few call. */
+export const WITH_CORE_CALLS = [...IMPORTED, ...coreCallImports(8)];
 
 const SIGNATURES: readonly Signature[] = [
   [[], [TYPE_I32]],
@@ -17,6 +21,7 @@ const SIGNATURES: readonly Signature[] = [
   [[TYPE_I64, TYPE_I32, TYPE_I32], [TYPE_I32]],
   [[TYPE_I32], [TYPE_I32]],
   [[TYPE_I64, TYPE_I32], [TYPE_I32]],
+  ...CORE_CALL_SIGNATURES,
 ];
 
 /** Writes modules, always in the same buffers. */
@@ -30,14 +35,15 @@ export class RegionModule {
     const sections = this.#sections;
     sections.start();
     sections.types(SIGNATURES);
-    sections.imports(IMPORTED, pages);
-    sections.functions(regions.length, IMPORTED.length);
+    const imported = regions.some(({ callsCore }) => callsCore) ? WITH_CORE_CALLS : IMPORTED;
+    sections.imports(imported, pages);
+    sections.functions(regions.length, imported.length);
     // Branches that are hardly ever taken [WebAssembly Branch Hinting proposal].
     sections.section(CUSTOM, (body) => {
       body.text('metadata.code.branch_hint');
       body.unsigned(regions.length);
       for (const [n, { unlikely }] of regions.entries()) {
-        body.unsigned(IMPORTED.length + n);
+        body.unsigned(imported.length + n);
         body.unsigned(unlikely.length);
         for (const at of unlikely) {
           body.unsigned(at);

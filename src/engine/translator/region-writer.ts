@@ -36,6 +36,8 @@ export interface RegionBody {
   readonly bytes: Uint8Array;
   /** Where in them the branches lie that are hardly ever taken, in order. */
   readonly unlikely: readonly number[];
+  /** It calls functions of core-calls.ts. */
+  readonly callsCore: boolean;
 }
 
 export class RegionWriter {
@@ -96,7 +98,8 @@ export class RegionWriter {
     this.#state.leave();
     whole.append(this.#writer.code.bytes);
     whole.byte(END);
-    return { bytes: whole.bytes.slice(), unlikely: unlikely.map((at) => start + at) };
+    return { bytes: whole.bytes.slice(), unlikely: unlikely.map((at) => start + at),
+      callsCore: this.#writer.callsCore };
   }
 
   /** Branches to the region's end, with what it returns on the stack. */

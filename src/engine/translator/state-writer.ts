@@ -4,6 +4,7 @@ import {
   BUDGET, CODE_BASE, FLAGS_AUX, FLAGS_RESULT, LAZY_A, LAZY_B, LAZY_KIND, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD,
   OP_VECTOR_STORE, RAX, RDX, RSP, TLB_BASE, XMM,
 } from '../core/layout.ts';
+import { CORE_CALLS } from './core-calls.ts';
 import type { Decoded } from './decoded.ts';
 import {
   CALL_CHAIN, CALL_STEP, FIRST_VECTOR, FLAGS_RAW, type FunctionWriter, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE,
@@ -33,7 +34,9 @@ export class StateWriter {
       const number = registerAt(offset);
       if (number >= 0) this.#writer.register(number);
     };
-    if (vectorOperationOf(record)) {
+    const vector = vectorOperationOf(record);
+    if (vector) {
+      if (vector.kind === 'call' && CORE_CALLS[vector.name] === 'three') use(XMM);
       if (op !== OP_VECTOR_STORE) use(target);
       if (op !== OP_VECTOR_LOAD) use(operand);
       if (op !== OP_VECTOR) [base, index].forEach(use);
@@ -46,7 +49,8 @@ export class StateWriter {
     if (operation === undefined) return;
     const { family, form } = operation;
     if (form.startsWith('r')) use(target);
-    if (/^(rr|mr|rri)$/.test(form)) use(operand);
+    if (/^(rr|mr|rri|rrr)$/.test(form)) use(operand);
+    if (/^rr[rm]$/.test(form)) use(record.third);
     if (form.includes('m')) {
       use(base);
       use(index);

@@ -8,7 +8,7 @@ import { configurationAddress, type EngineMemoryHandle, processorAddress } from 
 import { chainOf } from './chain.ts';
 import { Decoded, operationsByNumber } from './decoded.ts';
 import { type CodeSource, NARROW, RegionGraph, WIDE } from './region-graph.ts';
-import { IMPORTED, RegionModule } from './region-module.ts';
+import { RegionModule, WITH_CORE_CALLS } from './region-module.ts';
 import { type RegionBody, RegionWriter } from './region-writer.ts';
 
 const WASM_PAGE = 0x10000;
@@ -123,7 +123,7 @@ export class Translator {
     });
     this.#imports = {
       memory: handle.memory,
-      ...Object.fromEntries(IMPORTED.map(([name]) => [name, core[name] as WebAssembly.ImportValue])), chain,
+      ...Object.fromEntries(WITH_CORE_CALLS.map(([name]) => [name, core[name] as WebAssembly.ImportValue])), chain,
     };
   }
 

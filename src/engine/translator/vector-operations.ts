@@ -4,6 +4,7 @@
  * 5.4.8].
  */
 
+import type { CoreCall } from './core-calls.ts';
 import * as op from './opcodes.ts';
 
 /** Lanes of i8x16.shuffle: 0 … 15 of the destination, 16 … 31 of the source. */
@@ -23,6 +24,8 @@ export type VectorOperation =
   /** d = the bytes of d that those of s choose, 0 where their bit 7 is set. */
   | { readonly kind: 'choose' }
   | { readonly kind: 'whole' }
+  /** d = what a function of the core makes. */
+  | { readonly kind: 'call'; readonly name: CoreCall }
   /** A general register gets the sign bits of s. */
   | { readonly kind: 'mask'; readonly opcode: number }
   /** d = d · s of the lowest elements, which are floats. */
@@ -139,5 +142,15 @@ const FLOATS: Readonly<Record<string, VectorOperation>> = {
   cvttsd2si: { kind: 'toInteger', wide: false }, cvttsd2si64: { kind: 'toInteger', wide: true },
 };
 
+const call = (name: CoreCall): VectorOperation => ({ kind: 'call', name });
+
+const CRYPTOGRAPHY: Readonly<Record<string, VectorOperation>> = {
+  aesenc: call('encryptRound'), aesenclast: call('encryptLastRound'), aesdec: call('decryptRound'),
+  aesdeclast: call('decryptLastRound'), aesimc: call('mixColumnsInversely'), pclmulqdq: call('carrylessProduct'),
+  sha1nexte: call('sha1NextE'), sha1msg1: call('sha1Message1'), sha1msg2: call('sha1Message2'),
+  sha1rnds4: call('sha1Rounds'), sha256rnds2: call('sha256Rounds'), sha256msg1: call('sha256Message1'),
+  sha256msg2: call('sha256Message2'),
+};
+
 export const VECTOR_OPERATIONS: Readonly<Record<string, VectorOperation>> =
-  { ...MOVES, ...SHUFFLES, ...LOGIC, ...INTEGERS, ...FLOATS };
+  { ...MOVES, ...SHUFFLES, ...LOGIC, ...INTEGERS, ...FLOATS, ...CRYPTOGRAPHY };

@@ -1,14 +1,15 @@
 /** SSE in a region, by what vector-operations.ts says of each instruction. */
 
-import { FPU_BLOCKED, OP_VECTOR, OP_VECTOR_STORE, ZERO } from '../core/layout.ts';
+import { FPU_BLOCKED, OP_VECTOR, OP_VECTOR_STORE, XMM, ZERO } from '../core/layout.ts';
+import { CORE_CALLS, type CoreCall } from './core-calls.ts';
 import type { Decoded } from './decoded.ts';
 import type { FlagsWriter } from './flags-writer.ts';
 import { FloatWriter } from './float-writer.ts';
 import { type FunctionWriter, LOCAL_ADDRESS, LOCAL_HOST } from './function-writer.ts';
 import type { MemoryWriter } from './memory-writer.ts';
 import {
-  I32X4_REPLACE_LANE, I32_AND, I32_LOAD, I32_STORE, I32_WRAP, I64X2_REPLACE_LANE, I64_STORE, I8X16_SHUFFLE,
-  I8X16_SWIZZLE, V128_AND, V128_CONST, V128_STORE,
+  I32X4_REPLACE_LANE, I32_AND, I32_LOAD, I32_STORE, I32_WRAP, I64X2_EXTRACT_LANE, I64X2_REPLACE_LANE, I64_STORE,
+  I8X16_SHUFFLE, I8X16_SWIZZLE, V128_AND, V128_CONST, V128_STORE,
 } from './opcodes.ts';
 import { localOf } from './value.ts';
 import { VectorOperands } from './vector-operands.ts';
@@ -46,6 +47,10 @@ export class VectorWriter {
     switch (operation.kind) {
       case 'copy': this.#copy(record, operation); break;
       case 'whole': this.#whole(record); break;
+      case 'call':
+        this.#call(record, operation.name);
+        this.#operands.setTarget(record);
+        break;
       case 'mask': this.#mask(record, operation.opcode); break;
       case 'scalar': this.#floats.scalar(record, operation); break;
       case 'order': this.#floats.order(record, operation.double); break;
@@ -128,6 +133,23 @@ export class VectorWriter {
         for (const lane of lanes) code.byte(lane < 0 ? 16 : lane);
       }
     }
+  }
+
+  #call(record: Decoded, name: CoreCall): void {
+    const operands = CORE_CALLS[name];
+    const choice = record.immediateLow;
+    if (operands === 'halves') {
+      this.#operands.pushTarget(record);
+      this.#operands.lane(I64X2_EXTRACT_LANE, choice & 1);
+      this.#operands.pushSource(record);
+      this.#operands.lane(I64X2_EXTRACT_LANE, (choice >> 4) & 1);
+    } else {
+      if (operands !== 'one') this.#operands.pushTarget(record);
+      this.#operands.pushSource(record);
+      if (operands === 'three') this.#operands.push(XMM);
+      if (operands === 'immediate') this.#writer.code.constant32(choice & 0xff);
+    }
+    this.#writer.callCore(name);
   }
 
   #whole(record: Decoded): void {

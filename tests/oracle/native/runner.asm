@@ -45,7 +45,8 @@ FAULT_ERROR     equ 0x0c8
 ADDRESS         equ 0x0d0
 FXSAVE_IMAGE    equ 0x100
 WINDOWS         equ 0x300
-RECORD_SIZE     equ 0xd00
+UPPER_HALVES    equ 0xd00            ; of YMM0 to YMM15
+RECORD_SIZE     equ 0xe00
 BATCH           equ 64
 
 ; What lies at BSS, addressed from r15.
@@ -56,6 +57,7 @@ FAR_TARGET      equ 0x018            ; 32-bit offset and selector
 RUNNING         equ 0x020            ; 1 while an instruction under test runs
 SEQUENCE        equ 0x028            ; number of the record at work
 TICK_SEQUENCE   equ 0x030            ; the same at the last tick
+HAS_AVX         equ 0x038            ; the processor has AVX, and the system lets it be used
 FAR_OFFSET      equ BSS + FAR_TARGET
 BUFFER          equ 0x1000
 STACK           equ 0x80000          ; grows down from here
@@ -103,6 +105,7 @@ program_headers:
 start:
   mov r15, BSS
   lea rsp, [r15 + STACK]
+  call find_avx
   call map_memory
   call install_handlers
 
@@ -170,6 +173,14 @@ enter:
   mov [r15 + FAR_TARGET + 4], ax
   mov dword [r15 + RUNNING], 1
   o64 fxrstor [rbx + FXSAVE_IMAGE]
+  cmp dword [r15 + HAS_AVX], 0
+  je .flags
+%assign n 0
+%rep 16
+  vinsertf128 ymm %+ n, ymm %+ n, [rbx + UPPER_HALVES + n * 16], 1
+%assign n n + 1
+%endrep
+.flags:
   lea rsp, [rbx + FLAGS]
   popfq                              ; rsp: record + 0x88
   mov rax, [rsp - 0x88]
@@ -255,7 +266,20 @@ handler:
   lea rdi, [rbx + FXSAVE_IMAGE]
   mov ecx, 416 / 8                   ; up to XMM15; the bytes after that are the kernel's
   rep movsq
-
+  cmp dword [r15 + HAS_AVX], 0
+  je .bases
+  mov rsi, [rdx + 224]
+  mov eax, [rsi + 512]               ; XSTATE_BV: without bit 2 all upper halves are zero
+  add rsi, 576
+  lea rdi, [rbx + UPPER_HALVES]
+  mov ecx, 256 / 8
+  test eax, 4
+  jnz .upper
+  xor eax, eax
+  rep stosq
+.upper:
+  rep movsq
+.bases:
   lea rsp, [r15 + STACK]
   lea rsi, [rbx + FS_BASE]
   mov edi, ARCH_GET_FS
@@ -269,6 +293,22 @@ handler:
   call read_windows
   add rbx, RECORD_SIZE
   jmp next_record
+
+find_avx:
+  mov eax, 1
+  xor ecx, ecx
+  cpuid
+  and ecx, 0x18000000                ; OSXSAVE, AVX
+  cmp ecx, 0x18000000
+  jne .without
+  xor ecx, ecx
+  xgetbv
+  and eax, 6
+  cmp eax, 6
+  jne .without
+  mov dword [r15 + HAS_AVX], 1
+.without:
+  ret
 
 ; The windows, as offset in the memory file and length.
 %macro each_window 1
