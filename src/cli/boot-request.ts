@@ -2,8 +2,8 @@
 
 import { OperatingError, type ErrorCode } from '../kit/errors.ts';
 import {
-  MAXIMUM_MEMORY_BYTES, MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES, type MachineDescription, type RestoreRequest,
-  type TraceKind,
+  DEFAULT_MODEL, MAXIMUM_MEMORY_BYTES, MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES, type MachineDescription,
+  PROCESSOR_LEVELS, processorModel, type ProcessorModel, type RestoreRequest, type TraceKind,
 } from '../machine/description.ts';
 import type { Invocation, Option } from './command.ts';
 import { deterministicOf } from './deterministic-option.ts';
@@ -19,6 +19,8 @@ export const BOOT_OPTIONS: readonly Option[] = [
     fallback: 'console=ttyS0' },
   { name: 'memory', value: 'SIZE', summary: 'memory of the guest', fallback: '512M' },
   { name: 'cpus', value: 'N', summary: 'virtual processors', fallback: '1' },
+  { name: 'cpu', value: PROCESSOR_LEVELS.join('|'), summary: 'which x86-64 level the processors are of',
+    fallback: DEFAULT_MODEL.level },
   { name: 'disk', value: 'FILE[,ro][,merge][,cache=none][,iops=N][,bandwidth=SIZE]',
     summary: "a disk: raw, vhd or vhdx; read-only, merged into its parent meanwhile, past the host's page cache, and " +
       'limited by the second; an .iso is put into a DVD drive',
@@ -59,7 +61,7 @@ export type BootRequest = RunOptions & (
 );
 
 /** What a state brings along. */
-const OF_THE_STATE = ['kernel', 'initrd', 'append', 'memory', 'cpus', 'nic', 'deterministic', 'record', 'replay',
+const OF_THE_STATE = ['kernel', 'initrd', 'append', 'memory', 'cpus', 'cpu', 'nic', 'deterministic', 'record', 'replay',
   'lockstep'];
 
 /** Timers of Node count milliseconds in 31 bits. */
@@ -90,6 +92,7 @@ export function bootRequest(invocation: Invocation): BootRequest {
       commandLine: invocation.value('append') ?? '',
       memoryBytes: memoryOf(invocation.value('memory') ?? ''),
       processors: processorsOf(invocation.value('cpus') ?? ''),
+      model: modelOf(invocation.value('cpu') ?? ''),
       disks: unitsOf(invocation),
       nics: deterministic === undefined ? nicsOf(invocation.values('nic')) : [],
       ...(deterministic === undefined ? {} : { deterministic }),
@@ -149,6 +152,12 @@ function memoryOf(text: string): number {
   }
   if (bytes % MIB !== 0) throw refused('usage', `--memory is a whole number of mebibytes, which ${text} is not`);
   return bytes;
+}
+
+function modelOf(text: string): ProcessorModel {
+  const model = processorModel(text);
+  if (model === undefined) throw refused('usage', `--cpu is one of ${PROCESSOR_LEVELS.join(', ')}, not ${text}`);
+  return model;
 }
 
 function processorsOf(text: string): number {

@@ -6,8 +6,9 @@ import { usage } from '../kit/errors.ts';
 import { parseMacAddress } from '../kit/mac-address.ts';
 import { parseSize } from '../kit/size.ts';
 import {
-  type DiskDescription, type MachineDescription, MAXIMUM_DISKS, MAXIMUM_MEMORY_BYTES, MAXIMUM_NICS,
-  MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES, type NicDescription,
+  DEFAULT_MODEL, type DiskDescription, type MachineDescription, MAXIMUM_DISKS, MAXIMUM_MEMORY_BYTES, MAXIMUM_NICS,
+  MAXIMUM_PROCESSORS, MINIMUM_MEMORY_BYTES, type NicDescription, PROCESSOR_LEVELS, type ProcessorLevel,
+  processorModel, type ProcessorModel,
 } from '../machine/description.ts';
 import { SwitchDirectory } from '../vswitch/service/switch-directory.ts';
 import type { VirtualSwitch } from './virtual-switch.ts';
@@ -40,6 +41,8 @@ export interface VMOptions {
   readonly memory?: number | string;
   /** Virtual processors, 1 by default. */
   readonly processors?: number;
+  /** Which x86-64 level they are of; by default the one on which ordinary software runs fastest. */
+  readonly cpu?: ProcessorLevel;
   /** SCSI 0:0:0, 0:0:1 and so on. */
   readonly disks?: readonly DiskOption[];
   /** Network adapters; by default one on the network `nat`. */
@@ -57,10 +60,11 @@ export async function machineDescription(options: VMOptions): Promise<MachineDes
   expectName(options.name);
   const memoryBytes = memoryOf(options.memory ?? DEFAULT_MEMORY);
   const processors = processorsOf(options.processors ?? 1);
+  const model = modelOf(options.cpu ?? DEFAULT_MODEL.level);
   const disks = disksOf(options.disks ?? []);
   const nics = nicsOf(options.name, options.nics ?? [{ network: 'nat' }]);
   const software = await softwareOf(options);
-  return { ...software, memoryBytes, processors, disks, nics, rebootInPlace: true, debugExit: false };
+  return { ...software, memoryBytes, processors, model, disks, nics, rebootInPlace: true, debugExit: false };
 }
 
 async function softwareOf(
@@ -99,6 +103,12 @@ function memoryOf(memory: number | string): number {
 function processorsOf(processors: number): number {
   if (Number.isInteger(processors) && processors >= 1 && processors <= MAXIMUM_PROCESSORS) return processors;
   throw usage(`a VM has 1 to ${MAXIMUM_PROCESSORS} processors, not ${processors}`);
+}
+
+function modelOf(level: string): ProcessorModel {
+  const model = processorModel(level);
+  if (model !== undefined) return model;
+  throw usage(`a VM's cpu is one of ${PROCESSOR_LEVELS.join(', ')}, not ${level}`);
 }
 
 function disksOf(disks: readonly DiskOption[]): DiskDescription[] {

@@ -4,12 +4,14 @@
  */
 
 import type { Worker } from 'node:worker_threads';
+import type { ProcessorLevel, ProcessorModel } from '../hypervisor/processor-model.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { NetworkEndpoint } from '../kit/network-endpoint.ts';
 import type { HeartbeatHealth } from '../vsp/heartbeat/device.ts';
 import type { NicSettings } from '../vswitch/service/configuration.ts';
 
-export type { HeartbeatHealth };
+export type { HeartbeatHealth, ProcessorLevel, ProcessorModel };
+export { DEFAULT_MODEL, PROCESSOR_LEVELS, processorModel } from '../hypervisor/processor-model.ts';
 
 /** Below this no 64-bit kernel that we know gets as far as its console. */
 export const MINIMUM_MEMORY_BYTES = 16 * 2 ** 20;
@@ -122,6 +124,8 @@ export interface MachineDescription {
   /** A whole number of MiB between the two bounds above. */
   readonly memoryBytes: number;
   readonly processors: number;
+  /** Which processor the guest sees; the default one is what runs ordinary software fastest. */
+  readonly model?: ProcessorModel;
   readonly disks?: readonly StorageDescription[];
   /** A reset starts the guest again, reading kernel and initrd afresh; otherwise it ends the run. */
   readonly rebootInPlace: boolean;

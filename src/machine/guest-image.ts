@@ -6,6 +6,7 @@ import { loadKernel } from '../chipset/loaders/kernel.ts';
 import { createEngineMemory, maximumRamBytes } from '../engine/engine-memory.ts';
 import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import type { ProcessorState } from '../hypervisor/engine-port.ts';
+import { DEFAULT_MODEL } from '../hypervisor/processor-model.ts';
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
 import { OperatingError } from '../kit/errors.ts';
 import type { RandomSource } from '../kit/random.ts';
@@ -17,14 +18,14 @@ const ENTROPY_BYTES = 64;
 const MIB = 2 ** 20;
 
 /** @throws OperatingError when there cannot be so much. */
-export function engineMemoryFor({ memoryBytes, processors }: MachineDescription): EngineMemoryHandle {
+export function engineMemoryFor({ memoryBytes, processors, model }: MachineDescription): EngineMemoryHandle {
   const mostBytes = maximumRamBytes(processors);
   if (memoryBytes > mostBytes) {
     throw new OperatingError('host', `with ${processors} processors a guest can have at most ${mostBytes / MIB} MiB ` +
       'of memory: choose less of one of them');
   }
   try {
-    return createEngineMemory(memoryBytes, processors);
+    return createEngineMemory(memoryBytes, processors, (model ?? DEFAULT_MODEL).level);
   } catch (error) {
     throw new OperatingError(
       'host', `the host cannot give ${memoryBytes / MIB} MiB of memory to a guest: choose less`, { cause: error });

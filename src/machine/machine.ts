@@ -126,8 +126,8 @@ export class Machine implements RunnableMachine {
     this.#threads = new ProcessorThreads({
       dataOf: (index) => ({
         index, engine: this.#engine, control: this.#partition.control, chipset: this.#chipsetBuffer,
-        debugExit: description.debugExit, traceInstructions: description.trace === 'instructions',
-        memory: saved?.memory,
+        model: description.model, debugExit: description.debugExit,
+        traceInstructions: description.trace === 'instructions', memory: saved?.memory,
         ...(this.#determinism && { determinism: this.#determinism.data }),
       }),
       onFailure: (index, error) => {

@@ -10,6 +10,7 @@ import { ProcessorRequests } from '../engine/processor-requests.ts';
 import { WasmEngine, coreModule } from '../engine/wasm-engine.ts';
 import { ControlBuffer } from '../hypervisor/control-buffer.ts';
 import { InterruptRouter } from '../hypervisor/interrupt-router.ts';
+import type { ProcessorModel } from '../hypervisor/processor-model.ts';
 import { VirtualProcessor } from '../hypervisor/virtual-processor.ts';
 import { HostClock } from '../kit/clock.ts';
 import type { DeterminismData } from './deterministic/determinism.ts';
@@ -24,6 +25,7 @@ export interface ProcessorWorkerData {
   readonly engine: EngineMemoryHandle;
   readonly control: SharedArrayBuffer;
   readonly chipset: SharedArrayBuffer;
+  readonly model: ProcessorModel | undefined;
   readonly debugExit: boolean;
   readonly traceInstructions: boolean;
   /** Time, randomness and input of a run that can be had twice. */
@@ -63,6 +65,7 @@ function runProcessor(data: ProcessorWorkerData): void {
   const processor = new VirtualProcessor({
     control: data.control,
     index: data.index,
+    model: data.model,
     memory,
     io: chipset.io,
     clock,

@@ -4,6 +4,7 @@
  */
 
 import { MAX_PROCESSORS, PartitionRegisters, VpRegisters } from '../../hypervisor/partition-layout.ts';
+import { PROCESSOR_LEVELS } from '../../hypervisor/processor-model.ts';
 import { POSTED_COUNT, QUEUE_COUNT } from '../../hypervisor/messaging-layout.ts';
 import { MESSAGE_PAYLOAD_MAX, SINT_COUNT } from '../../protocols/tlfs/synic.ts';
 import { SCALE_KEY_BYTES, SCALE_TABLE_ENTRIES } from '../../protocols/ndis-oid.ts';
@@ -62,6 +63,7 @@ const configuration = record({
     if ((value as number) % MIB !== 0) throw new BadShape(at, 'a whole number of mebibytes');
   }),
   processors: integer(1, Math.min(MAX_PROCESSORS, MAXIMUM_PROCESSORS)),
+  processorLevel: optional(oneOf(...PROCESSOR_LEVELS)),
   kernel: optional(path), initrd: optional(path), commandLine: text(COMMAND_LINE_LETTERS),
   rebootInPlace: flag, debugExit: flag,
   disks: list(unit, 0, MAXIMUM_DISKS),

@@ -5,6 +5,7 @@
 
 import type { ChipsetState } from '../../chipset/chipset.ts';
 import type { PartitionState } from '../../hypervisor/partition-state.ts';
+import { CONFIGURATION_VERSION, type ProcessorLevel } from '../../hypervisor/processor-model.ts';
 import type { NetworkState } from '../../vsp/network/state.ts';
 import type { NicDescription, StorageDescription } from '../description.ts';
 import type { VmbusHostState } from '../vmbus-host.ts';
@@ -15,18 +16,13 @@ import { storageByController } from './storage-migration.ts';
 
 export const MACHINE_STATE_VERSION = 3;
 
-/**
- * What a guest can notice of its machine: processor identification and registers, protocol versions, identities of
- * devices, tables. Frozen when a machine is created, and raised when any of it changes; a machine of an older
- * version is built as it was.
- */
-export const CONFIGURATION_VERSION = 1;
-
 /** What a machine is made of. Paths are absolute. */
 export interface SavedConfiguration {
   readonly version: number;
   readonly memoryBytes: number;
   readonly processors: number;
+  /** Which processor the guest sees; before version 2 always v2. */
+  readonly processorLevel?: ProcessorLevel | undefined;
   /** Without one it is on the first disk. */
   readonly kernel?: string | undefined;
   readonly initrd?: string | undefined;

@@ -4,13 +4,12 @@ import { resolve } from 'node:path';
 import type { Chipset } from '../../chipset/chipset.ts';
 import type { ProcessorState } from '../../hypervisor/engine-port.ts';
 import type { Partition } from '../../hypervisor/partition.ts';
+import { DEFAULT_MODEL } from '../../hypervisor/processor-model.ts';
 import { OperatingError, systemError } from '../../kit/errors.ts';
 import type { MachineDescription, RestoreRequest, StorageDescription } from '../description.ts';
 import type { MachineNetwork } from '../network.ts';
 import type { VmbusHost } from '../vmbus-host.ts';
-import {
-  CONFIGURATION_VERSION, MACHINE_STATE_VERSION, type MachineState, type SavedConfiguration,
-} from './machine-state.ts';
+import { MACHINE_STATE_VERSION, type MachineState, type SavedConfiguration } from './machine-state.ts';
 import type { StateFile } from './read.ts';
 import { stampOf } from './write.ts';
 
@@ -43,8 +42,10 @@ export function captureState(parts: MachineParts, engines: readonly ProcessorSta
 
 function configurationOf({ description, network, vmbus }: MachineParts): SavedConfiguration {
   const { kernel, initrd, commandLine, memoryBytes, processors, rebootInPlace, debugExit } = description;
+  const { level, version } = description.model ?? DEFAULT_MODEL;
   return {
-    version: CONFIGURATION_VERSION, memoryBytes, processors, commandLine, rebootInPlace, debugExit,
+    version, memoryBytes, processors, commandLine, rebootInPlace, debugExit,
+    processorLevel: version > 1 ? level : undefined,
     kernel: kernel === undefined ? undefined : resolve(kernel),
     initrd: initrd === undefined ? undefined : resolve(initrd),
     disks: (vmbus.storage?.descriptions ?? []).map(withWholePath),
@@ -72,8 +73,10 @@ export async function restoreParts(parts: MachineParts, state: MachineState): Pr
 /** What the machine of a state is made of, with what the user wants otherwise. */
 export function restoredDescription(file: StateFile, request: RestoreRequest): MachineDescription {
   const { configuration } = file.state;
-  const { initrd, kernel, commandLine, memoryBytes, processors, nics } = configuration;
+  const { version, processorLevel: level = 'v2', initrd, kernel, commandLine, memoryBytes, processors, nics } =
+    configuration;
   return {
+    model: { level, version },
     commandLine, memoryBytes, processors, nics,
     ...(kernel === undefined ? {} : { kernel }),
     ...(initrd === undefined ? {} : { initrd }),
