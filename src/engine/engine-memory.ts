@@ -1,7 +1,7 @@
 /**
  * The one shared WebAssembly memory of a VM on this engine: tables, processors, decoded code, guest RAM.
  *
- *   0x010000  configuration blocks (core/layout.ts), 512 bytes a processor      0x100000  processors, 256 KiB each
+ *   0x010000  configuration blocks (core/layout.ts), 512 bytes a processor      0x100000  processors, 1 MiB each
  *   0x01f000  locks between processors                                         then, of each processor: the hash table
  *   0x020000  decoder tables                                                   of its blocks, its page map (16 bytes a
  *                                                                              page of RAM) and the arena of its blocks

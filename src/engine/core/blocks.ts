@@ -10,7 +10,8 @@ import {
   PAGE_NUMBER, TAG_EXECUTE,
 } from "./layout";
 import { cpu, GP, raiseError, UD, raise } from "./cpu";
-import { configuration, entryOf, flushTlb, hostOf, translateCode } from "./memory";
+import { configuration, hostOf, translateCode } from "./memory";
+import { entryOf, flushTlb } from "./tlb";
 import { holdCode, holdersOf, isAlone, releaseCode } from "./processors";
 import { decodeBlock } from "./decode";
 import { forgetJumps, knownJump, learnJump } from "./jumps";

@@ -11,6 +11,7 @@ import { cpu, DB, GP, NM, raise, raiseError, UD } from "./cpu";
 import { ea } from "./address";
 import { configuration, hostOf, probeWrite, read8, readBytes, systemRead, writeBytes } from "./memory";
 import { flushAll, flushTranslation } from "./flushes";
+import { flushSpace } from "./tlb";
 import { isCanonical, isLong, updatePrivilege } from "./paging";
 import { checkUmip, isReal, segment, updateMode } from "./segments";
 import { inMemory, readRegister, readTarget, sizeOf, writeMemory, writeRegister, writeTarget } from "./operand";
@@ -61,6 +62,8 @@ const EFER_SCE: u64 = 1;
 const EFER_LME: u64 = 0x100;
 const EFER_LMA: u64 = 0x400;
 const EFER_NXE: u64 = 0x800;
+/** Automatic IBRS [AMD APM 2, 3.1.7], which has nothing to do here. */
+const EFER_AIBRSE: u64 = 0x200000;
 
 function privileged(): void {
   if (load<u32>(cpu + CPL) != 0) raiseError(GP, 0);
@@ -118,7 +121,7 @@ export function movToControl(u: usize): void {
   else if (number == 3) {
     if ((value >> 40) != 0) raiseError(GP, 0);
     store<u64>(cpu + CR3, value);
-    flushAll();
+    flushSpace();
   } else if (number == 4) setCr4(value);
   else {
     if (value > 15) raiseError(GP, 0);
@@ -285,7 +288,7 @@ export function wrmsr(u: usize): void {
 
 function setEfer(value: u64): void {
   const old = load<u64>(cpu + EFER);
-  if ((value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) != 0) raiseError(GP, 0);
+  if ((value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_AIBRSE)) != 0) raiseError(GP, 0);
   if (((value ^ old) & EFER_LME) != 0 && (load<u64>(cpu + CR0) & CR0_PG) != 0) raiseError(GP, 0);
   store<u64>(cpu + EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
   if (((value ^ old) & EFER_NXE) != 0) flushAll();

@@ -11,7 +11,7 @@ import {
   DECODE, MODE, RIP,
 } from "./layout";
 import { cpu } from "./cpu";
-import { flushTlb } from "./memory";
+import { flushTlb } from "./tlb";
 import { linearRip } from "./dispatch";
 
 const ENABLED: u64 = 0xff;

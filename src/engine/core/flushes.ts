@@ -7,7 +7,8 @@
 
 import { LARGE_HIGH, LARGE_LOW, PROCESSOR_INDEX } from "./layout";
 import { cpu } from "./cpu";
-import { configuration, flushPage, flushTlb } from "./memory";
+import { configuration } from "./memory";
+import { flushPage, flushTlb } from "./tlb";
 import { ask, awaitTaken } from "./processors";
 
 const FLUSH: u32 = 0x80000000;

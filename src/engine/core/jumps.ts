@@ -3,10 +3,10 @@
 
 import {
   BLOCK_HEADER, BLOCK_KEY, CODE_BASE, CODE_PHYSICAL, JUMP_CACHE, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_RECORD,
-  JUMP_ENTRY_TAG, JUMP_GENERATION, JUMP_TAG, OP, OP_ENTER,
+  JUMP_ENTRY_TAG, JUMP_GENERATION, JUMP_TAG, OP, OP_ENTER, SYSTEM_JUMPS, SYSTEM_STRAYS, USER_JUMPS,
 } from "./layout";
 import { cpu } from "./cpu";
-import { tlbInUse } from "./paging";
+import { ALIGNED_USER, tlbInUse } from "./paging";
 
 const MOST_GENERATIONS: u32 = 0x3fffffff;
 
@@ -18,18 +18,37 @@ function entryOfJump(rip: u64): usize {
 
 /** Another TLB is in use. */
 export function updateJumps(): void {
-  store<u32>(cpu + JUMP_TAG, (load<u32>(cpu + JUMP_GENERATION) << 2) | <u32>tlbInUse());
+  const kind = <u32>tlbInUse();
+  const generation = load<u32>(cpu + (kind == 0 || kind == ALIGNED_USER ? USER_JUMPS : SYSTEM_JUMPS));
+  store<u32>(cpu + JUMP_TAG, (generation << 2) | kind);
 }
 
 /** Forgets all jumps: where a linear address leads, or which records open blocks, has changed. */
 export function forgetJumps(): void {
+  store<u32>(cpu + SYSTEM_JUMPS, nextGeneration());
+  forgetJumpsOfUser();
+}
+
+/** Forgets those that another address space may not have. */
+export function forgetJumpsOfSpace(): void {
+  if (load<u32>(cpu + SYSTEM_STRAYS) != 0) forgetJumps();
+  else forgetJumpsOfUser();
+}
+
+function forgetJumpsOfUser(): void {
+  store<u32>(cpu + USER_JUMPS, nextGeneration());
+  updateJumps();
+}
+
+function nextGeneration(): u32 {
   let generation = load<u32>(cpu + JUMP_GENERATION) + 1;
   if (generation > MOST_GENERATIONS) {
     memory.fill(cpu + JUMP_CACHE, 0, JUMP_ENTRIES * JUMP_ENTRY);
+    store<u32>(cpu + SYSTEM_JUMPS, 0);
     generation = 1;
   }
   store<u32>(cpu + JUMP_GENERATION, generation);
-  updateJumps();
+  return generation;
 }
 
 /** The opening record of the block at RIP, which then is the one that runs; 0: not known. */

@@ -137,10 +137,14 @@ export const FDS = 0x62e; // u16
 
 // Where jumps lead: entries {rip u64, tag u32, opening record u32}. One holds while its tag is JUMP_TAG and its record
 // opens a block: not over a change of privilege, or when a translation was forgotten.
-export const JUMP_TAG = 0x640; // u32, JUMP_GENERATION << 2 | number of the TLB in use
-export const JUMP_GENERATION = 0x644; // u32, how often translations or all decoded code were forgotten, at least 1
-export const JUMP_CACHE = 0x38000;
-export const JUMP_ENTRIES = 2048;
+export const JUMP_TAG = 0x640; // u32, generation << 2 | number of the TLB in use
+export const JUMP_GENERATION = 0x644; // u32, of the last generation, at least 1
+export const USER_JUMPS = 0x64c; // u32, generation of what user mode knows
+export const SYSTEM_JUMPS = 0x650; // u32, and of what a supervisor does
+// u32, 1: a supervisor may execute pages that are not global, or lie in the lower half
+export const SYSTEM_STRAYS = 0x654;
+export const JUMP_CACHE = 0xa0000;
+export const JUMP_ENTRIES = 16384;
 export const JUMP_ENTRY = 16;
 export const JUMP_ENTRY_TAG = 8;
 export const JUMP_ENTRY_RECORD = 12;
@@ -162,8 +166,15 @@ export const VICTIM_COUNT = 8; // a power of two
 export const VICTIMS_SIZE = 0x100; // of one TLB
 export const VICTIMS = 0x1fc00;
 export const NEXT_VICTIM = 0x648; // u32, the place that an entry went to last
+// Entries of the TLBs that were filled since they were emptied, by their numbers, u16 each; those of global pages
+// apart. They need not be all when there are more than fit.
+export const FILLED_MOST = 2048;
+export const FILLED = 0x18000;
+export const FILLED_GLOBAL = 0x19000;
+export const FILLED_COUNT = 0x658; // u32, may exceed what fits
+export const FILLED_GLOBAL_COUNT = 0x65c; // u32
 // The last instructions that ran while TRACING is 1: entries of 32 bytes {rip u64, mode u32, 0 u32, bytes}.
-export const TRACE_RING = 0x30000;
+export const TRACE_RING = 0x10000;
 export const TRACE_ENTRIES = 1024;
 export const TRACE_ENTRY = 32;
 export const TRACE_BYTES = 16; // offset of the instruction's bytes
@@ -182,7 +193,7 @@ export const NAP = 0x80c0; // i32, always 0: to sleep on when nobody will wake t
 // {u32, u32} each: host address and size that were written, or page number and 0: drop its write tags
 export const INVALIDATIONS = 0x8100;
 export const INVALIDATION_COUNT = 256; // a power of two
-export const PROCESSOR_SIZE = 0x40000;
+export const PROCESSOR_SIZE = 0x100000;
 
 export const MODE_16 = 0;
 export const MODE_32 = 1;
@@ -262,8 +273,8 @@ export const TAG_EXECUTE = 16; // u64
 export const ADDEND = 24; // u32, host address - linear address, modulo 2^32
 export const PAGE_NUMBER = 28; // u32, guest-physical page number
 export const TLB_ENTRY = 32;
-export const TLB_ENTRIES = 512;
-export const TLB_SIZE = 0x4000; // of one TLB
+export const TLB_ENTRIES = 4096;
+export const TLB_SIZE = 0x20000; // of one TLB
 // user, supervisor, supervisor that may touch user pages, user whose accesses must be aligned
 export const TLB_KINDS = 4;
 

@@ -5,9 +5,8 @@
 // hold decoded code, are not RAM, or lack the dirty bit have no write tag and take the slow path.
 
 import {
-  ABSENT, ABSENT_SHIFT, ADDEND, ADDRESS, CODE_BASE, CPL, CR2, DATA, FAULT_ADDRESS, INSTRUCTION, MODE, MODE_64, OFFSET,
-  PAGE_NUMBER, RBP, RSP, RAM_START, SEGMENT, SLOTS, SLOT_COUNT, SS, TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE,
-  TLB_ENTRIES, TLB_ENTRY, TLB_KINDS, TLB_SIZE, VICTIMS, WATCHING,
+  ABSENT, ABSENT_SHIFT, ADDEND, ADDRESS, DATA, INSTRUCTION, MODE, MODE_64, PAGE_NUMBER, RAM_START, RBP, RSP, SEGMENT,
+  SLOTS, SLOT_COUNT, SS, TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_SIZE, WATCHING,
 } from "./layout";
 import { ALIGNMENT, cpu, GP, PAGE_FAULT, raiseError, STACK_FAULT } from "./cpu";
 import {
@@ -16,7 +15,7 @@ import {
 import { hasCode } from "./blocks";
 import { codeWritten, enterExclusive, isExclusive, leaveExclusive } from "./processors";
 import { noteAccess } from "./debug";
-import { forgetJumps } from "./jumps";
+import { entryOf, entryOfKind } from "./tlb";
 import { ea } from "./address";
 
 // @ts-ignore: decorator
@@ -54,46 +53,6 @@ export function hostOf(physical: u64): usize {
     slot += 24;
   }
   return 0;
-}
-
-// @ts-ignore: decorator
-@inline
-export function entryOf(address: u64): usize {
-  return load<u32>(cpu + TLB_BASE) + ((<usize>(address >> 12) & (TLB_ENTRIES - 1)) << 5);
-}
-
-/** Empties the TLB of every privilege. */
-export function flushTlb(): void {
-  // No page has that address; what else an entry says is not looked at.
-  memory.fill(cpu + VICTIMS, 0xff, TLB + TLB_KINDS * TLB_SIZE - VICTIMS);
-  forgetJumps();
-}
-
-/** Forgets one page of the TLBs. */
-export function flushPage(address: u64): void {
-  forgetJumps();
-  const page = address & ~0xfff;
-  for (let privilege: usize = 0; privilege < <usize>TLB_KINDS; privilege++) {
-    forgetEntry(cpu + TLB + privilege * TLB_SIZE + ((<usize>(page >> 12) & (TLB_ENTRIES - 1)) << 5));
-  }
-  for (let victim = cpu + VICTIMS; victim < cpu + TLB; victim += TLB_ENTRY)
-    if (load<u64>(victim, TAG_READ) == page || load<u64>(victim, TAG_EXECUTE) == page) forgetEntry(victim);
-}
-
-// @ts-ignore: decorator
-@inline
-function forgetEntry(entry: usize): void {
-  store<u64>(entry, 1, TAG_READ);
-  store<u64>(entry, 1, TAG_WRITE);
-  store<u64>(entry, 1, TAG_EXECUTE);
-}
-
-/** Takes away the write tags of a guest-physical page, so that stores to it are seen. */
-export function dropWriteTags(pageNumber: u32): void {
-  const end = cpu + TLB + 3 * TLB_SIZE;
-  for (let at = cpu + VICTIMS; at < end; at += TLB_ENTRY) {
-    if (load<u32>(at, PAGE_NUMBER) == pageNumber) store<u64>(at, 1, TAG_WRITE);
-  }
 }
 
 /** Raises #GP or #SS for a non-canonical address. */
@@ -136,7 +95,7 @@ export function reach(address: u64, size: u32, write: u32): u32 {
 /** As `translate`, as a supervisor whatever the privilege now is: descriptor tables, task state, interrupt stacks. */
 export function translateSystem(address: u64, access: u32): u64 {
   if (!isCanonical(address)) raiseError(GP, 0);
-  const entry = cpu + TLB + TLB_SIZE + ((<usize>(address >> 12) & (TLB_ENTRIES - 1)) << 5);
+  const entry = entryOfKind(address, 1);
   const page = address & ~0xfff;
   const tag = access == ACCESS_READ ? load<u64>(entry, TAG_READ) : load<u64>(entry, TAG_WRITE);
   if (tag == page) return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);

@@ -3,14 +3,15 @@
 // SMAP; accessed and dirty bits; reserved bits. The physical address width is 40 bits.
 
 import {
-  AC, ADDEND, CPL, CR0, CR2, CR3, CR4, EFER, FAULT_ADDRESS, LARGE_HIGH, LARGE_LOW, NEXT_VICTIM, PAGE_NUMBER, RFLAGS,
-  TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_ENTRY, TLB_SIZE, VICTIM_COUNT, VICTIMS, VICTIMS_SIZE, WATCHING,
+  AC, ADDEND, CPL, CR0, CR3, CR4, EFER, FAULT_ADDRESS, LARGE_HIGH, LARGE_LOW, PAGE_NUMBER, RFLAGS, SYSTEM_STRAYS,
+  TAG_EXECUTE, TAG_READ, TAG_WRITE, TLB, TLB_BASE, TLB_SIZE, WATCHING,
 } from "./layout";
 import { cpu, PAGE_FAULT, raiseError } from "./cpu";
 import { hostOf } from "./memory";
 import { hasCode } from "./blocks";
 import { isWatchedPage } from "./debug";
 import { updateJumps } from "./jumps";
+import { keepVictim, noteFilled, recall } from "./tlb";
 import { isJournaling, notePage } from "./replay";
 
 export const ACCESS_READ: u32 = 0;
@@ -22,6 +23,7 @@ const CR0_AM: u64 = 0x40000;
 const CR0_PG: u64 = 0x80000000;
 const CR4_PSE: u64 = 0x10;
 const CR4_PAE: u64 = 0x20;
+const CR4_PGE: u64 = 0x80;
 const CR4_SMEP: u64 = 0x100000;
 const CR4_SMAP: u64 = 0x200000;
 const EFER_LMA: u64 = 0x400;
@@ -33,6 +35,7 @@ const PTE_USER: u64 = 4;
 const PTE_ACCESSED: u64 = 0x20;
 const PTE_DIRTY: u64 = 0x40;
 const PTE_LARGE: u64 = 0x80;
+const PTE_GLOBAL: u64 = 0x100;
 const PTE_NX: u64 = 0x8000000000000000;
 const ADDRESS_MASK: u64 = 0x000000fffffff000;
 const RESERVED: u64 = 0x000fff0000000000;
@@ -242,7 +245,8 @@ function mayExecute(privilege: usize): bool {
  * Returns the guest-physical address, or raises #PF.
  */
 export function fill(address: u64, access: u32, entry: usize, privilege: usize): u64 {
-  if (recall(address & ~0xfff, access, entry, privilege))
+  if (recall(address & ~0xfff, access == ACCESS_READ ? TAG_READ : access == ACCESS_WRITE ? TAG_WRITE : TAG_EXECUTE,
+    entry, privilege))
     return (<u64>load<u32>(entry, PAGE_NUMBER) << 12) | (address & 0xfff);
   const kind = privilege;
   const aligned = kind == ALIGNED_USER;
@@ -281,7 +285,11 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
   const host = hostOf(pagePhysical);
   if (host != 0) {
     const page = address & ~0xfff;
-    if (load<u64>(entry, TAG_READ) != page) keepVictim(entry, kind);
+    const global = paging && (leafEntry & PTE_GLOBAL) != 0 && (load<u64>(cpu + CR4) & CR4_PGE) != 0;
+    if (load<u64>(entry, TAG_READ) != page) {
+      keepVictim(entry, kind);
+      noteFilled(entry, global);
+    }
     const plain = !aligned && (load<u32>(cpu + WATCHING) == 0 || !isWatchedPage(page));
     store<u64>(entry, read && plain ? page : 1, TAG_READ);
     const told = isJournaling() && access != ACCESS_WRITE;
@@ -291,39 +299,9 @@ export function fill(address: u64, access: u32, entry: usize, privilege: usize):
     store<u32>(entry, <u32>host - <u32>page, ADDEND);
     store<u32>(entry, <u32>(pagePhysical >> 12), PAGE_NUMBER);
     if (pageSize > 0x1000) noteLargePage(address);
+    if (execute && kind != 0 && (!global || <i64>address >= 0)) store<u32>(cpu + SYSTEM_STRAYS, 1);
   }
   return pagePhysical | (address & 0xfff);
-}
-
-/** Keeps what the TLB is about to lose. */
-function keepVictim(entry: usize, kind: usize): void {
-  if ((load<u64>(entry, TAG_READ) & 0xfff) != 0) return;
-  const next = (load<u32>(cpu + NEXT_VICTIM) + 1) & (VICTIM_COUNT - 1);
-  store<u32>(cpu + NEXT_VICTIM, next);
-  copyEntry(cpu + VICTIMS + kind * VICTIMS_SIZE + next * TLB_ENTRY, entry);
-}
-
-/** Puts the page's entry back when the TLB has lost it lately and it allows the access; the one there is lost. */
-function recall(page: u64, access: u32, entry: usize, kind: usize): bool {
-  const tag: usize = access == ACCESS_READ ? TAG_READ : access == ACCESS_WRITE ? TAG_WRITE : TAG_EXECUTE;
-  const victims = cpu + VICTIMS + kind * VICTIMS_SIZE;
-  for (let victim = victims; victim < victims + VICTIMS_SIZE; victim += TLB_ENTRY) {
-    if (load<u64>(victim + tag) != page) continue;
-    const lower = v128.load(entry);
-    const upper = v128.load(entry, 16);
-    copyEntry(entry, victim);
-    v128.store(victim, lower);
-    v128.store(victim, upper, 16);
-    return true;
-  }
-  return false;
-}
-
-// @ts-ignore: decorator
-@inline
-function copyEntry(target: usize, source: usize): void {
-  v128.store(target, v128.load(source));
-  v128.store(target, v128.load(source, 16), 16);
 }
 
 /** As `fill` with the TLB in use, without raising anything. False: the access can't be done through the TLB. */

@@ -24,7 +24,8 @@ import {
   REQUEST_KICK, REQUEST_PARK, RUNNING, SHARED, SPINS_LONG,
 } from "./layout";
 import { cpu } from "./cpu";
-import { configuration, dropWriteTags } from "./memory";
+import { configuration } from "./memory";
+import { dropWriteTags } from "./tlb";
 import { chunksOf, forgetCode, writeToCode } from "./blocks";
 import { updateDebugger } from "./debug";
 import { isFlush, takeFlush } from "./flushes";

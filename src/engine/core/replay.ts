@@ -1,11 +1,10 @@
 // What a comparison of regions with the interpreter needs of the core (../lockstep): to hear of pages that are about to
 // be written, and to do single instructions again.
 
-import {
-  BUDGET, CODE_BASE, INSTRUCTION, OP_STOP, RIP, STOP, TAG_WRITE, TLB, TLB_ENTRY, TLB_KINDS, TLB_SIZE, VICTIMS,
-} from "./layout";
+import { BUDGET, CODE_BASE, INSTRUCTION, OP_STOP, RIP, STOP } from "./layout";
 import { cpu } from "./cpu";
 import { translateCode } from "./memory";
+import { dropAllWriteTags } from "./tlb";
 import { decodeStep } from "./decode";
 import { linearRip, STOP_KICK, STOP_SLICE } from "./dispatch";
 import { interpret } from "./generated/interpret";
@@ -19,9 +18,7 @@ let journaling: bool = false;
 /** From now on the first write to each page is told, or not. */
 export function journalWrites(on: bool): void {
   journaling = on;
-  if (!on) return;
-  const end = cpu + TLB + TLB_KINDS * TLB_SIZE;
-  for (let at = cpu + VICTIMS; at < end; at += TLB_ENTRY) store<u64>(at, 1, TAG_WRITE);
+  if (on) dropAllWriteTags();
 }
 
 // @ts-ignore: decorator

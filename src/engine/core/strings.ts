@@ -13,7 +13,8 @@ import { readMemory, readRegister, sizeMask, sizeOf, writeMemory, writeRegister 
 import { setCompareFlags } from "./arithmetic";
 import { zero } from "./flags";
 import { checkPort, portRead, portWrite } from "./io";
-import { entryOf, probeWrite, reach } from "./memory";
+import { probeWrite, reach } from "./memory";
+import { entryOf } from "./tlb";
 
 /** Elements of one portion of a repeated instruction. */
 const PORTION: u64 = 4096;

@@ -1,11 +1,13 @@
 /** A copy of what a region can change in a processor's memory: registers and the TLBs that it may use. */
 
 import {
-  BUDGET, CODE_BASE, CODE_PHYSICAL, DATA, EXIT_REQUEST, FAULT_VECTOR, FLAGS_AUX, FLAGS_RESULT, GPR, INSTRUCTION,
-  LARGE_LOW, LAZY_A, PAUSES, RFLAGS, RIP, STOP, TLB, TLB_KINDS, TLB_SIZE, VICTIMS,
+  BUDGET, CODE_BASE, CODE_PHYSICAL, DATA, EXIT_REQUEST, FAULT_VECTOR, FILLED, FILLED_COUNT, FLAGS_AUX, FLAGS_RESULT,
+  GPR, INSTRUCTION, LARGE_LOW, LAZY_A, PAUSES, RFLAGS, RIP, STOP, TLB, TLB_KINDS, TLB_SIZE,
 } from '../core/layout.ts';
 
 const REGISTER_BYTES = 0x640;
+/** How many entries the lists have. */
+const FILLED_BYTES = 8;
 const RF = 0x10000;
 
 /** Fields that may differ behind the same instructions: where the processor is in its code, and scratch. */
@@ -19,7 +21,9 @@ export class ProcessorCopy {
   readonly #view: DataView;
   readonly #at: number;
   readonly #registers = new Uint8Array(REGISTER_BYTES);
-  readonly #tlb = new Uint8Array(TLB + TLB_KINDS * TLB_SIZE - VICTIMS);
+  /** The TLBs, behind the lists of what they hold. */
+  readonly #tlb = new Uint8Array(TLB + TLB_KINDS * TLB_SIZE - FILLED);
+  readonly #filled = new Uint8Array(FILLED_BYTES);
 
   constructor(memory: WebAssembly.Memory, at: number) {
     this.#memory = new Uint8Array(memory.buffer);
@@ -29,14 +33,16 @@ export class ProcessorCopy {
 
   take(): void {
     this.#registers.set(this.#memory.subarray(this.#at, this.#at + REGISTER_BYTES));
-    this.#tlb.set(this.#memory.subarray(this.#at + VICTIMS, this.#at + VICTIMS + this.#tlb.length));
+    this.#tlb.set(this.#memory.subarray(this.#at + FILLED, this.#at + FILLED + this.#tlb.length));
+    this.#filled.set(this.#memory.subarray(this.#at + FILLED_COUNT, this.#at + FILLED_COUNT + FILLED_BYTES));
   }
 
   /** All but what other threads ask. */
   putBack(): void {
     this.#memory.set(this.#registers.subarray(0, EXIT_REQUEST), this.#at);
     this.#memory.set(this.#registers.subarray(EXIT_REQUEST + 4), this.#at + EXIT_REQUEST + 4);
-    this.#memory.set(this.#tlb, this.#at + VICTIMS);
+    this.#memory.set(this.#tlb, this.#at + FILLED);
+    this.#memory.set(this.#filled, this.#at + FILLED_COUNT);
   }
 
   word(at: number): number { return this.#view.getUint32(at, true); }
