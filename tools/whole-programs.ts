@@ -11,6 +11,7 @@ import { type OutputFile, type Plugin, build } from 'esbuild';
 const FOLDER = 'dist/whole';
 const PROGRAMS = [
   'src/cli/main', 'src/machine/process/vm-process', 'src/machine/processor-worker', 'src/machine/storage-worker',
+  'src/machine/network-worker',
 ];
 
 /** Each file is written only when it is another, so that a build that changes nothing disturbs nobody who runs. */

@@ -20,6 +20,10 @@ export class Doorbell {
     if (Atomics.exchange(this.#words, this.#at, 1) === 0) Atomics.notify(this.#words, this.#at);
   }
 
+  get isRung(): boolean {
+    return Atomics.load(this.#words, this.#at) !== 0;
+  }
+
   /** Silences it and says whether it was rung: look for work after this, not before. */
   answer(): boolean {
     return Atomics.exchange(this.#words, this.#at, 0) !== 0;

@@ -166,8 +166,8 @@ export class Machine implements RunnableMachine {
     this.storage = this.vmbus.connectStorage({
       engine: this.#engine, memory: saved?.memory, description, partition: this.#partition, notice: ports.notice,
     });
-    this.network = new MachineNetwork({
-      bus: this.vmbus.bus, memory: this.#memory, nics: description.nics ?? [], processors: description.processors,
+    this.network = this.vmbus.connectNetwork({
+      engine: this.#engine, memory: saved?.memory, nics: description.nics ?? [], processors: description.processors,
       ports, natSubnet: saved?.state.configuration.natSubnet,
     });
     this.#console = new SerialConsole({ port: this.#chipset.serial, onData: (bytes) => ports.console.output(bytes) });

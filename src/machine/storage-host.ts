@@ -4,7 +4,6 @@
  * replaced by another over the same requests: the guest notices nothing but a pause.
  */
 
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import type { Connections } from '../hypervisor/connections.ts';
 import { type ErrorCode, OperatingError } from '../kit/errors.ts';
@@ -17,21 +16,12 @@ import { restoreStorage, saveStorage, type StorageMemory, type StorageState } fr
 import { UNIT_STATES_BYTES, UnitCondition, UnitState } from '../vsp/storage/unit-state.ts';
 import type { StorageDescription } from './description.ts';
 import { DiskMerges } from './disk-merges.ts';
-import { ProgressWatch } from './progress-watch.ts';
-import { RestartLimit } from './restart-limit.ts';
 import type { SavedMemory } from './saved-state/memory-source.ts';
+import { ServiceThread } from './service-thread.ts';
 import {
-  CONTROLLER_INSTANCES, STORAGE_DOORBELL, type StorageChange, type StorageCommand, type StorageReport, StorageWord,
-  type StorageWorkerData, waitForWord,
+  CONTROLLER_INSTANCES, STORAGE_DOORBELL, type StorageChange, type StorageCommand, type StorageReport,
+  type StorageWorkerData,
 } from './storage-protocol.ts';
-
-/** The thread answers between two turns, each of at most a table of requests; a host disk may be slow. */
-const ANSWER_MS = 30_000;
-/** A thread that does nothing for so long though there is something to do is not going to. */
-const STUCK_MS = 60_000;
-
-/** A command before it has its number. */
-type Unnumbered<C> = C extends StorageCommand ? Omit<C, 'number'> : never;
 
 export interface StorageHostOptions {
   readonly controller: number;
@@ -60,19 +50,11 @@ export class StorageHost {
   readonly #options: StorageHostOptions;
   readonly #requests: readonly SharedArrayBuffer[];
   readonly #unitStates = new SharedArrayBuffer(UNIT_STATES_BYTES);
-  readonly #words = new Int32Array(new SharedArrayBuffer(StorageWord.Count * 4));
-  readonly #watch: ProgressWatch;
+  readonly #thread: ServiceThread<StorageCommand, StorageReport>;
   readonly #channels = new Map<number, { readonly channel: Channel; readonly handle: ChannelHandle }>();
   readonly #merges: DiskMerges;
   readonly #changes = new Map<number, { resolve(): void; reject(error: Error): void }>();
-  #worker: Worker | undefined;
-  #commands: MessagePort | undefined;
   #subChannels = 0;
-  #commandNumber = 0;
-  readonly #restarts = new RestartLimit();
-  #lastError: Error | undefined;
-  #isStarted = false;
-  #isStopping = false;
 
   constructor(options: StorageHostOptions) {
     this.#options = options;
@@ -80,13 +62,14 @@ export class StorageHost {
     this.#requests = Array.from(
       { length: options.channelCount }, () => new SharedArrayBuffer(REQUEST_TABLE_BYTES));
     this.#merges = new DiskMerges({
-      units: this.units, notice: options.notice, finish: (lun) => { this.#send({ kind: 'finish-merge', lun }); },
+      units: this.units, notice: options.notice, finish: (lun) => { this.#thread.send({ kind: 'finish-merge', lun }); },
     });
-    this.#watch = new ProgressWatch({
-      progress: () => Atomics.load(this.#words, StorageWord.Progress),
-      isIdle: () => this.#worker === undefined || Atomics.load(this.#words, StorageWord.Idle) === 1,
-      stuckMs: STUCK_MS,
-      onStuck: () => void this.killThread(),
+    this.#thread = new ServiceThread({
+      name: `storage${options.controller}`, program: 'storage-worker.js', dataOf: () => this.#workerData,
+      bell: options.connections.doorbell(this.#doorbell), onFailure: options.onFailure,
+      onReport: (report) => this.#onReport(report),
+      onEnded: () => this.#failChanges(),
+      onReplaced: () => this.#handOverAgain(),
     });
   }
 
@@ -95,9 +78,7 @@ export class StorageHost {
    * @throws OperatingError when a disk cannot be opened.
    */
   async start(): Promise<void> {
-    await this.#startThread();
-    this.#isStarted = true;
-    this.#watch.start();
+    await this.#thread.start();
     this.#options.bus.offer(this.#service(0));
   }
 
@@ -111,27 +92,21 @@ export class StorageHost {
 
   /** Everything is on the medium and every file closed; the thread has ended. The channels are closed. */
   async stop(): Promise<void> {
-    this.#isStopping = true;
-    this.#watch.stop();
     this.#merges.stop();
-    const worker = this.#worker;
-    if (worker === undefined) return;
-    const ended = new Promise((resolve) => worker.once('exit', resolve));
-    this.#send({ kind: 'stop' });
-    await ended;
+    await this.#thread.stop({ kind: 'stop' });
   }
 
   /** Ends the thread at once, whatever it does, as a crash would; a new one goes on in its place. */
   async killThread(): Promise<void> {
-    await this.#worker?.terminate();
+    await this.#thread.kill();
   }
 
   /** Changes what is there while the guest runs. @throws OperatingError when that cannot be. */
   async change(change: StorageChange): Promise<void> {
-    if (this.#commands === undefined) {
+    if (!this.#thread.isRunning) {
       throw new OperatingError('host', 'the storage service is being started again: try once more');
     }
-    const number = this.#send(change);
+    const number = this.#thread.send(change);
     await new Promise<void>((resolve, reject) => {
       this.#changes.set(number, { resolve, reject });
     });
@@ -149,7 +124,7 @@ export class StorageHost {
 
   /** What was begun is finished and on the medium, and the thread takes no more requests until it is told to go on. */
   hold(): void {
-    this.#call({ kind: 'hold' });
+    this.#thread.call({ kind: 'hold' });
   }
 
   /** Only while the guest is paused; the thread is on hold then. */
@@ -160,7 +135,7 @@ export class StorageHost {
 
   /** After `hold`. */
   goOn(): void {
-    this.#call({ kind: 'go-on' });
+    this.#thread.call({ kind: 'go-on' });
   }
 
   /** Before the channels are opened again. */
@@ -175,7 +150,7 @@ export class StorageHost {
       controller: this.#options.controller,
       channels: this.#channels.size,
       unanswered: tables.reduce((sum, table) => sum + table.count, 0),
-      restarts: this.#restarts.count,
+      restarts: this.#thread.restarts,
       units: this.units.map((unit, lun) => unit && { lun, ...unit, ...this.#stateOf(lun) })
         .filter((unit) => unit !== undefined),
     };
@@ -208,7 +183,7 @@ export class StorageHost {
       maxPacketBytes: MAX_REQUEST_BYTES,
       opened: (channel) => this.#opened(index, channel),
       // The guest rang before the bell was handed over.
-      signalled: () => this.#ring(),
+      signalled: () => this.#options.connections.doorbell(this.#doorbell).ring(),
       closed: () => this.#closed(index),
       // The driver may ask for its channels again before it has let go of those that it had.
       released: () => {
@@ -223,14 +198,14 @@ export class StorageHost {
     const handle = channel.handOver();
     this.#channels.set(index, { channel, handle });
     connections.openEvents(connectionId(channel.relid), this.#doorbell);
-    this.#send({ kind: 'open', index, channel: handle });
+    this.#thread.send({ kind: 'open', index, channel: handle });
   }
 
   /** When this returns, the thread does not touch guest memory any more. */
   #closed(index: number): void {
     this.#channels.delete(index);
     if (index === 0) this.#subChannels = 0;
-    this.#call({ kind: 'close', index });
+    this.#thread.call({ kind: 'close', index });
   }
 
   #offerSubChannels(count: number): void {
@@ -238,41 +213,15 @@ export class StorageHost {
     for (let index = 1; index <= this.#subChannels; index++) this.#options.bus.offer(this.#service(index), index);
   }
 
-  async #startThread(): Promise<void> {
+  get #workerData(): StorageWorkerData {
     const { controller, engine, memory, control, bus } = this.#options;
-    const { port1, port2 } = new MessageChannel();
-    const data: StorageWorkerData & { readonly commands: MessagePort } = {
+    return {
       controller, engine, control, ledger: bus.channels.ledger, requests: this.#requests,
-      unitStates: this.#unitStates, words: this.#words.buffer as SharedArrayBuffer, units: this.units,
-      memory, commands: port2,
+      unitStates: this.#unitStates, units: this.units, memory,
     };
-    const worker = new Worker(new URL('../../whole/storage-worker.js', import.meta.url), {
-      workerData: data, transferList: [port2], name: `storage${controller}`,
-    });
-    this.#worker = worker;
-    this.#commands = port1;
-    const ready = new Promise<StorageReport>((resolve, reject) => {
-      worker.on('message', (report: StorageReport) => {
-        if (report.kind === 'ready' || report.kind === 'refused') resolve(report);
-        else this.#onReport(report);
-      });
-      worker.once('error', (error: Error) => {
-        this.#lastError = error;
-        reject(error);
-      });
-      worker.once('exit', () => {
-        reject(new Error('the storage thread ended before it was ready'));
-        this.#onExit();
-      });
-    });
-    const report = await ready;
-    if (report.kind === 'refused') {
-      this.#worker = undefined;
-      throw new OperatingError(report.code as ErrorCode, report.message);
-    }
   }
 
-  #onReport(report: Exclude<StorageReport, { kind: 'ready' | 'refused' }>): void {
+  #onReport(report: StorageReport): void {
     switch (report.kind) {
       case 'broken':
         this.#channels.get(report.index)?.channel.fail(report.reason);
@@ -300,51 +249,22 @@ export class StorageHost {
   }
 
   /** The thread has ended. */
-  #onExit(): void {
-    this.#worker = undefined;
-    this.#commands?.close();
-    this.#commands = undefined;
+  #failChanges(): void {
     for (const { reject } of this.#changes.values()) {
       reject(new OperatingError('host', 'the storage service ended in the middle: look what is there, then try again'));
     }
     this.#changes.clear();
-    if (this.#isStopping || !this.#isStarted) return;
-    if (!this.#restarts.allow(performance.now())) {
-      this.#options.onFailure(this.#lastError ?? new Error('the storage thread ended again and again'));
-      return;
+  }
+
+  /** Another thread is there. */
+  #handOverAgain(): void {
+    for (const [index, { handle }] of this.#channels) {
+      this.#thread.send({ kind: 'open', index, channel: { ...handle, isRestored: true } });
     }
-    this.#startThread().then(() => {
-      for (const [index, { handle }] of this.#channels) {
-        this.#send({ kind: 'open', index, channel: { ...handle, isRestored: true } });
-      }
-      this.#options.onCondition();
-    }).catch((error: unknown) => {
-      // One that ended while it started is started again; one whose disks are gone is not.
-      if (error instanceof OperatingError) this.#options.onFailure(error);
-    });
+    this.#options.onCondition();
   }
 
   get #doorbell(): number {
     return STORAGE_DOORBELL + this.#options.controller;
-  }
-
-  #ring(): void {
-    this.#options.connections.doorbell(this.#doorbell).ring();
-  }
-
-  /** Sends a command; its number. */
-  #send(command: Unnumbered<StorageCommand>): number {
-    const number = ++this.#commandNumber;
-    this.#commands?.postMessage({ ...command, number });
-    this.#ring();
-    return number;
-  }
-
-  /** Sends a command and blocks until it was carried out. The thread that is gone has done all that it will. */
-  #call(command: { readonly kind: 'close'; readonly index: number } | { readonly kind: 'hold' | 'go-on' }): void {
-    if (this.#worker === undefined) return;
-    const number = this.#send(command);
-    if (waitForWord(this.#words, StorageWord.Acknowledged, number, ANSWER_MS)) return;
-    this.#options.onFailure(new Error(`the storage thread did not answer within ${ANSWER_MS} ms`));
   }
 }

@@ -15,17 +15,6 @@ export const CONTROLLER_INSTANCES = [
 /** The bell of the first storage thread, the others follow; the main thread has the first of all. */
 export const STORAGE_DOORBELL = 1;
 
-/** The words of a buffer that both threads have. */
-export const StorageWord = {
-  /** The number of the last command that was carried out. */
-  Acknowledged: 0,
-  /** Counts what the thread does. */
-  Progress: 1,
-  /** 1 while the thread has nothing to do. */
-  Idle: 2,
-  Count: 3,
-} as const;
-
 export interface StorageWorkerData {
   readonly controller: number;
   readonly engine: EngineMemoryHandle;
@@ -35,8 +24,6 @@ export interface StorageWorkerData {
   readonly requests: readonly SharedArrayBuffer[];
   /** UNIT_STATES_BYTES. */
   readonly unitStates: SharedArrayBuffer;
-  /** StorageWord. */
-  readonly words: SharedArrayBuffer;
   /** By logical unit number. */
   readonly units: readonly (StorageDescription | undefined)[];
   /** Guest memory that arrives as it is needed, of a guest that is being restored. */
@@ -44,7 +31,7 @@ export interface StorageWorkerData {
 }
 
 /** From the main thread, with the bell. Each is acknowledged by its number. */
-export type StorageCommand = { readonly number: number } & (
+export type StorageCommand =
   | { readonly kind: 'open'; readonly index: number; readonly channel: ChannelHandle }
   | { readonly kind: 'close'; readonly index: number }
   /** Finish what was begun, put it on the medium, and take no more until told to go on. */
@@ -53,8 +40,7 @@ export type StorageCommand = { readonly number: number } & (
   | { readonly kind: 'stop' }
   /** Everything of a merge is copied: its disk is the parent from now on. */
   | { readonly kind: 'finish-merge'; readonly lun: number }
-  | StorageChange
-);
+  | StorageChange;
 
 /** What changes the units of a controller. The answer is a report. */
 export type StorageChange =
@@ -67,11 +53,8 @@ export type StorageChange =
   /** The disk is merged into its parent, which takes its place at the end. */
   | { readonly kind: 'merge'; readonly lun: number };
 
-/** To the main thread. */
+/** To the main thread, beside how it began. */
 export type StorageReport =
-  | { readonly kind: 'ready' }
-  /** The disks could not be opened: for the user. */
-  | { readonly kind: 'refused'; readonly code: string; readonly message: string }
   /** The guest broke the protocol. */
   | { readonly kind: 'broken'; readonly index: number; readonly reason: string }
   /** The guest wants so many channels beside the first. */
@@ -94,16 +77,4 @@ export type StorageReport =
 export interface StorageFailure {
   readonly code: string;
   readonly message: string;
-}
-
-/** Blocks until a word has got to a number; false when that takes longer. */
-export function waitForWord(words: Int32Array, index: number, least: number, timeoutMs: number): boolean {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const value = Atomics.load(words, index);
-    if (value >= least) return true;
-    const left = deadline - performance.now();
-    if (left <= 0) return false;
-    Atomics.wait(words, index, value, left);
-  }
 }

@@ -20,14 +20,17 @@ import { StorageController } from '../vsp/storage/device.ts';
 import { RequestTable } from '../vsp/storage/request-table.ts';
 import { UnitCondition } from '../vsp/storage/unit-state.ts';
 import { attachMemory } from './saved-state/attach-memory.ts';
+import { ServiceWord, type ServiceWorkerData, type StartReport } from './service-protocol.ts';
 import {
   CONTROLLER_INSTANCES, STORAGE_DOORBELL, type StorageChange, type StorageCommand, type StorageFailure,
-  type StorageReport, StorageWord, type StorageWorkerData,
+  type StorageReport, type StorageWorkerData,
 } from './storage-protocol.ts';
 import { StorageUnits } from './storage-units.ts';
 
 /** Waiting is by notification; the limit only bounds one wait. */
 const WAIT_MS = 60_000;
+
+type NumberedCommand = StorageCommand & { readonly number: number };
 
 class StorageThread {
   readonly #data: StorageWorkerData;
@@ -43,9 +46,9 @@ class StorageThread {
   #wantsTurn = false;
   #isHeld = false;
 
-  constructor(data: StorageWorkerData, port: MessagePort) {
+  constructor(data: StorageWorkerData & ServiceWorkerData) {
     this.#data = data;
-    this.#port = port;
+    this.#port = data.commands;
     const control = new ControlBuffer(data.control);
     this.#memory = attachMemory(data.engine, data.memory).memory;
     const requests = new ProcessorRequests(data.engine);
@@ -85,11 +88,11 @@ class StorageThread {
         if (!this.#isHeld && this.#units.copyMerges()) break;
         const waitMs = this.#isHeld ? WAIT_MS : Math.min(WAIT_MS, this.#controller.dueMs - performance.now());
         if (waitMs <= 0) break;
-        Atomics.store(this.#words, StorageWord.Idle, 1);
+        Atomics.store(this.#words, ServiceWord.Idle, 1);
         bell.block(waitMs);
-        Atomics.store(this.#words, StorageWord.Idle, 0);
+        Atomics.store(this.#words, ServiceWord.Idle, 0);
       }
-      Atomics.add(this.#words, StorageWord.Progress, 1);
+      Atomics.add(this.#words, ServiceWord.Progress, 1);
       if (!this.#obey()) return;
       this.#connections.takeSignals(this.#doorbell, onSignal);
       this.#turn();
@@ -107,17 +110,17 @@ class StorageThread {
   /** False when the thread is to end. */
   #obey(): boolean {
     for (;;) {
-      const received = receiveMessageOnPort(this.#port) as { message: StorageCommand } | undefined;
+      const received = receiveMessageOnPort(this.#port) as { message: NumberedCommand } | undefined;
       if (received === undefined) return true;
       const { message } = received;
       this.#carryOut(message);
-      Atomics.store(this.#words, StorageWord.Acknowledged, message.number);
-      Atomics.notify(this.#words, StorageWord.Acknowledged);
+      Atomics.store(this.#words, ServiceWord.Acknowledged, message.number);
+      Atomics.notify(this.#words, ServiceWord.Acknowledged);
       if (message.kind === 'stop') return false;
     }
   }
 
-  #carryOut(command: StorageCommand): void {
+  #carryOut(command: NumberedCommand): void {
     switch (command.kind) {
       case 'open':
         this.#open(command.index, command.channel);
@@ -229,15 +232,15 @@ class StorageThread {
   }
 }
 
-function report(message: StorageReport): void {
+function report(message: StorageReport | StartReport): void {
   parentPort?.postMessage(message);
 }
 
 function main(): void {
-  const data = workerData as StorageWorkerData & { readonly commands: MessagePort };
+  const data = workerData as StorageWorkerData & ServiceWorkerData;
   let thread: StorageThread;
   try {
-    thread = new StorageThread(data, data.commands);
+    thread = new StorageThread(data);
   } catch (error) {
     if (!(error instanceof OperatingError)) throw error;
     report({ kind: 'refused', code: error.code, message: error.message });

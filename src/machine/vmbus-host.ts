@@ -28,6 +28,7 @@ import type { TimeSyncState } from '../vsp/timesync/state.ts';
 import { VolumeSnapshots } from '../vsp/vss/device.ts';
 import type { VssState } from '../vsp/vss/state.ts';
 import type { StorageState } from '../vsp/storage/state.ts';
+import { MachineNetwork, type MachineNetworkOptions } from './network.ts';
 import { MachineStorage, type MachineStorageOptions } from './storage.ts';
 
 /** The doorbell of this thread; services with threads of their own get the next ones. */
@@ -112,6 +113,16 @@ export class VmbusHost {
       connectionId: (relid) => this.#port.connectionId(relid), onFailure: this.#onFailure,
     });
     return this.storage;
+  }
+
+  /** Where the guest's network adapters will be: a thread of their own, too. */
+  connectNetwork(
+    options: Pick<MachineNetworkOptions, 'engine' | 'memory' | 'nics' | 'ports' | 'processors' | 'natSubnet'>,
+  ): MachineNetwork {
+    return new MachineNetwork({
+      ...options, control: this.#control, bus: this.bus, connections: this.#connections,
+      connectionId: (relid) => this.#port.connectionId(relid), onFailure: this.#onFailure,
+    });
   }
 
   /** The guest was reset, and is not running. */

@@ -218,6 +218,10 @@ export class VmBus {
 
   #answerGpadl(relid: number, gpadl: number, result: GpadlResult): void {
     if (result === GpadlResult.More) return;
+    const offer = this.offers.get(relid);
+    const pages = result === GpadlResult.Complete ? this.gpadls.pagesOf(gpadl, relid) : undefined;
+    // Before the guest hears of it, and names it to the service.
+    if (offer?.channel !== undefined && pages !== undefined) offer.service.pagesGiven?.(gpadl, pages);
     const status = result === GpadlResult.Complete ? VmbusStatus.Success : VmbusStatus.Unsuccessful;
     this.#send(channelMessage(CHANNEL_MESSAGES.GpadlCreated, { relid, gpadl, status }));
   }
@@ -227,6 +231,7 @@ export class VmBus {
     const offer = this.offers.get(this.gpadls.relidOf(gpadl));
     if (offer?.channel !== undefined && offer.open?.ringGpadl === gpadl) this.channels.closeByGuest(offer.relid);
     this.gpadls.remove(gpadl);
+    offer?.service.pagesTaken?.(gpadl);
     this.#send(channelMessage(CHANNEL_MESSAGES.GpadlTorndown, { gpadl }));
   }
 

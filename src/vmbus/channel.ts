@@ -76,7 +76,7 @@ export class Channel {
     return this.#isOpen;
   }
 
-  /** The packet that `receive` brought: valid until the next `receive`. */
+  /** The packet that `receive` brought: valid until the next `receive`, and in the ring until then. */
   get packet(): Readonly<IncomingRing> {
     return this.#incoming;
   }
@@ -184,6 +184,7 @@ export class Channel {
   /** For the bus: ends a turn. Whatever the service left unread, the guest rings again or we come again. */
   endTurn(): void {
     if (!this.#isOpen || this.#isElsewhere) return;
+    this.#incoming.release();
     if (this.#masked && this.#budget > 0) {
       // The service stopped reading of its own will: it is called again when it asks for that.
       this.#masked = false;

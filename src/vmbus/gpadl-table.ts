@@ -75,6 +75,12 @@ export class GpadlTable {
     return gpadl?.relid === relid ? gpadl.pages : undefined;
   }
 
+  /** The finished lists of the channel. */
+  listsOf(relid: number): { readonly gpadl: number; readonly pages: GuestPages }[] {
+    return [...this.#gpadls].flatMap(([gpadl, { relid: of, pages }]) =>
+      of === relid && pages !== undefined ? [{ gpadl, pages }] : []);
+  }
+
   remove(id: number): void {
     const gpadl = this.#gpadls.get(id);
     if (gpadl === undefined) return;

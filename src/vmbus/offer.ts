@@ -11,6 +11,7 @@ import {
   CHANNEL_MESSAGES, channelMessage, MAX_RELID, OFFER_USER_BYTES,
 } from '../protocols/vmbus/message-table.ts';
 import type { Channel } from './channel.ts';
+import type { GuestPages } from './guest-pages.ts';
 
 export interface OfferDescription {
   /** Which of the guest's drivers it is for. */
@@ -41,6 +42,9 @@ export interface ChannelService {
   closed(): void;
   /** The guest has let go of a rescinded offer: nothing of it is left. */
   released?(): void;
+  /** The guest has made a list of pages for the channel, which is open, or takes it back. */
+  pagesGiven?(gpadl: number, pages: GuestPages): void;
+  pagesTaken?(gpadl: number): void;
 }
 
 export type OfferPhase = 'hidden' | 'offered' | 'open' | 'leaving';

@@ -92,6 +92,8 @@ export class IncomingRing {
   readonly #area: RingArea;
   readonly #maxPacketBytes: number;
   #read: number;
+  /** What the guest was told of that. */
+  #released: number;
 
   /**
    * @param options.maxPacketBytes a longer packet, less its trailer, breaks the ring.
@@ -102,7 +104,8 @@ export class IncomingRing {
     this.#maxPacketBytes = options.maxPacketBytes;
     this.bytes = new Uint8Array(options.maxPacketBytes);
     this.view = new DataView(this.bytes.buffer);
-    this.#read = options.position ?? this.#area.load(READ_INDEX);
+    this.#released = this.#area.load(READ_INDEX);
+    this.#read = options.position ?? this.#released;
   }
 
   /** Where the next packet begins. */
@@ -121,7 +124,9 @@ export class IncomingRing {
   }
 
   // Hot path: one a packet. Nothing is allocated but the views of the copy.
+  /** Copies out the next packet. The one before is done with: the guest gets back its room. */
   next(): ReadResult {
+    this.release();
     const area = this.#area;
     const write = area.load(WRITE_INDEX);
     if (!area.isIndex(write) || !area.isIndex(this.#read)) return ReadResult.Broken;
@@ -143,17 +148,20 @@ export class IncomingRing {
     this.transactionHigh = PacketDescriptor.transactionHigh.get(this.view, 0);
     this.dataOffset = dataOffset;
     this.length = length;
-    this.#advance(length + PACKET_TRAILER_SIZE);
+    this.#read = area.advance(this.#read, length + PACKET_TRAILER_SIZE);
     return ReadResult.Packet;
   }
 
   /**
-   * Gives the packet's room back, and notes when that is what the guest's writer waits for. The writer may have filled
-   * the ring since the packet was found, so what is free is asked once the room is given.
+   * Gives back the room of what was read, and notes when that is what the guest's writer waits for. Until then a packet
+   * is in the ring whatever becomes of its reader. The writer may have filled the ring since the packet was found, so
+   * what is free is asked once the room is given.
    */
-  #advance(count: number): void {
+  release(): void {
+    if (this.#released === this.#read) return;
     const area = this.#area;
-    this.#read = area.advance(this.#read, count);
+    const count = area.used(this.#read, this.#released);
+    this.#released = this.#read;
     area.store(READ_INDEX, this.#read);
     const pending = area.load(PENDING_SEND_SIZE);
     if (pending === 0) return;

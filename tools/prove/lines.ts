@@ -269,6 +269,14 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 20,
   },
   {
+    name: 'network-thread',
+    what: 'the network threads of two guests are killed, 50 times under TCP and numbered datagrams: frames pass again '
+      + 'within two seconds, none comes twice, nothing that a guest has begun stays unanswered',
+    folders: ['src/machine', 'src/vmbus', 'src/vsp/network', 'src/vswitch', 'tests/proofs/network-thread.ts'],
+    command: ['dist/tests/proofs/network-thread.js', '50'],
+    deadlineMinutes: 60,
+  },
+  {
     name: 'oracle',
     what: 'every ring-3 instruction form agrees with the host processor in 1,000 samples',
     folders: ['src/engine', 'tests/oracle'],

@@ -27,7 +27,8 @@ export interface MachineParts {
  */
 export function captureState(parts: MachineParts, engines: readonly ProcessorState[]): MachineState {
   const { partition, chipset, vmbus, network } = parts;
-  // First the storage thread, which may still raise interrupts.
+  // First the threads of services, which may still raise interrupts.
+  const adapters = network.saveState();
   const services = vmbus.saveState();
   return {
     version: MACHINE_STATE_VERSION,
@@ -36,7 +37,7 @@ export function captureState(parts: MachineParts, engines: readonly ProcessorSta
     partition: partition.stateWith(engines),
     chipset: chipset.saveState(),
     vmbus: services,
-    network: network.saveState(),
+    network: adapters,
   };
 }
 

@@ -41,6 +41,7 @@ export async function saveMachine(path: string, options: SavingOptions): Promise
     writer.abandon();
     if (partition.phase === 'paused') {
       vmbus.goOn();
+      parts.network.goOn();
       if (wasRunning) await partition.resume();
     }
     throw error;

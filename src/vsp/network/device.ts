@@ -7,105 +7,97 @@
  */
 import { macAddressText } from '../../kit/mac-address.ts';
 import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
-import {
-  CAPABILITY_COALESCING, NvspBuffer, NvspChannelType, NvspInitialize, NvspNdisConfiguration, NvspRndisPacket,
-  NvspStatus, NvspSubChannel, NvspType, NvspVersion,
-} from '../../protocols/nvsp.ts';
+import { NvspChannelType, NvspRndisPacket, NvspStatus, NvspType } from '../../protocols/nvsp.ts';
 import { ClassId, type Guid } from '../../protocols/vmbus/class-ids.ts';
-import { PacketFlag, PacketType } from '../../protocols/vmbus/ring-layout.ts';
+import { PacketType } from '../../protocols/vmbus/ring-layout.ts';
 import type { Channel } from '../../vmbus/channel.ts';
 import type { ChannelService, OfferDescription } from '../../vmbus/offer.ts';
 import { expectStateVersion, type Service } from '../service.ts';
-import { Adapter, type Offloads } from './adapter.ts';
-import { initializeComplete, receiveBufferComplete, sendBufferComplete, statusMessage } from './answers.ts';
-import type { GuestRam } from './guest-ram.ts';
-import { Queue } from './queue.ts';
-import { allocationBytes, ReceivePath } from './receive.ts';
+import { Adapter } from './adapter.ts';
+import { statusMessage } from './answers.ts';
+import { AdapterJournal, type ControlState } from './journal.ts';
+import { DEFAULT_FRAME_BYTES, Negotiation } from './negotiation.ts';
+import { adapterOptions, type NetworkAdapterOptions } from './options.ts';
+import { Queue, wantsCompletion } from './queue.ts';
+import { ReceivePath } from './receive.ts';
 import { NETWORK_STATE_VERSION, type NetworkState } from './state.ts';
 import { NetworkStatistics } from './statistics.ts';
 import { SubChannels } from './sub-channels.ts';
-import { type SendPacket, TransmitPath } from './transmit.ts';
+import { TransmitPath } from './transmit.ts';
 
-const ETHERNET_HEADER = 14;
-const DEFAULT_FRAME_BYTES = 1500 + ETHERNET_HEADER;
-/** What Hyper-V calls jumbo frames: an MTU of 9014. */
-export const MAX_FRAME_BYTES = 9014 + ETHERNET_HEADER;
-/** The smallest that IPv4 may have. */
-const MIN_FRAME_BYTES = 68 + ETHERNET_HEADER;
-const DEFAULT_LINK_BITS_PER_SECOND = 10e9;
-const DEFAULT_OFFLOADS: Offloads = { checksum: true, largeSend: true, coalescing: true };
-const NOTHING = new Uint8Array(0);
-const VERSIONS: ReadonlySet<number> = new Set(Object.values(NvspVersion));
+const FRAMES_LOST = statusMessage(NvspType.SendRndisPacketComplete, NvspStatus.Success);
 
-export interface NetworkAdapterOptions {
-  /** Unique among the guest's devices, and the same after every restart: interface names hang on it. */
-  readonly instanceId: Guid;
-  readonly macAddress: Uint8Array;
-  readonly ram: GuestRam;
-  readonly endpoint: NetworkEndpoint;
-  readonly friendlyName?: string;
-  readonly linkBitsPerSecond?: number;
-  /** What the other end of the endpoint can deal with; by default everything that the port carries. */
-  readonly offloads?: Offloads;
-  /** The guest may take another MAC address. */
-  readonly allowsAddressChange?: boolean;
-  /** Channels that the guest may have; 1 unless given. */
-  readonly queueCount?: number;
-  /** Offers the guest another channel, `subChannel(index)`. It may be that the guest has not let go of the last one. */
-  readonly offerSubChannel?: (index: number) => void;
+/** How to go on, once the channels that were open are open again. */
+interface Resumption {
+  readonly isOpen: boolean[];
+  /** Undefined: from the journal. */
+  readonly state: NetworkState | undefined;
+}
+
+/** The longest packet of the guest's. */
+export const MAX_PACKET_BYTES = 4096;
+
+/** The description of an adapter. */
+export function networkOffer(instanceId: Guid): OfferDescription {
+  return { classId: ClassId.Network, instanceId, flags: 0 };
 }
 
 export class NetworkAdapter implements Service<NetworkState> {
   readonly description: OfferDescription;
-  readonly maxPacketBytes = 4096;
+  readonly maxPacketBytes = MAX_PACKET_BYTES;
   /** Linux does not let an interface go before every send is completed. */
   readonly outlivesRescind = true;
-  readonly statistics = new NetworkStatistics();
+  readonly statistics: NetworkStatistics;
+  readonly #journal: AdapterJournal;
   readonly #endpoint: NetworkEndpoint;
   readonly #adapter: Adapter;
   readonly #receive: ReceivePath;
   readonly #transmit: TransmitPath;
   readonly #queues: readonly Queue[];
   readonly #subChannels: SubChannels;
-  #nvspVersion = 0;
-  #receiveGpadl: number | undefined;
-  #sendGpadl: number | undefined;
-  #restored: NetworkState | undefined;
+  readonly #negotiation: Negotiation;
+  #resumption: Resumption | undefined;
+  #isHeld = false;
   /** Called once the guest holds no frame any more; the link is down meanwhile. */
   #onDrained: (() => void) | undefined;
   #isLeaving = false;
 
   constructor(options: NetworkAdapterOptions) {
-    this.description = { classId: ClassId.Network, instanceId: options.instanceId, flags: 0 };
-    const { endpoint, statistics } = { endpoint: options.endpoint, statistics: this.statistics };
-    const queueCount = options.queueCount ?? 1;
+    this.description = networkOffer(options.instanceId);
+    const { endpoint, queueCount = 1, journal = new AdapterJournal(queueCount) } = options;
+    const statistics = new NetworkStatistics(journal.counters);
+    this.statistics = statistics;
+    this.#journal = journal;
     this.#endpoint = endpoint;
-    this.#queues = Array.from({ length: queueCount }, (_, index) => new Queue(index));
+    this.#queues = journal.queues.map((queue, index) => new Queue(index, queue));
     this.#subChannels = new SubChannels(this.#queues, options.offerSubChannel ?? ((): void => {}));
     this.#adapter = new Adapter({
-      permanentAddress: options.macAddress, friendlyName: options.friendlyName ?? 'Network Adapter',
-      linkBitsPerSecond: options.linkBitsPerSecond ?? DEFAULT_LINK_BITS_PER_SECOND,
-      offloads: options.offloads ?? DEFAULT_OFFLOADS, allowsAddressChange: options.allowsAddressChange ?? false,
-      statistics, queueCount, isConnected: () => endpoint.isConnected && !this.#isLeaving,
+      ...adapterOptions(options), statistics, queueCount, isConnected: () => endpoint.isConnected && !this.#isLeaving,
     });
     this.#receive = new ReceivePath({
-      queueCount, adapter: this.#adapter, statistics, onRoom: () => endpoint.flush(),
+      queueCount, adapter: this.#adapter, statistics, journal, onRoom: () => endpoint.flush(),
     });
     this.#transmit = new TransmitPath({
       ram: options.ram, endpoint, adapter: this.#adapter, statistics,
-      complete: (queue, low, high, status) =>
-        this.#queues[queue]?.complete(low, high, statusMessage(NvspType.SendRndisPacketComplete, status)),
+      complete: (queue, slot, status) =>
+        this.#queues[queue]?.complete(slot, statusMessage(NvspType.SendRndisPacketComplete, status)),
     });
-    endpoint.setReceiver(this.#receive, () => this.#transmit.resume());
+    this.#negotiation = new Negotiation({
+      adapter: this.#adapter, receive: this.#receive, transmit: this.#transmit, subChannels: this.#subChannels,
+      pagesOf: (gpadl) => this.#queues[0]?.channel?.pagesOf(gpadl),
+    });
+    journal.isConnected = endpoint.isConnected;
+    endpoint.setReceiver(this.#receive, () => this.#resume());
     endpoint.onConnectionChange = () => {
+      journal.isConnected = endpoint.isConnected;
       this.#tellLink();
-      this.#transmit.resume();
+      this.#resume();
     };
   }
 
   /** The version that was agreed on, 0 before. */
   get nvspVersion(): number {
-    return this.#nvspVersion;
+    return this.#negotiation.version;
   }
 
   get macAddress(): Uint8Array {
@@ -113,16 +105,19 @@ export class NetworkAdapter implements Service<NetworkState> {
   }
 
   opened(channel: Channel, index = 0): void {
-    (this.#queues[index] as Queue).channel = channel;
+    (this.#queues[index] as Queue).open(channel);
+    // A driver that begins anew has agreed on nothing.
+    if (index === 0 && !channel.isRestored) this.#resumption = undefined;
     this.#receive.attach(channel, index);
     if (channel.isRestored) this.#goOn();
     else if (index > 0) this.#subChannels.tellSendTable();
   }
 
   signalled(index = 0): void {
+    if (this.#isHeld || this.#resumption !== undefined) return;
     const queue = this.#queues[index] as Queue;
-    // While a completion has no room nothing is read: the guest will make room, and nothing of it waits for us.
-    while (queue.catchUp() && queue.channel?.receive() === true) this.#take(queue, queue.channel);
+    while (queue.receive()) this.#take(queue, queue.channel as Channel);
+    queue.journal.forgetFinished();
     this.#transmit.flush();
     this.#receive.turn();
     this.#tellDrained();
@@ -142,9 +137,13 @@ export class NetworkAdapter implements Service<NetworkState> {
   closed(index = 0): void {
     this.#queues[index]?.close();
     this.#receive.detach(index);
-    if (index > 0) return;
-    this.#clear();
-    this.#tellDrained();
+    if (index === 0) {
+      this.#clear();
+      this.#tellDrained();
+    } else if (this.#resumption !== undefined) {
+      this.#resumption.isOpen[index] = false;
+      this.#goOn();
+    }
   }
 
   /** The service of another channel of the guest's. */
@@ -163,15 +162,18 @@ export class NetworkAdapter implements Service<NetworkState> {
   saveState(): NetworkState {
     return {
       version: NETWORK_STATE_VERSION,
-      nvspVersion: this.#nvspVersion,
+      nvspVersion: this.#negotiation.version,
       frameBytes: this.#adapter.frameBytes,
-      receiveGpadl: this.#receiveGpadl,
-      sendGpadl: this.#sendGpadl,
+      receiveGpadl: this.#negotiation.receiveGpadl,
+      sendGpadl: this.#negotiation.sendGpadl,
       subChannels: this.#subChannels.count,
       queues: this.#queues.map((queue) => queue.saveState()),
       adapter: this.#adapter.saveState(),
       receive: this.#receive.saveState(),
-      transmit: this.#transmit.saveState(),
+      transmit: this.#transmit.saveState(({ queue, slot }) => {
+        const { journal } = this.#queues[queue] as Queue;
+        return [journal.transactionLow(slot), journal.transactionHigh(slot)];
+      }),
       statistics: this.statistics.saveState(),
     };
   }
@@ -179,15 +181,38 @@ export class NetworkAdapter implements Service<NetworkState> {
   restoreState(state: NetworkState): void {
     expectStateVersion('network', state.version, NETWORK_STATE_VERSION);
     this.statistics.restoreState(state.statistics);
-    this.#restored = state;
+    this.#resumption = { isOpen: state.queues.map(({ isOpen }) => isOpen), state };
     this.#subChannels.offer(state.subChannels);
+  }
+
+  /**
+   * Goes on over the journal of a thread that has ended, before the channels are opened that were open. What was on its
+   * way is lost, and every request of the guest answered.
+   */
+  takeOver(isOpen: readonly boolean[]): void {
+    this.#resumption = { isOpen: [...isOpen], state: undefined };
+    this.#subChannels.offer(this.#journal.control.read()?.subChannels ?? 0);
+    this.#goOn();
+  }
+
+  /** Nothing is read or written for the guest any more, until `goOn`. */
+  hold(): void {
+    this.#isHeld = true;
+    this.#receive.hold();
+  }
+
+  goOn(): void {
+    this.#isHeld = false;
+    this.#receive.goOn();
+    this.#resume();
+    for (const { channel } of this.#queues) channel?.wantTurn();
   }
 
   inspect(): object {
     const { sentFrames, sentBytes, receivedFrames, receivedBytes, drops } = this.statistics;
     return {
       address: macAddressText(this.#adapter.address),
-      nvspVersion: `0x${this.#nvspVersion.toString(16)}`,
+      nvspVersion: `0x${this.#negotiation.version.toString(16)}`,
       isConnected: this.#endpoint.isConnected,
       packetFilter: this.#adapter.packetFilter,
       receiveAllocations: { all: this.#receive.allocationCount, held: this.#receive.heldAllocations },
@@ -199,15 +224,19 @@ export class NetworkAdapter implements Service<NetworkState> {
 
   /** The guest's driver is gone. */
   #clear(): void {
-    this.#restored = undefined;
+    this.#resumption = undefined;
     this.#receive.clear();
     this.#transmit.clear();
     this.#adapter.reset();
     this.#adapter.frameBytes = DEFAULT_FRAME_BYTES;
-    this.#nvspVersion = 0;
-    this.#receiveGpadl = undefined;
-    this.#sendGpadl = undefined;
+    this.#negotiation.reset();
     this.#subChannels.count = 0;
+    this.#journal.control.clear();
+  }
+
+  /** The network takes frames again. */
+  #resume(): void {
+    if (!this.#isHeld && this.#resumption === undefined) this.#transmit.resume();
   }
 
   #tellDrained(): void {
@@ -217,134 +246,104 @@ export class NetworkAdapter implements Service<NetworkState> {
     drained?.();
   }
 
-  /** The rest of a saved state, once the channels are there that were open. */
+  /** Once the channels are there that were open. */
   #goOn(): void {
-    const state = this.#restored;
-    const channel = this.#queues[0]?.channel;
-    if (state === undefined || channel === undefined) return;
-    if (this.#queues.some((queue) => state.queues[queue.index]?.isOpen === true && queue.channel === undefined)) return;
-    this.#restored = undefined;
-    this.#nvspVersion = state.nvspVersion;
-    this.#adapter.frameBytes = state.frameBytes;
+    const resumption = this.#resumption;
+    if (resumption === undefined || this.#queues[0]?.channel === undefined) return;
+    if (this.#queues.some(({ index, channel }) => resumption.isOpen[index] === true && channel === undefined)) return;
+    this.#resumption = undefined;
+    if (resumption.state === undefined) this.#goOnFromJournal();
+    else this.#goOnFrom(resumption.state);
+    this.#tellLink();
+    this.#resume();
+    for (const { channel } of this.#queues) channel?.wantTurn();
+  }
+
+  #goOnFrom(state: NetworkState): void {
     this.#adapter.restoreState(state.adapter);
     state.queues.forEach((saved, index) => this.#queues[index]?.restoreState(saved));
-    if (state.sendGpadl !== undefined) {
-      const pages = channel.pagesOf(state.sendGpadl);
-      if (pages !== undefined && this.#transmit.setBuffer(pages)) this.#sendGpadl = state.sendGpadl;
+    if (this.#negotiation.restore({ ...state, allocationBytes: state.receive.allocationBytes }, false)) {
+      this.#receive.restoreState(state.receive);
     }
-    if (state.receiveGpadl !== undefined) {
-      const pages = channel.pagesOf(state.receiveGpadl);
-      if (pages !== undefined && this.#receive.setBuffer(pages, state.receive.allocationBytes)) {
-        this.#receiveGpadl = state.receiveGpadl;
-        this.#receive.restoreState(state.receive);
-      }
-    }
-    this.#transmit.restoreState(state.transmit);
-    this.#tellLink();
-    this.#transmit.resume();
+    this.#transmit.restoreState(state.transmit, (index, low, high) => {
+      const queue = this.#queues[index] ?? (this.#queues[0] as Queue);
+      return queue.journal.add(queue.restoredPacket(low, high));
+    });
+    this.#commit();
+  }
+
+  #goOnFromJournal(): void {
+    this.#journal.takeOver(this.#queues.map(({ channel }) => channel?.sendPosition));
+    const control = this.#journal.control.read();
+    for (const queue of this.#queues) queue.takeOver(FRAMES_LOST);
+    if (control === undefined) return;
+    this.#adapter.restoreState(control.adapter);
+    this.#negotiation.restore(control, true);
+    this.#receive.takeOver(control.controls);
   }
 
   #take(queue: Queue, { packet }: Channel): void {
+    const { journal } = queue;
     if (packet.type === PacketType.Completion) {
+      const slot = journal.addReturn(packet);
       // Of a buffer that was taken back meanwhile nothing is left to give free: an unknown number is no harm.
       this.#receive.completed(packet.transactionLow, packet.transactionHigh);
+      journal.finish(slot);
       return;
     }
     const { view, dataOffset, length } = packet;
     const type = length - dataOffset >= 4 ? view.getUint32(dataOffset, true) : 0;
-    if (type === NvspType.SendRndisPacket && length - dataOffset >= NvspRndisPacket.$size) {
-      this.#takeSend(queue, packet);
-      return;
-    }
-    const answer = queue.index === 0 ? this.#answer(type, view, dataOffset, length - dataOffset)
-      : statusMessage(type, NvspStatus.Unsupported);
-    if ((packet.flags & PacketFlag.CompletionRequested) !== 0 && answer !== undefined) {
-      queue.complete(packet.transactionLow, packet.transactionHigh, answer);
-    }
-  }
-
-  #takeSend(queue: Queue, packet: SendPacket): void {
-    const { transactionLow, transactionHigh } = packet;
-    if (NvspRndisPacket.channelType.get(packet.view, packet.dataOffset) !== NvspChannelType.Control) {
-      this.#transmit.take(packet, queue.index);
-      return;
-    }
-    const message = this.#transmit.copyControl(packet);
-    const status = message === undefined ? NvspStatus.InvalidRndisPacket : this.#control(message);
-    queue.complete(transactionLow, transactionHigh, statusMessage(NvspType.SendRndisPacketComplete, status));
+    if (type !== NvspType.SendRndisPacket || length - dataOffset < NvspRndisPacket.$size) {
+      const answer = queue.index === 0 ? this.#negotiation.answer(type, view, dataOffset, length - dataOffset)
+        : statusMessage(type, NvspStatus.Unsupported);
+      this.#answer(queue, packet, wantsCompletion(packet) ? answer : undefined);
+    } else if (NvspRndisPacket.channelType.get(view, dataOffset) === NvspChannelType.Control) {
+      const message = this.#transmit.copyControl(packet);
+      const status = message === undefined ? NvspStatus.InvalidRndisPacket : this.#control(message);
+      this.#answer(queue, packet, statusMessage(NvspType.SendRndisPacketComplete, status));
+    } else this.#transmit.take(packet, queue.index, journal.add(packet));
   }
 
   #control(message: Uint8Array): number {
     const answer = this.#adapter.answer(message);
-    if (answer !== undefined && !this.#receive.control(answer)) return NvspStatus.Busy;
-    this.#tellLink();
+    if (answer !== undefined && !this.#receive.addControl(answer)) return NvspStatus.Busy;
+    this.#noteLink();
     return NvspStatus.Success;
   }
 
+  /** A message was acted upon: from now on it was, and `answer` is what the guest gets, if it gets one. */
+  #answer(queue: Queue, packet: Channel['packet'], answer: Uint8Array | undefined): void {
+    const { journal } = queue;
+    const { transactionLow, transactionHigh, position } = packet;
+    this.#commit({
+      queue: queue.index, sequence: journal.nextSequence, transactionLow, transactionHigh, position, answer,
+    });
+    const slot = answer === undefined ? journal.add(packet) : journal.addAnswered(packet, answer);
+    this.#receive.sendControls();
+    if (answer === undefined) journal.finish(slot);
+    else queue.complete(slot, answer);
+  }
+
   #tellLink(): void {
+    if (!this.#noteLink()) return;
+    this.#commit();
+    this.#receive.sendControls();
+  }
+
+  /** False: the guest knows how the link is. */
+  #noteLink(): boolean {
+    if (this.#resumption !== undefined) return false;
     const message = this.#adapter.linkChange();
-    if (message !== undefined) this.#receive.control(message);
+    return message !== undefined && this.#receive.addControl(message);
   }
 
-  /** The answer to an NVSP message, for a guest that wants one. */
-  #answer(type: number, view: DataView, at: number, length: number): Uint8Array | undefined {
-    if (type === NvspType.Initialize && length >= NvspInitialize.$size) return this.#initialize(view, at);
-    if (type === NvspType.SwitchDataPath) return NOTHING;
-    if (this.#nvspVersion === 0) return statusMessage(type + 1, NvspStatus.Failure);
-    switch (type) {
-      case NvspType.SendNdisConfiguration:
-        if (length >= NvspNdisConfiguration.$size) this.#configure(view, at);
-        return statusMessage(type, NvspStatus.Success);
-      case NvspType.SendReceiveBuffer:
-        return length < NvspBuffer.$size ? statusMessage(NvspType.SendReceiveBufferComplete, NvspStatus.Failure)
-          : this.#takeReceiveBuffer(NvspBuffer.gpadl.get(view, at));
-      case NvspType.RevokeReceiveBuffer:
-        this.#receive.clear();
-        this.#receiveGpadl = undefined;
-        return statusMessage(type, NvspStatus.Success);
-      case NvspType.SendSendBuffer:
-        return length < NvspBuffer.$size ? statusMessage(NvspType.SendSendBufferComplete, NvspStatus.Failure)
-          : this.#takeSendBuffer(NvspBuffer.gpadl.get(view, at));
-      case NvspType.RevokeSendBuffer:
-        this.#transmit.clearBuffer();
-        this.#sendGpadl = undefined;
-        return statusMessage(type, NvspStatus.Success);
-      case NvspType.SubChannel: return length < NvspSubChannel.$size ? statusMessage(type, NvspStatus.Failure)
-        : this.#subChannels.grant(NvspSubChannel.count.get(view, at), this.#nvspVersion);
-      case NvspType.SendNdisVersion: return statusMessage(type, NvspStatus.Success);
-      default: return statusMessage(type, NvspStatus.Unsupported);
-    }
-  }
-
-  #initialize(view: DataView, at: number): Uint8Array {
-    const version = NvspInitialize.maximumVersion.get(view, at);
-    const isFirst = this.#nvspVersion === 0;
-    const isGood = isFirst && VERSIONS.has(version) && NvspInitialize.minimumVersion.get(view, at) <= version;
-    if (isGood) this.#nvspVersion = version;
-    return initializeComplete(isGood ? version : 0);
-  }
-
-  #configure(view: DataView, at: number): void {
-    const frameBytes = NvspNdisConfiguration.frameBytes.get(view, at);
-    this.#adapter.frameBytes = Math.max(MIN_FRAME_BYTES, Math.min(frameBytes, MAX_FRAME_BYTES));
-    this.#adapter.knowsCoalescing = this.#nvspVersion >= NvspVersion.V61
-      && (NvspNdisConfiguration.capabilitiesLow.get(view, at) & CAPABILITY_COALESCING) !== 0;
-  }
-
-  #takeReceiveBuffer(gpadl: number): Uint8Array {
-    const pages = this.#queues[0]?.channel?.pagesOf(gpadl);
-    const bytes = allocationBytes(Math.max(DEFAULT_FRAME_BYTES, this.#adapter.frameBytes));
-    if (pages === undefined || !this.#receive.setBuffer(pages, bytes)) {
-      return statusMessage(NvspType.SendReceiveBufferComplete, NvspStatus.Failure);
-    }
-    this.#receiveGpadl = gpadl;
-    return receiveBufferComplete(bytes, this.#receive.allocationCount);
-  }
-
-  #takeSendBuffer(gpadl: number): Uint8Array {
-    const pages = this.#queues[0]?.channel?.pagesOf(gpadl);
-    const isGood = pages !== undefined && this.#transmit.setBuffer(pages);
-    if (isGood) this.#sendGpadl = gpadl;
-    return sendBufferComplete(isGood);
+  /** Writes down what guest and host agree on, with the packet that made it so. */
+  #commit(packet?: ControlState['packet']): void {
+    const { version, receiveGpadl, sendGpadl } = this.#negotiation;
+    this.#journal.control.write({
+      nvspVersion: version, frameBytes: this.#adapter.frameBytes, receiveGpadl, sendGpadl, packet,
+      subChannels: this.#subChannels.count, allocationBytes: this.#receive.allocationBytes,
+      adapter: this.#adapter.saveState(), controls: [...this.#receive.controls],
+    });
   }
 }

@@ -21,12 +21,17 @@ export interface Range {
 }
 
 export class ReceiveQueue {
+  readonly index: number;
   channel: Channel | undefined;
   pending: Range[] = [];
   readonly #head = new Uint8Array(TransferPagesHeader.$size + BATCH_FRAMES * RANGE);
   readonly #headView = new DataView(this.#head.buffer);
   readonly #nvsp = new Uint8Array(NVSP_MESSAGE_SIZE);
   readonly #nvspView = new DataView(this.#nvsp.buffer);
+
+  constructor(index: number) {
+    this.index = index;
+  }
 
   get isFull(): boolean {
     return this.pending.length >= BATCH_FRAMES;

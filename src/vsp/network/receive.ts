@@ -1,25 +1,18 @@
-/**
- * Frames and control messages to the guest. Its receive buffer is cut into allocations of equal size; each holds one
- * RNDIS message, and belongs to the guest from the transfer packet that names it until the guest completes that
- * packet. Frames that come together go in one packet.
- */
-import { NvspChannelType } from '../../protocols/nvsp.ts';
+/** Frames and control messages to the guest. Frames that come together go in one packet. */
 import { ChecksumVerdict, PacketIdFlag } from '../../protocols/rndis.ts';
 import { FrameOffload, type FrameSink } from '../../kit/network-endpoint.ts';
 import type { Channel } from '../../vmbus/channel.ts';
 import type { GuestPages } from '../../vmbus/guest-pages.ts';
 import type { Adapter } from './adapter.ts';
-import { AllocationTable } from './allocations.ts';
 import { completeChecksum, finishPiece, FrameHeaders, segmentHeaderBytes } from './frame.ts';
-import { MAX_HEAD_BYTES, ReceiveHead } from './receive-head.ts';
-import { BATCH_FRAMES, type Range, ReceiveQueue } from './receive-queue.ts';
+import type { AdapterJournal, NumberedControl } from './journal.ts';
+import { ReceiveBuffer } from './receive-buffer.ts';
+import { MAX_HEAD_BYTES } from './receive-head.ts';
+import { type Range, ReceiveQueue } from './receive-queue.ts';
 import type { NetworkStatistics } from './statistics.ts';
 
-/** Answers that wait for room; a guest has one request under way. */
-export const MAX_CONTROL_MESSAGES = 16;
 /** Allocations that frames leave to control messages. */
 const RESERVED_ALLOCATIONS = 4;
-const MIN_ALLOCATIONS = 16;
 
 const ETHERNET_HEADER = 14;
 const VLAN_TAG = 4;
@@ -48,6 +41,7 @@ interface ReceiveOptions {
   readonly queueCount: number;
   readonly adapter: Adapter;
   readonly statistics: NetworkStatistics;
+  readonly journal: AdapterJournal;
   /** There is room again after a frame was refused. */
   readonly onRoom: () => void;
 }
@@ -57,13 +51,9 @@ export class ReceivePath implements FrameSink {
   readonly #statistics: NetworkStatistics;
   readonly #onRoom: () => void;
   readonly #queues: readonly ReceiveQueue[];
-  readonly #head = new ReceiveHead();
+  readonly #buffer: ReceiveBuffer;
   readonly #headers = new FrameHeaders();
   readonly #copy = new Uint8Array(MAX_COALESCED_BYTES);
-  #pages: GuestPages | undefined;
-  #allocationBytes = 0;
-  #allocations = new AllocationTable(0);
-  #controls: Uint8Array[] = [];
   #isScheduled = false;
   #hasRefused = false;
   /** Allocations that what was refused needs. */
@@ -72,18 +62,28 @@ export class ReceivePath implements FrameSink {
   constructor(options: ReceiveOptions) {
     this.#adapter = options.adapter;
     this.#statistics = options.statistics;
+    this.#buffer = new ReceiveBuffer(options.journal);
     this.#onRoom = options.onRoom;
-    this.#queues = Array.from({ length: options.queueCount }, () => new ReceiveQueue());
+    this.#queues = Array.from({ length: options.queueCount }, (_, index) => new ReceiveQueue(index));
+  }
+
+  get allocationBytes(): number {
+    return this.#buffer.allocationBytes;
   }
 
   get allocationCount(): number {
-    return this.#allocations.count;
+    return this.#buffer.count;
   }
 
   /** Allocations that the guest holds. */
   get heldAllocations(): number {
     const waiting = this.#queues.reduce((sum, { pending }) => sum + pending.length, 0);
-    return this.#allocations.count - this.#allocations.freeCount - waiting;
+    return this.#buffer.count - this.#buffer.freeCount - waiting;
+  }
+
+  /** What the guest is still to be told. */
+  get controls(): readonly NumberedControl[] {
+    return this.#buffer.controls;
   }
 
   attach(channel: Channel, index: number): void {
@@ -97,27 +97,21 @@ export class ReceivePath implements FrameSink {
     if (index > 0) this.#primaryOr(0).pending.push(...queue.pending.splice(0));
   }
 
-  /** Cuts the guest's buffer; false when it is too small to be of use. */
-  setBuffer(pages: GuestPages, bytes: number): boolean {
-    const count = Math.floor(pages.byteCount / bytes);
-    if (this.#pages !== undefined || count < MIN_ALLOCATIONS) return false;
-    this.#pages = pages;
-    this.#allocationBytes = bytes;
-    this.#allocations = new AllocationTable(count);
-    return true;
+  /** As `ReceiveBuffer.set` says. */
+  setBuffer(pages: GuestPages, bytes: number, isTakenOver = false): boolean {
+    return this.#buffer.set(pages, bytes, isTakenOver);
   }
 
   /** The guest takes its buffer back, or is gone. */
   clear(): void {
-    this.#pages = undefined;
-    this.#allocations = new AllocationTable(0);
+    this.#buffer.clear();
     for (const queue of this.#queues) queue.pending = [];
-    this.#controls = [];
     this.#hasRefused = false;
   }
 
-  // Hot path: one a frame. Allocates the entry of a range and the views of guest memory.
+  // Hot path: one a frame.
   deliver(buffer: Uint8Array, offset: number, length: number, offload: number, segmentBytes: number): boolean {
+    if (this.#buffer.isHeld) return this.#refuse(1);
     if (segmentBytes > 0 && length > this.#limit) return this.#deliverSegment(buffer, offset, length, segmentBytes);
     const adapter = this.#adapter;
     const cause = this.#reasonToDrop(buffer, offset, length);
@@ -126,7 +120,7 @@ export class ReceivePath implements FrameSink {
       return true;
     }
     const queue = this.#queueFor(buffer, offset, length);
-    if (this.#allocations.freeCount <= RESERVED_ALLOCATIONS || queue.isFull) return this.#refuse(1);
+    if (this.#buffer.freeCount <= RESERVED_ALLOCATIONS || queue.isFull) return this.#refuse(1);
     let [source, at, verdict] = [buffer, offset, 0];
     if ((offload & ANY_CHECKSUM) !== 0) {
       if ((offload & FrameOffload.TransportChecksumPartial) !== 0) {
@@ -139,9 +133,9 @@ export class ReceivePath implements FrameSink {
       } else if (!this.#headers.find(buffer, offset, length)) offload &= ~FrameOffload.TransportChecksumGood;
       if (adapter.receiveChecksums) verdict = this.#verdict(offload);
     }
-    this.#place(queue, source, at, length, verdict);
+    this.#buffer.place(queue, source, at, length, verdict);
     this.#statistics.received(length);
-    if (queue.isFull) this.#sendFrames(queue);
+    if (queue.isFull) this.#buffer.sendFrames(queue);
     else this.#schedule();
     return true;
   }
@@ -156,15 +150,15 @@ export class ReceivePath implements FrameSink {
     const isCoalesced = isSound && length <= MAX_COALESCED_BYTES && this.#adapter.coalesces(this.#headers.isIpv6);
     const pieces = isCoalesced ? Math.ceil(length / this.#partBytes) : Math.ceil(payload / segmentBytes);
     // What needs more than the whole buffer can never be taken.
-    if (cause !== undefined || !isSound || pieces + RESERVED_ALLOCATIONS > this.#allocations.count) {
+    if (cause !== undefined || !isSound || pieces + RESERVED_ALLOCATIONS > this.#buffer.count) {
       this.#statistics.drop(cause ?? 'receiveOversized');
       return true;
     }
     const queue = this.#queueFor(buffer, offset, length);
-    if (this.#allocations.freeCount < pieces + RESERVED_ALLOCATIONS || queue.isFull) return this.#refuse(pieces);
+    if (this.#buffer.freeCount < pieces + RESERVED_ALLOCATIONS || queue.isFull) return this.#refuse(pieces);
     if (!isCoalesced) this.#cut(queue, buffer, offset, headerBytes, payload, segmentBytes);
     else if (!this.#coalesce(queue, buffer, offset, length)) return this.#refuse(pieces);
-    this.#sendFrames(queue);
+    this.#buffer.sendFrames(queue);
     return true;
   }
 
@@ -183,14 +177,15 @@ export class ReceivePath implements FrameSink {
         this.#statistics.drop('receiveMalformed');
         continue;
       }
-      this.#place(queue, this.#copy, 0, pieceBytes, this.#adapter.receiveChecksums ? ChecksumVerdict.TcpGood : 0);
+      const verdict = this.#adapter.receiveChecksums ? ChecksumVerdict.TcpGood : 0;
+      this.#buffer.place(queue, this.#copy, 0, pieceBytes, verdict);
       this.#statistics.received(pieceBytes);
     }
   }
 
   /** The guest gets the segment as one, its bytes in parts that lie in one packet. False: that has no room now. */
   #coalesce(queue: ReceiveQueue, buffer: Uint8Array, offset: number, length: number): boolean {
-    this.#sendFrames(queue);
+    this.#buffer.sendFrames(queue);
     if (queue.pending.length > 0) return false;
     this.#copy.set(buffer.subarray(offset, offset + length));
     if (!completeChecksum(this.#copy, 0, length, this.#headers)) {
@@ -201,14 +196,14 @@ export class ReceivePath implements FrameSink {
       const count = Math.min(this.#partBytes, length - at);
       const verdict = at === 0 && this.#adapter.receiveChecksums ? ChecksumVerdict.TcpGood : 0;
       const place = (at === 0 ? PacketIdFlag.First : 0) | (at + count === length ? PacketIdFlag.Last : 0);
-      this.#place(queue, this.#copy, at, count, verdict, PacketIdFlag.Part | place);
+      this.#buffer.place(queue, this.#copy, at, count, verdict, PacketIdFlag.Part | place);
     }
     this.#statistics.received(length);
     return true;
   }
 
   get #partBytes(): number {
-    return Math.max(1, this.#allocationBytes - MAX_HEAD_BYTES);
+    return Math.max(1, this.#buffer.allocationBytes - MAX_HEAD_BYTES);
   }
 
   #refuse(wanted: number): boolean {
@@ -228,27 +223,39 @@ export class ReceivePath implements FrameSink {
 
   /** The longest frame that the guest takes. */
   get #limit(): number {
-    return Math.min(this.#adapter.frameBytes + VLAN_TAG, this.#allocationBytes - MAX_HEAD_BYTES);
+    return Math.min(this.#adapter.frameBytes + VLAN_TAG, this.#buffer.allocationBytes - MAX_HEAD_BYTES);
   }
 
-  /** An answer or indication; false when too many wait already. */
-  control(message: Uint8Array): boolean {
-    if (this.#controls.length >= MAX_CONTROL_MESSAGES || message.length > this.#allocationBytes) return false;
-    this.#controls.push(message);
-    this.#sendControls();
-    return true;
+  /** As `ReceiveBuffer.addControl` says. */
+  addControl(message: Uint8Array): boolean {
+    return this.#buffer.addControl(message);
   }
 
-  /** The guest is through with a transfer. False: there is none of that number. */
+  sendControls(): void {
+    this.#buffer.sendControls(this.#primaryOr(0));
+  }
+
+  /** Nothing is written to the guest from now on, and no frame is taken. */
+  hold(): void {
+    this.#buffer.isHeld = true;
+  }
+
+  goOn(): void {
+    this.#buffer.isHeld = false;
+    this.turn();
+  }
+
+  /** As `ReceiveBuffer.completed` says. */
   completed(low: number, high: number): boolean {
-    return high === 0 && this.#allocations.end(low - 1);
+    return this.#buffer.completed(low, high);
   }
 
   /** Sends what there is room for, and asks for more if some was refused. */
   turn(): void {
-    this.#sendControls();
-    for (const queue of this.#queues) this.#sendFrames(queue);
-    const { freeCount } = this.#allocations;
+    if (this.#buffer.isHeld) return;
+    this.sendControls();
+    for (const queue of this.#queues) this.#buffer.sendFrames(queue);
+    const { freeCount } = this.#buffer;
     const hasRoom = freeCount >= RESERVED_ALLOCATIONS + this.#wanted && !this.#queues.some(({ isFull }) => isFull);
     if (!this.#hasRefused || !hasRoom) return;
     this.#hasRefused = false;
@@ -257,23 +264,27 @@ export class ReceivePath implements FrameSink {
 
   saveState(): ReceiveState {
     return {
-      allocationBytes: this.#allocationBytes, transfers: this.#allocations.transfers(), 
+      allocationBytes: this.#buffer.allocationBytes, transfers: this.#buffer.transfers(),
       pending: this.#queues.map(({ pending }) => [...pending]),
-      controls: this.#controls.map((message) => message.slice()),
+      controls: this.controls.map(({ message }) => message.slice()),
     };
   }
 
   /** After `setBuffer` with the saved size, if there was a buffer. */
-  restoreState(state: ReceiveState): void {
-    this.#allocations.restore(state.transfers, state.pending.flat().map(({ allocation }) => allocation));
-    state.pending.forEach((pending, index) => this.#primaryOr(index).pending.push(...pending));
-    this.#controls = state.controls.map((message) => message.slice());
+  restoreState({ transfers, pending, controls }: ReceiveState): void {
+    this.#buffer.restore(transfers, pending.flat().map(({ allocation }) => allocation), controls);
+    pending.forEach((ranges, index) => this.#primaryOr(index).pending.push(...ranges));
+  }
+
+  /** After `setBuffer`, if there was a buffer: what another thread has not sent. Frames of that are lost. */
+  takeOver(controls: readonly NumberedControl[]): void {
+    this.#buffer.takeOver(controls);
   }
 
   #reasonToDrop(
     buffer: Uint8Array, offset: number, length: number,
   ): 'receiveNotReady' | 'receiveMalformed' | 'receiveOversized' | 'receiveFiltered' | undefined {
-    if (this.#pages === undefined || this.#primaryOr(0).channel === undefined) return 'receiveNotReady';
+    if (!this.#buffer.isThere || this.#primaryOr(0).channel === undefined) return 'receiveNotReady';
     if (!this.#adapter.isInitialized || this.#adapter.packetFilter === 0) return 'receiveNotReady';
     if (!this.#adapter.options.isConnected()) return 'receiveNotReady';
     if (length < ETHERNET_HEADER) return 'receiveMalformed';
@@ -289,50 +300,13 @@ export class ReceivePath implements FrameSink {
     return verdict;
   }
 
-  #place(
-    queue: ReceiveQueue, source: Uint8Array, at: number, length: number, verdict: number, part = 0,
-  ): void {
-    const pages = this.#pages as GuestPages;
-    const headBytes = this.#head.write(length, verdict, part);
-    const allocation = this.#allocations.take();
-    const position = allocation * this.#allocationBytes;
-    pages.write(position, this.#head.bytes, 0, headBytes);
-    pages.write(position + headBytes, source, at, length);
-    queue.pending.push({ allocation, bytes: headBytes + length });
-  }
-
   /** Frames that come in the same run of the network's code go together. */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
-      for (const queue of this.#queues) this.#sendFrames(queue);
+      for (const queue of this.#queues) this.#buffer.sendFrames(queue);
     });
-  }
-
-  #sendFrames(queue: ReceiveQueue): void {
-    while (queue.pending.length > 0) {
-      if (!this.#send(queue, NvspChannelType.Data, queue.pending.slice(0, BATCH_FRAMES))) return;
-      queue.pending = queue.pending.slice(BATCH_FRAMES);
-    }
-  }
-
-  #sendControls(): void {
-    while (this.#controls.length > 0 && this.#allocations.freeCount > 0) {
-      const message = this.#controls[0] as Uint8Array;
-      const allocation = this.#allocations.top;
-      this.#pages?.write(allocation * this.#allocationBytes, message, 0, message.length);
-      const ranges = [{ allocation, bytes: message.length }];
-      if (!this.#send(this.#primaryOr(0), NvspChannelType.Control, ranges)) return;
-      this.#allocations.take();
-      this.#controls.shift();
-    }
-  }
-
-  #send(queue: ReceiveQueue, channelType: number, ranges: readonly Range[]): boolean {
-    if (!queue.send(channelType, ranges, this.#allocationBytes)) return false;
-    this.#allocations.begin(ranges.map(({ allocation }) => allocation));
-    return true;
   }
 }

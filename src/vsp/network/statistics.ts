@@ -23,51 +23,77 @@ export interface StatisticsState {
   readonly drops: Readonly<Record<DropCause, number>>;
 }
 
-/** Sent and received are the guest's. */
+const CAUSES = Object.keys(DROP_CAUSES) as DropCause[];
+/** Where each lies among the counters; the drops follow in the order of their causes. */
+const Counter = { SentFrames: 0, SentBytes: 1, ReceivedFrames: 2, ReceivedBytes: 3, Drops: 4 } as const;
+type Counter = (typeof Counter)[keyof typeof Counter];
+export const COUNTER_COUNT = Counter.Drops + CAUSES.length;
+
+/** Sent and received are the guest's. Counted in memory that another thread may read. */
 export class NetworkStatistics {
-  sentFrames = 0;
-  sentBytes = 0;
-  receivedFrames = 0;
-  receivedBytes = 0;
-  readonly #drops: Record<DropCause, number> = {
-    transmitNotReady: 0, transmitMalformed: 0, transmitOversized: 0, transmitDisconnected: 0, transmitBusy: 0,
-    receiveNotReady: 0, receiveFiltered: 0, receiveMalformed: 0, receiveOversized: 0,
-  };
+  readonly #counters: Float64Array;
+
+  /** @param counters of COUNTER_COUNT */
+  constructor(counters: Float64Array) {
+    this.#counters = counters;
+  }
+
+  get sentFrames(): number {
+    return this.#get(Counter.SentFrames);
+  }
+
+  get sentBytes(): number {
+    return this.#get(Counter.SentBytes);
+  }
+
+  get receivedFrames(): number {
+    return this.#get(Counter.ReceivedFrames);
+  }
+
+  get receivedBytes(): number {
+    return this.#get(Counter.ReceivedBytes);
+  }
 
   get drops(): Readonly<Record<DropCause, number>> {
-    return this.#drops;
+    return Object.fromEntries(CAUSES.map((cause, i) => [cause, this.#counters[Counter.Drops + i] ?? 0])) as
+      Record<DropCause, number>;
   }
 
   drop(cause: DropCause): void {
-    this.#drops[cause]++;
+    this.#add(Counter.Drops + CAUSES.indexOf(cause), 1);
   }
 
   sent(bytes: number): void {
-    this.sentFrames++;
-    this.sentBytes += bytes;
+    this.#add(Counter.SentFrames, 1);
+    this.#add(Counter.SentBytes, bytes);
   }
 
   received(bytes: number): void {
-    this.receivedFrames++;
-    this.receivedBytes += bytes;
+    this.#add(Counter.ReceivedFrames, 1);
+    this.#add(Counter.ReceivedBytes, bytes);
   }
 
   /** Frames lost on the way from (`transmit`) or to (`receive`) the guest. */
   lost(direction: 'transmit' | 'receive'): number {
-    return Object.entries(this.#drops)
+    return Object.entries(this.drops)
       .filter(([cause]) => cause.startsWith(direction)).reduce((sum, [, count]) => sum + count, 0);
   }
 
   saveState(): StatisticsState {
-    const { sentFrames, sentBytes, receivedFrames, receivedBytes } = this;
-    return { sentFrames, sentBytes, receivedFrames, receivedBytes, drops: { ...this.#drops } };
+    const { sentFrames, sentBytes, receivedFrames, receivedBytes, drops } = this;
+    return { sentFrames, sentBytes, receivedFrames, receivedBytes, drops };
   }
 
-  restoreState(state: StatisticsState): void {
-    this.sentFrames = state.sentFrames;
-    this.sentBytes = state.sentBytes;
-    this.receivedFrames = state.receivedFrames;
-    this.receivedBytes = state.receivedBytes;
-    Object.assign(this.#drops, state.drops);
+  restoreState({ sentFrames, sentBytes, receivedFrames, receivedBytes, drops }: StatisticsState): void {
+    this.#counters.set([sentFrames, sentBytes, receivedFrames, receivedBytes]);
+    this.#counters.set(CAUSES.map((cause) => drops[cause] ?? 0), Counter.Drops);
+  }
+
+  #get(counter: Counter): number {
+    return this.#counters[counter] as number;
+  }
+
+  #add(counter: number, count: number): void {
+    this.#counters[counter] = (this.#counters[counter] as number) + count;
   }
 }

@@ -38,16 +38,19 @@ export interface SendPacket {
   readonly view: DataView;
 }
 
-/** Whose completion a send wants: its channel and its transaction. */
+/** Whose completion a send wants: its channel, and its slot in the channel's journal. */
 interface Origin {
   readonly queue: number;
-  readonly low: number;
-  readonly high: number;
+  readonly slot: number;
 }
+
+type Transactions = (origin: Origin) => readonly [low: number, high: number];
+type Slots = (queue: number, low: number, high: number) => number;
 
 export interface TransmitState {
   /** The send of which some frames were taken already: what is left of it. */
-  readonly current: (Origin & { readonly rest: Uint8Array }) | undefined;
+  readonly current: { readonly queue: number; readonly low: number; readonly high: number; readonly rest: Uint8Array }
+    | undefined;
   readonly waiting: readonly (Omit<SendPacket, 'view'> & { readonly queue: number; readonly bytes: Uint8Array })[];
 }
 
@@ -56,20 +59,20 @@ interface TransmitOptions {
   readonly endpoint: NetworkEndpoint;
   readonly adapter: Adapter;
   readonly statistics: NetworkStatistics;
-  readonly complete: (queue: number, low: number, high: number, status: number) => void;
+  readonly complete: (queue: number, slot: number, status: number) => void;
 }
 
 export class TransmitPath {
   readonly #endpoint: NetworkEndpoint;
   readonly #adapter: Adapter;
   readonly #statistics: NetworkStatistics;
-  readonly #complete: (queue: number, low: number, high: number, status: number) => void;
+  readonly #complete: (queue: number, slot: number, status: number) => void;
   readonly #reader: GpaReader;
   readonly #headers = new FrameHeaders();
   readonly #bytes = new Uint8Array(MAX_SEND_BYTES);
   readonly #view = new DataView(this.#bytes.buffer);
   #sections: GuestPages | undefined;
-  #waiting: (SendPacket & { readonly queue: number })[] = [];
+  #waiting: (SendPacket & Origin)[] = [];
   /** The send that is in `#bytes`. */
   #current: Origin | undefined;
   #length = 0;
@@ -112,20 +115,20 @@ export class TransmitPath {
   }
 
   /** Takes a send of a channel; it is completed now or later. `packet` need be valid only during the call. */
-  take(packet: SendPacket, queue: number): void {
+  take(packet: SendPacket, queue: number, slot: number): void {
     if (this.#current === undefined) {
-      this.#begin(packet, queue);
+      this.#begin(packet, { queue, slot });
       return;
     }
     if (this.#waiting.length >= MAX_WAITING_SENDS) {
       this.#statistics.drop('transmitBusy');
-      this.#complete(queue, packet.transactionLow, packet.transactionHigh, NvspStatus.Success);
+      this.#complete(queue, slot, NvspStatus.Success);
       return;
     }
     const { type, transactionLow, transactionHigh, dataOffset, length } = packet;
     const bytes = new Uint8Array(packet.view.buffer as ArrayBuffer, packet.view.byteOffset, length).slice();
     this.#waiting.push({
-      queue, type, transactionLow, transactionHigh, dataOffset, length, view: new DataView(bytes.buffer),
+      queue, slot, type, transactionLow, transactionHigh, dataOffset, length, view: new DataView(bytes.buffer),
     });
   }
 
@@ -136,7 +139,7 @@ export class TransmitPath {
     while (this.#current === undefined) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
-      this.#begin(next, next.queue);
+      this.#begin(next, { queue: next.queue, slot: next.slot });
     }
     this.flush();
   }
@@ -155,28 +158,37 @@ export class TransmitPath {
     return length < 0 ? undefined : target.subarray(0, length);
   }
 
-  saveState(): TransmitState {
+  /** @param transactionOf whose send it is */
+  saveState(transactionOf: Transactions): TransmitState {
+    const current = this.#current;
+    const [low, high] = current === undefined ? [0, 0] : transactionOf(current);
     return {
-      current: this.#current && { ...this.#current, rest: this.#bytes.slice(this.#at, this.#length) },
-      waiting: this.#waiting.map(({ view, ...rest }) =>
-        ({ ...rest, bytes: new Uint8Array(view.buffer as ArrayBuffer).slice() })),
+      current: current && { queue: current.queue, low, high, rest: this.#bytes.slice(this.#at, this.#length) },
+      waiting: this.#waiting.map(({ queue, type, transactionLow, transactionHigh, dataOffset, length, view }) => ({
+        queue, type, transactionLow, transactionHigh, dataOffset, length,
+        bytes: new Uint8Array(view.buffer as ArrayBuffer).slice(),
+      })),
     };
   }
 
-  restoreState({ current, waiting }: TransmitState): void {
+  /** @param slotOf a new slot for a send */
+  restoreState({ current, waiting }: TransmitState, slotOf: Slots): void {
     if (current !== undefined) {
       this.#bytes.set(current.rest);
       this.#length = current.rest.length;
       this.#at = 0;
-      this.#current = { queue: current.queue, low: current.low, high: current.high };
+      this.#current = { queue: current.queue, slot: slotOf(current.queue, current.low, current.high) };
     }
-    this.#waiting = waiting.map(({ bytes, ...rest }) => ({ ...rest, view: new DataView(bytes.slice().buffer) }));
+    this.#waiting = waiting.map(({ bytes, ...rest }) => ({
+      ...rest, slot: slotOf(rest.queue, rest.transactionLow, rest.transactionHigh),
+      view: new DataView(bytes.slice().buffer),
+    }));
   }
 
-  #begin(packet: SendPacket, queue: number): void {
+  #begin(packet: SendPacket, origin: Origin): void {
     this.#length = this.#gather(packet, this.#bytes);
     this.#at = 0;
-    this.#current = { queue, low: packet.transactionLow, high: packet.transactionHigh };
+    this.#current = origin;
     this.#run();
   }
 
@@ -218,7 +230,7 @@ export class TransmitPath {
     this.#isRunning = false;
     this.#current = undefined;
     if (status !== NvspStatus.Success) this.#statistics.drop('transmitMalformed');
-    this.#complete(current.queue, current.low, current.high, status);
+    this.#complete(current.queue, current.slot, status);
   }
 
   /** False: the network takes nothing now. */

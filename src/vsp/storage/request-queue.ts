@@ -52,7 +52,7 @@ export class RequestQueue {
       const slot = table.slotAt(i);
       if (!table.isActed(slot) || table.writtenUnit(slot) >= 0) continue;
       if (table.wantsAnswer(slot)) {
-        table.beginSending(slot, channel.sendPosition);
+        table.beginAnswering(slot, channel.sendPosition);
         const result = channel.complete(
           table.transactionLow(slot), table.transactionHigh(slot), table.answerBytes(slot));
         if (result !== SendResult.Sent) {
@@ -60,7 +60,7 @@ export class RequestQueue {
           break;
         }
       }
-      table.finish(slot);
+      table.answered(slot);
     }
     table.forgetFinished();
   }

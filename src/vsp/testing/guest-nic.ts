@@ -43,6 +43,8 @@ export class GuestNic {
   readonly relid: number;
   /** Messages that were received and are not taken. */
   readonly received: Received[] = [];
+  /** The transfers that came, completed or not. */
+  readonly transfers: number[] = [];
   readonly completions: (GuestPacket & { readonly queue: number })[] = [];
   /** Its own and the others, once `openSubChannels` was called. */
   channels: GuestChannel[];
@@ -214,6 +216,7 @@ export class GuestNic {
     assert.equal(view.getUint16(0, true), 0xcafe);
     assert.equal(flags, COMPLETION_REQUESTED);
     const isControl = new DataView(payload.buffer).getUint32(4, true) === 1;
+    this.transfers.push(transaction);
     for (let at = 8; at < 8 + view.getUint32(4, true) * 8; at += 8) {
       const [length, offset] = [view.getUint32(at, true), view.getUint32(at + 4, true)];
       this.received.push({ queue, isControl, transaction, bytes: this.#read(this.#receivePages, offset, length) });
