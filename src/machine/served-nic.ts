@@ -7,6 +7,9 @@ import type { GuestRam } from '../vsp/network/guest-ram.ts';
 import { AdapterJournal } from '../vsp/network/journal.ts';
 import type { PlacedNic } from './network-protocol.ts';
 
+/** The switch process comes back within that, and so does the network thread. */
+const LINK_PATIENCE_MS = 1000;
+
 export interface ServedNicOptions {
   readonly placed: PlacedNic;
   readonly ram: GuestRam;
@@ -33,6 +36,7 @@ export class ServedNic {
     this.#endpoint = endpoint;
     this.adapter = new NetworkAdapter({
       instanceId, macAddress, queueCount, ram, endpoint, offerSubChannel, journal: this.journal,
+      linkPatienceMs: LINK_PATIENCE_MS,
     });
   }
 

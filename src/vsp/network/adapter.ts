@@ -122,6 +122,11 @@ export class Adapter {
     }
   }
 
+  /** The guest believes that its link is there. */
+  get believesConnected(): boolean {
+    return this.#toldConnected === true;
+  }
+
   /** What to tell the guest when the link is not as it believes. */
   linkChange(): Uint8Array | undefined {
     const isConnected = this.options.isConnected();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ManualTimers } from '../../kit/timers.ts';
 import { GuestDriver } from '../../vmbus/testing/guest-driver.ts';
 import { LoopbackPort } from '../../vmbus/testing/loopback.ts';
 import { VmBus } from '../../vmbus/bus.ts';
@@ -480,4 +481,32 @@ test('a saved adapter goes on, with what was under way', async () => {
   nic.received.length = 0;
   assert.deepEqual(nic.frames().map((each) => each.frame), [frame(MAC, 60, 4)]);
   assert.throws(() => later.restoreState({ ...state, version: 9 }), /network service has version 9/);
+});
+
+test('a link that is gone for a moment is not missed, and one that stays away is', () => {
+  const timers = new ManualTimers();
+  const guest = new GuestDriver();
+  const end = new NetworkEnd();
+  const adapter = new NetworkAdapter({
+    instanceId: INSTANCE, macAddress: MAC, ram: guest.memory, endpoint: end, timers, linkPatienceMs: 1000,
+  });
+  const nic = new GuestNic(guest, adapter);
+  nic.start();
+  const turnTo = (isConnected: boolean): void => {
+    end.isConnected = isConnected;
+    end.onConnectionChange?.();
+    nic.poll();
+  };
+  nic.received.length = 0;
+  turnTo(false);
+  timers.advance(900);
+  turnTo(true);
+  timers.advance(5000);
+  assert.equal(nic.received.length, 0);
+  turnTo(false);
+  timers.advance(1000);
+  nic.poll();
+  assert.equal(nic.received.length, 1, 'it is gone');
+  turnTo(true);
+  assert.equal(nic.received.length, 2, 'it is back');
 });

@@ -7,6 +7,7 @@
  */
 import { macAddressText } from '../../kit/mac-address.ts';
 import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
+import { HostTimers } from '../../kit/timers.ts';
 import { NvspChannelType, NvspRndisPacket, NvspStatus, NvspType } from '../../protocols/nvsp.ts';
 import { ClassId, type Guid } from '../../protocols/vmbus/class-ids.ts';
 import { PacketType } from '../../protocols/vmbus/ring-layout.ts';
@@ -16,6 +17,7 @@ import { expectStateVersion, type Service } from '../service.ts';
 import { Adapter } from './adapter.ts';
 import { statusMessage } from './answers.ts';
 import { AdapterJournal, type ControlState } from './journal.ts';
+import { LinkNews } from './link-news.ts';
 import { DEFAULT_FRAME_BYTES, Negotiation } from './negotiation.ts';
 import { adapterOptions, type NetworkAdapterOptions } from './options.ts';
 import { Queue, wantsCompletion } from './queue.ts';
@@ -61,12 +63,12 @@ export class NetworkAdapter implements Service<NetworkState> {
   /** Called once the guest holds no frame any more; the link is down meanwhile. */
   #onDrained: (() => void) | undefined;
   #isLeaving = false;
+  readonly #linkNews: LinkNews;
 
   constructor(options: NetworkAdapterOptions) {
     this.description = networkOffer(options.instanceId);
     const { endpoint, queueCount = 1, journal = new AdapterJournal(queueCount) } = options;
-    const statistics = new NetworkStatistics(journal.counters);
-    this.statistics = statistics;
+    const statistics = this.statistics = new NetworkStatistics(journal.counters);
     this.#journal = journal;
     this.#endpoint = endpoint;
     this.#queues = journal.queues.map((queue, index) => new Queue(index, queue));
@@ -86,6 +88,8 @@ export class NetworkAdapter implements Service<NetworkState> {
       adapter: this.#adapter, receive: this.#receive, transmit: this.#transmit, subChannels: this.#subChannels,
       pagesOf: (gpadl) => this.#queues[0]?.channel?.pagesOf(gpadl),
     });
+    this.#linkNews = new LinkNews(
+      options.timers ?? new HostTimers(), options.linkPatienceMs ?? 0, () => this.#tellLink());
     journal.isConnected = endpoint.isConnected;
     endpoint.setReceiver(this.#receive, () => this.#resume());
     endpoint.onConnectionChange = () => {
@@ -148,15 +152,7 @@ export class NetworkAdapter implements Service<NetworkState> {
 
   /** The service of another channel of the guest's. */
   subChannel(index: number): ChannelService {
-    return {
-      description: this.description,
-      maxPacketBytes: this.maxPacketBytes,
-      outlivesRescind: true,
-      opened: (channel) => this.opened(channel, index),
-      signalled: () => this.signalled(index),
-      closed: () => this.closed(index),
-      released: () => this.#subChannels.released(index),
-    };
+    return this.#subChannels.serviceOf(this, index);
   }
 
   saveState(): NetworkState {
@@ -209,22 +205,21 @@ export class NetworkAdapter implements Service<NetworkState> {
   }
 
   inspect(): object {
-    const { sentFrames, sentBytes, receivedFrames, receivedBytes, drops } = this.statistics;
     return {
       address: macAddressText(this.#adapter.address),
       nvspVersion: `0x${this.#negotiation.version.toString(16)}`,
       isConnected: this.#endpoint.isConnected,
       packetFilter: this.#adapter.packetFilter,
       receiveAllocations: { all: this.#receive.allocationCount, held: this.#receive.heldAllocations },
-      channels: this.#queues.filter(({ channel }) => channel !== undefined).length,
       waitingSends: this.#transmit.waitingCount,
-      sentFrames, sentBytes, receivedFrames, receivedBytes, drops: { ...drops },
+      ...this.statistics.saveState(),
     };
   }
 
   /** The guest's driver is gone. */
   #clear(): void {
     this.#resumption = undefined;
+    this.#linkNews.stop();
     this.#receive.clear();
     this.#transmit.clear();
     this.#adapter.reset();
@@ -330,9 +325,11 @@ export class NetworkAdapter implements Service<NetworkState> {
     this.#receive.sendControls();
   }
 
-  /** False: the guest knows how the link is. */
+  /** False: the guest knows how the link is, or need not know yet. */
   #noteLink(): boolean {
     if (this.#resumption !== undefined) return false;
+    const isConnected = this.#endpoint.isConnected || this.#isLeaving;
+    if (this.#adapter.believesConnected && !this.#linkNews.isDue(isConnected)) return false;
     const message = this.#adapter.linkChange();
     return message !== undefined && this.#receive.addControl(message);
   }

@@ -1,5 +1,6 @@
 /** What an adapter is made of. */
 import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
+import type { Timers } from '../../kit/timers.ts';
 import type { Guid } from '../../protocols/vmbus/class-ids.ts';
 import type { AdapterOptions, Offloads } from './adapter.ts';
 import type { GuestRam } from './guest-ram.ts';
@@ -24,6 +25,9 @@ export interface NetworkAdapterOptions {
   readonly queueCount?: number;
   /** Offers the guest another channel, `subChannel(index)`. It may be that the guest has not let go of the last one. */
   readonly offerSubChannel?: (index: number) => void;
+  /** How long a link may be gone before the guest is told; by default it is told at once. */
+  readonly linkPatienceMs?: number;
+  readonly timers?: Timers;
   /** What outlives this thread, for as many channels; by default nothing does. */
   readonly journal?: AdapterJournal;
 }
