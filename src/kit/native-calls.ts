@@ -10,6 +10,13 @@ export interface NativeMemory {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** Memory that a descriptor shares with the system. */
+export interface MappedMemory {
+  readonly buffer: ArrayBuffer;
+  /** Safety: nothing of `buffer` is touched after it. */
+  unmap(): void;
+}
+
 export interface NativeCalls {
   /**
    * A function by its prototype; what it returns is a number.
@@ -20,7 +27,13 @@ export interface NativeCalls {
   errno(): number;
   /** Zeros. */
   allocate(byteCount: number): NativeMemory;
+  /** Undefined: the system does not do that; `errno` says why. */
+  map(descriptor: number, byteCount: number): MappedMemory | undefined;
 }
+
+/** [mmap(2)] PROT_READ | PROT_WRITE, and MAP_SHARED. */
+const READ_AND_WRITE = 3;
+const SHARED = 1;
 
 /** What we use of koffi. */
 interface Koffi {
@@ -39,12 +52,20 @@ export function loadNativeCalls(): NativeCalls | undefined {
   }
   const library = koffi.load('libc.so.6');
   const calloc = library.func('void *calloc(size_t count, size_t size)');
+  const map =
+    library.func('void *mmap(void *at, size_t length, int protection, int flags, int descriptor, long offset)');
+  const unmap = library.func('int munmap(void *at, size_t length)');
   return {
     function: (prototype) => library.func(prototype) as (...parameters: unknown[]) => number,
     errno: () => koffi.errno(),
     allocate: (byteCount) => {
       const pointer = calloc(byteCount, 1);
       return { address: koffi.address(pointer), bytes: new Uint8Array(koffi.view(pointer, byteCount)) };
+    },
+    map: (descriptor, byteCount) => {
+      const pointer = map(null, byteCount, READ_AND_WRITE, SHARED, descriptor, 0);
+      if (BigInt.asIntN(64, koffi.address(pointer)) === -1n) return undefined;
+      return { buffer: koffi.view(pointer, byteCount), unmap: () => { unmap(pointer, byteCount); } };
     },
   };
 }

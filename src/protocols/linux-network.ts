@@ -15,7 +15,9 @@ export const ETH_P_ALL = 3;
 export const MSG_DONTWAIT = 0x40;
 export const POLLIN = 1;
 
-export const PacketOption = { AddMembership: 1, AuxiliaryData: 8, VirtioHeader: 15, IgnoreOutgoing: 23 } as const;
+export const PacketOption = {
+  AddMembership: 1, ReceiveRing: 5, Statistics: 6, CopyThreshold: 7, Version: 10, VirtioHeader: 15, IgnoreOutgoing: 23,
+} as const;
 export const PACKET_MR_PROMISC = 1;
 /** `sockaddr_ll` and `packet_mreq`; the protocol is big-endian. */
 export const LinkAddress = struct('sockaddr_ll', 12, {
@@ -52,9 +54,16 @@ export const MultipleMessage = struct('mmsghdr', 64, {
   flagsPadding: u32, received: u32, receivedPadding: u32,
 });
 export const IoVector = struct('iovec', 16, { baseLow: u32, baseHigh: u32, length: u32, lengthHigh: u32 });
-/** A control message that holds `tpacket_auxdata`. */
-export const AuxiliaryData = struct('cmsg_auxdata', 36, {
-  bytes: u32, bytesHigh: u32, level: s32, type: s32,
-  status: u32, length: u32, snapLength: u32, mac: u16, network: u16, vlanControl: u16, vlanType: u16,
+
+/** A ring of frames that a packet socket shares with us [Linux Documentation/networking/packet_mmap.rst]. */
+export const PACKET_VERSION_2 = 1;
+export const PacketRingRequest = struct('tpacket_req', 16, {
+  blockBytes: u32, blockCount: u32, frameBytes: u32, frameCount: u32,
 });
-export const AuxiliaryStatus = { VlanValid: 0x10, VlanTypeValid: 0x40 } as const;
+/** What a slot of the ring begins with; `mac` is where in it the frame is, its virtio header right before that. */
+export const PacketSlot = struct('tpacket2_hdr', 32, {
+  status: u32, length: u32, snapLength: u32, mac: u16, network: u16, seconds: u32, nanoseconds: u32,
+  vlanControl: u16, vlanType: u16, padding: u32,
+});
+export const PacketSlotStatus = { User: 1, Copy: 2, VlanValid: 0x10, VlanTypeValid: 0x40 } as const;
+export const PacketStatistics = struct('tpacket_stats', 8, { packets: u32, drops: u32 });

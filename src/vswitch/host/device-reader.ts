@@ -1,14 +1,11 @@
 /**
- * A thread that reads frames from an interface of the host and hands them over in batches [protocols/switch-link.ts].
+ * A thread that reads frames from a TAP interface and hands them over in batches [protocols/switch-link.ts].
  * It waits a short while at a time, so that it can be ended; when the other thread does not keep up it loses frames, as
  * an interface does.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadNativeCalls } from '../../kit/native-calls.ts';
-import { VLAN_TAG_BYTES } from '../../protocols/ethernet.ts';
-import {
-  AuxiliaryData, AuxiliaryStatus, MSG_DONTWAIT, POLLIN, VirtioNetHeader,
-} from '../../protocols/linux-network.ts';
+import { POLLIN, VirtioNetHeader } from '../../protocols/linux-network.ts';
 import { LinkMessage } from '../../protocols/switch-link.ts';
 import { FrameBatch, MAX_FRAME_BYTES } from '../link/frame-batch.ts';
 import type { FrameDevice } from './frame-device.ts';
@@ -28,8 +25,7 @@ const MAX_WAITING = 64;
 const WAIT_MS = 50;
 /** POLLERR and POLLHUP. */
 const POLL_TROUBLE = 0x18;
-const VECTOR = 32;
-const TAG_AT = 12;
+const RUN_FRAMES = 32;
 const HEADER = VirtioNetHeader.$size;
 
 class DeviceReader {
@@ -40,20 +36,16 @@ class DeviceReader {
   readonly #batch: FrameBatch;
   readonly #poll: (...parameters: unknown[]) => number;
   readonly #read: (...parameters: unknown[]) => number;
-  readonly #receive: (...parameters: unknown[]) => number;
-  readonly #tagged = new Uint8Array(MAX_FRAME_BYTES + VLAN_TAG_BYTES);
   readonly #pollRequest: Uint8Array;
 
   constructor({ device, words }: ReaderData) {
     const native = loadNativeCalls()!;
     this.#device = device;
     this.#words = new Int32Array(words);
-    this.#messages = new MessageVector(native, device.kind === 'tap' ? 1 : VECTOR, true);
+    this.#messages = new MessageVector(native, 1);
     this.#view = this.#messages.view;
     this.#poll = native.function('int poll(void *requests, ulong count, int timeout)');
     this.#read = native.function('long read(int descriptor, size_t buffer, size_t count)');
-    this.#receive =
-      native.function('int recvmmsg(int descriptor, size_t messages, uint count, int flags, void *timeout)');
     this.#pollRequest = new Uint8Array(8);
     const request = new DataView(this.#pollRequest.buffer);
     request.setInt32(0, device.descriptor, true);
@@ -83,58 +75,22 @@ class DeviceReader {
     parentPort?.postMessage(copy, [copy.buffer]);
   }
 
-  /** How many frames there were, up to a vector of them. */
+  /** How many frames there were, up to so many. */
   #readSome(): number {
-    return this.#device.kind === 'tap' ? this.#readTap() : this.#readSocket();
-  }
-
-  #readTap(): number {
     const { memory, roomBytes } = this.#messages;
     const at = this.#messages.roomAt(0);
     let count = 0;
-    while (count < VECTOR) {
+    while (count < RUN_FRAMES) {
       // Safety: the room lies in memory of ours, and is that large.
       const length = this.#read(this.#device.descriptor, memory.address + BigInt(at), roomBytes);
       if (length <= HEADER) break;
-      this.#frame(at, length, -1, 0);
+      const segment = segmentOf(this.#view, at);
+      if (segment >= 0 && length - HEADER <= MAX_FRAME_BYTES) {
+        this.#batch.add(memory.bytes, at + HEADER, length - HEADER, offloadOf(this.#view, at), segment);
+      }
       count++;
     }
     return count;
-  }
-
-  #readSocket(): number {
-    this.#messages.emptyControls();
-    const count = this.#receive(this.#device.descriptor, this.#messages.memory.address, VECTOR, MSG_DONTWAIT, null);
-    for (let i = 0; i < count; i++) {
-      const control = this.#messages.controlAt(i);
-      const isThere = this.#messages.controlBytes(i) >= AuxiliaryData.$size;
-      const status = isThere ? AuxiliaryData.status.get(this.#view, control) : 0;
-      const hasTag = (status & AuxiliaryStatus.VlanValid) !== 0;
-      const type = (status & AuxiliaryStatus.VlanTypeValid) === 0 ? 0x8100
-        : AuxiliaryData.vlanType.get(this.#view, control);
-      const length = this.#messages.receivedBytes(i);
-      const tag = hasTag ? AuxiliaryData.vlanControl.get(this.#view, control) : -1;
-      this.#frame(this.#messages.roomAt(i), length, tag, type);
-    }
-    return Math.max(count, 0);
-  }
-
-  /** @param tag control word of the tag that the host took off, or -1 */
-  #frame(at: number, length: number, tag: number, type: number): void {
-    const segment = length > HEADER ? segmentOf(this.#view, at) : -1;
-    const bytes = length - HEADER;
-    if (segment < 0 || bytes > MAX_FRAME_BYTES - VLAN_TAG_BYTES) return;
-    const offload = offloadOf(this.#view, at);
-    const source = this.#messages.memory.bytes;
-    if (tag < 0) {
-      this.#batch.add(source, at + HEADER, bytes, offload, segment);
-      return;
-    }
-    const tagged = this.#tagged;
-    tagged.set(source.subarray(at + HEADER, at + HEADER + TAG_AT));
-    tagged.set([type >>> 8, type & 0xff, tag >>> 8, tag & 0xff], TAG_AT);
-    tagged.set(source.subarray(at + HEADER + TAG_AT, at + length), TAG_AT + VLAN_TAG_BYTES);
-    this.#batch.add(tagged, 0, bytes + VLAN_TAG_BYTES, offload, segment);
   }
 }
 

@@ -26,7 +26,7 @@ export class DeviceWriter implements FrameSink {
 
   constructor(device: FrameDevice, native: NativeCalls) {
     this.#device = device;
-    this.#messages = new MessageVector(native, device.kind === 'tap' ? 1 : VECTOR, false);
+    this.#messages = new MessageVector(native, device.kind === 'tap' ? 1 : VECTOR);
     this.#write = native.function('long write(int descriptor, size_t buffer, size_t count)');
     this.#send = native.function('int sendmmsg(int descriptor, size_t messages, uint count, int flags)');
   }

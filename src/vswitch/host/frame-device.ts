@@ -116,7 +116,7 @@ export function openPacketSocket(interfaceName: string): FrameDevice {
     const index = calls.request(what, InterfaceRequest.GetIndex, interfaceName, () => {})
       .getInt32(INTERFACE_NAME_BYTES, true);
     const one = new Uint8Array(Uint32Array.of(1).buffer);
-    for (const option of [PacketOption.AuxiliaryData, PacketOption.VirtioHeader, PacketOption.IgnoreOutgoing]) {
+    for (const option of [PacketOption.VirtioHeader, PacketOption.IgnoreOutgoing]) {
       calls.check(what, calls.setOption(descriptor, SOL_PACKET, option, one, one.length));
     }
     const membership = new Uint8Array(PACKET_MEMBERSHIP_BYTES);

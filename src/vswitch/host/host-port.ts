@@ -1,13 +1,12 @@
-/** Joins a port of a switch to an interface of the host: frames are read by a thread, and written here. */
+/** Joins a port of a switch to an interface of the host. */
 import { closeSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import { assert } from '../../kit/assert.ts';
 import { loadNativeCalls } from '../../kit/native-calls.ts';
 import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
-import { MessageReader } from '../link/message-reader.ts';
-import { type ReaderData, ReaderWord } from './device-reader.ts';
 import { DeviceWriter } from './device-writer.ts';
 import type { FrameDevice } from './frame-device.ts';
+import { PacketReader } from './packet-reader.ts';
+import { TapReader } from './tap-reader.ts';
 
 export interface HostPortOptions {
   readonly device: FrameDevice;
@@ -18,42 +17,45 @@ export interface HostPortOptions {
 
 export class HostPort {
   readonly device: FrameDevice;
-  readonly #options: HostPortOptions;
-  readonly #words = new Int32Array(new SharedArrayBuffer(ReaderWord.Count * 4));
-  readonly #worker: Worker;
+  readonly #port: NetworkEndpoint;
+  readonly #reader: PacketReader | TapReader;
   readonly #writer: DeviceWriter;
 
-  constructor(options: HostPortOptions) {
+  /** Opens the interface, too. @throws OperatingError when the system does not give it, or a packet socket no ring. */
+  static open({ open, ...options }: Omit<HostPortOptions, 'device'> & { readonly open: () => FrameDevice }): HostPort {
+    const device = open();
+    try {
+      return new HostPort({ ...options, device });
+    } catch (error) {
+      closeSync(device.descriptor);
+      throw error;
+    }
+  }
+
+  /** @throws OperatingError when the system does not give a packet socket its ring. */
+  constructor({ device, port, onRun }: HostPortOptions) {
     const native = loadNativeCalls();
     assert(native !== undefined, 'a device was opened without the calls for it');
-    this.#options = options;
-    this.device = options.device;
-    this.#writer = new DeviceWriter(options.device, native);
-    options.port.setReceiver(this.#writer, () => {});
-    const data: ReaderData = { device: this.device, words: this.#words.buffer as SharedArrayBuffer };
-    this.#worker = new Worker(new URL('./device-reader.js', import.meta.url), { workerData: data, name: 'uplink' });
-    const reader = new MessageReader({
-      control: () => {}, capture: () => {}, frames: { deliver: (...frame) => options.port.deliver(...frame) },
-    });
-    this.#worker.on('message', (message: Uint8Array) => {
-      Atomics.sub(this.#words, ReaderWord.Waiting, 1);
-      reader.push(message);
-      options.port.flush();
-      options.onRun();
-    });
-    this.#worker.on('error', () => {});
+    this.device = device;
+    this.#port = port;
+    this.#writer = new DeviceWriter(device, native);
+    const given = (): void => {
+      port.flush();
+      onRun();
+    };
+    this.#reader = device.kind === 'tap' ? new TapReader({ device, sink: port, onRun: given })
+      : new PacketReader({ descriptor: device.descriptor, native, sink: port, onRun: given });
+    port.setReceiver(this.#writer, () => {});
   }
 
   /** Frames from the interface for which the switch was too slow, and frames to it for which it had no room. */
   get lost(): { readonly framesIn: number; readonly framesOut: number } {
-    return { framesIn: Atomics.load(this.#words, ReaderWord.Lost), framesOut: this.#writer.lostFrames };
+    return { framesIn: this.#reader.lost, framesOut: this.#writer.lostFrames };
   }
 
-  /** The thread lets go of the descriptor first. */
   async close(): Promise<void> {
-    Atomics.store(this.#words, ReaderWord.Stop, 1);
-    await new Promise((resolve) => { this.#worker.once('exit', resolve); });
+    await this.#reader.close();
     closeSync(this.device.descriptor);
-    this.#options.port.close();
+    this.#port.close();
   }
 }

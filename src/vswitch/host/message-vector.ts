@@ -1,14 +1,13 @@
 /**
- * The messages of recvmmsg(2) and sendmmsg(2) in memory that does not move: for each a frame's room with its virtio
- * header before it, and room for what the system says beside it. Laid out once; a call only reads or writes lengths.
+ * The messages of sendmmsg(2) in memory that does not move: for each a frame's room with its virtio header before it.
+ * Laid out once; a call only writes lengths.
  *
- *     mmsghdr × count   iovec × count   control × count   frame × count
+ *     mmsghdr × count   iovec × count   frame × count
  */
 import type { NativeCalls, NativeMemory } from '../../kit/native-calls.ts';
 import { IoVector, MultipleMessage, VirtioNetHeader } from '../../protocols/linux-network.ts';
 import { MAX_FRAME_BYTES } from '../link/frame-batch.ts';
 
-const CONTROL_BYTES = 64;
 const ALIGNMENT = 64;
 const ROOM = Math.ceil((VirtioNetHeader.$size + MAX_FRAME_BYTES) / ALIGNMENT) * ALIGNMENT;
 
@@ -18,39 +17,17 @@ export class MessageVector {
   readonly count: number;
   /** Bytes of a frame with its header. */
   readonly roomBytes = ROOM;
-  readonly #hasControl: boolean;
 
-  /** @param hasControl the system says something beside a frame */
-  constructor(native: NativeCalls, count: number, hasControl: boolean) {
+  constructor(native: NativeCalls, count: number) {
     this.count = count;
-    this.#hasControl = hasControl;
-    this.memory = native.allocate(count * (MultipleMessage.$size + IoVector.$size + CONTROL_BYTES + ROOM));
+    this.memory = native.allocate(count * (MultipleMessage.$size + IoVector.$size + ROOM));
     this.view = new DataView(this.memory.bytes.buffer);
     for (let i = 0; i < count; i++) this.#layOut(i);
   }
 
   /** Where the frame's header is, in `view`. */
   roomAt(index: number): number {
-    return this.count * (MultipleMessage.$size + IoVector.$size + CONTROL_BYTES) + index * ROOM;
-  }
-
-  controlAt(index: number): number {
-    return this.count * (MultipleMessage.$size + IoVector.$size) + index * CONTROL_BYTES;
-  }
-
-  /** The system writes there how much it has put in. */
-  emptyControls(): void {
-    for (let i = 0; i < this.count; i++) {
-      MultipleMessage.controlBytes.set(this.view, i * MultipleMessage.$size, CONTROL_BYTES);
-    }
-  }
-
-  controlBytes(index: number): number {
-    return MultipleMessage.controlBytes.get(this.view, index * MultipleMessage.$size);
-  }
-
-  receivedBytes(index: number): number {
-    return MultipleMessage.received.get(this.view, index * MultipleMessage.$size);
+    return this.count * (MultipleMessage.$size + IoVector.$size) + index * ROOM;
   }
 
   /** How much of its room is to be sent. */
@@ -63,12 +40,11 @@ export class MessageVector {
   }
 
   #layOut(index: number): void {
-    const [vector, control, room] = [this.#vectorAt(index), this.controlAt(index), this.roomAt(index)]
-      .map((at) => this.memory.address + BigInt(at)) as [bigint, bigint, bigint];
+    const [vector, room] = [this.#vectorAt(index), this.roomAt(index)]
+      .map((at) => this.memory.address + BigInt(at)) as [bigint, bigint];
     MultipleMessage.encode(this.view, index * MultipleMessage.$size, {
       nameLow: 0, nameHigh: 0, nameBytes: 0, vectorLow: low(vector), vectorHigh: high(vector), vectorCount: 1,
-      vectorCountHigh: 0, controlLow: this.#hasControl ? low(control) : 0,
-      controlHigh: this.#hasControl ? high(control) : 0, controlBytes: 0, controlBytesHigh: 0, flags: 0, received: 0,
+      vectorCountHigh: 0, controlLow: 0, controlHigh: 0, controlBytes: 0, controlBytesHigh: 0, flags: 0, received: 0,
     });
     IoVector.encode(this.view, this.#vectorAt(index), {
       baseLow: low(room), baseHigh: high(room), length: ROOM, lengthHigh: 0,

@@ -99,15 +99,16 @@ export class HostAttachment {
   }
 
   #open(name: string, vlan: VlanMode, open: () => FrameDevice, hasUserMode: boolean): End {
-    let device: FrameDevice;
+    const port = this.#options.attach(name, vlan);
+    let hostPort: HostPort;
     try {
-      device = open();
+      hostPort = HostPort.open({ open, port, onRun: this.#options.onRun });
     } catch (error) {
+      this.#options.detach(port);
       const reason = error instanceof Error ? error.message : String(error);
       return hasUserMode ? this.#openUserMode(reason) : { status: { kind: 'absent', reason }, close: async () => {} };
     }
-    const port = this.#options.attach(name, vlan);
-    const hostPort = new HostPort({ device, port, onRun: this.#options.onRun });
+    const { device } = hostPort;
     return {
       get status() {
         return { kind: device.kind, interface: device.interfaceName, lost: hostPort.lost };
