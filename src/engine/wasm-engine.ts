@@ -17,6 +17,7 @@ import { configurationAddress, type EngineMemoryHandle, processorAddress } from 
 import { Lockstep, type LockstepCore } from './lockstep/lockstep.ts';
 import { RecordedImports } from './lockstep/recorded-imports.ts';
 import { ProcessorRequests } from './processor-requests.ts';
+import { chainOf } from './translator/chain.ts';
 import { POLICIES, Translator, type TranslatorOptions } from './translator/translator.ts';
 import { loadProcessorState, resetProcessorState, saveProcessorState } from './processor-state.ts';
 
@@ -105,9 +106,11 @@ export class WasmEngine implements ProcessorEngine {
     this.data = new Int32Array(buffer, this.#at + DATA, 8);
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
     const recorded = lockstep ? new RecordedImports(importsOf(intercepts), this.data) : undefined;
+    // A region whose run is compared comes back each time.
+    const chain = chainOf({ memory: handle.memory, table, processor: this.#at, jumps: !lockstep });
     const instance = new WebAssembly.Instance(coreModule(), {
       env: {
-        memory: handle.memory, table, translate: (record: number) => this.#translator.translate(record),
+        memory: handle.memory, chain, translate: (record: number) => this.#translator.translate(record),
         unwind: () => { throw UNWIND; },
         fetchMemory: (host: number) => absent?.ensure(host >>> 0, 1),
         journalPage: (host: number) => this.#lockstep?.notePage(host),

@@ -5,7 +5,7 @@
 
 import {
   ARENA_END, ARENA_NEXT, ARENA_START, BASE, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT,
-  CODE_BASE, CODE_PHYSICAL, CS, GENERATION, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LIMIT, MODE, MODE_64, OP, OP_STALE,
+  CODE_BASE, CODE_PHYSICAL, CS, ENTER_REGION, GENERATION, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LIMIT, MODE, MODE_64, OP, OP_STALE,
   PAGE_BLOCKS, PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, RAM_START, RECORD_SIZE, RIP, SEGMENTS, SEGMENT_SIZE, OFFSET, LENGTH,
   PAGE_NUMBER, TAG_EXECUTE,
 } from "./layout";
@@ -47,9 +47,11 @@ export function writeToCode(host: usize, size: u32): void {
 
 function invalidatePage(page: usize, host: usize): void {
   let block: usize = load<u32>(page, PAGE_BLOCKS);
+  let hasRegion = false;
   while (block != 0) {
     const count = load<u32>(block, BLOCK_COUNT);
     let record = block + BLOCK_HEADER;
+    if (load<u32>(record, ENTER_REGION) != 0) hasRegion = true;
     for (let i: u32 = 0; i < count; i++) {
       store<u16>(record, OP_STALE, OP);
       record += RECORD_SIZE;
@@ -60,6 +62,8 @@ function invalidatePage(page: usize, host: usize): void {
   }
   store<u32>(page, 0, PAGE_BLOCKS);
   store<u64>(page, 0, PAGE_CHUNKS);
+  // Regions jump without looking at records.
+  if (hasRegion) forgetJumps();
   releaseCode(host);
 }
 
@@ -198,7 +202,7 @@ export function lookup(): usize {
   store<u64>(cpu + CODE_BASE, ip - (linear & 0xfff));
   store<u64>(cpu + CODE_PHYSICAL, physical & ~0xfff);
   const record = blockAt(physical);
-  if (wide) learnJump(ip, record);
+  if (wide) learnJump(ip, record, physical);
   return record;
 }
 

@@ -1,14 +1,17 @@
-// Known jumps: the opening record of the block at a linear address, so that a jump that was done before needs neither
-// the TLB nor the hash table of blocks. For 64-bit mode.
+// Known jumps: the opening record and the region of the block at a linear address, so that a jump that was done before
+// needs neither the TLB nor the hash table of blocks. For 64-bit mode. Regions jump by them, too (translator/chain.ts).
 
 import {
-  BLOCK_HEADER, BLOCK_KEY, CODE_BASE, CODE_PHYSICAL, JUMP_CACHE, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_RECORD,
-  JUMP_ENTRY_TAG, JUMP_GENERATION, JUMP_TAG, OP, OP_ENTER, SYSTEM_JUMPS, SYSTEM_STRAYS, USER_JUMPS,
+  CODE_BASE, CODE_PHYSICAL, ENTER_COUNT, ENTER_REGION, JUMP_CACHE, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_LEASE,
+  JUMP_ENTRY_PAGE, JUMP_ENTRY_RECORD, JUMP_ENTRY_REGION, JUMP_ENTRY_TAG, JUMP_GENERATION, JUMP_TAG, OP, OP_ENTER,
+  SYSTEM_JUMPS, SYSTEM_STRAYS, USER_JUMPS,
 } from "./layout";
 import { cpu } from "./cpu";
 import { ALIGNED_USER, tlbInUse } from "./paging";
 
 const MOST_GENERATIONS: u32 = 0x3fffffff;
+/** Entries of a region that are counted at once. */
+const LEASE: i32 = 1024;
 
 // @ts-ignore: decorator
 @inline
@@ -57,15 +60,27 @@ export function knownJump(rip: u64): usize {
   if (load<u64>(entry) != rip || load<u32>(entry, JUMP_ENTRY_TAG) != load<u32>(cpu + JUMP_TAG)) return 0;
   const record: usize = load<u32>(entry, JUMP_ENTRY_RECORD);
   if (load<u16>(record, OP) != OP_ENTER) return 0;
+  store<u32>(entry, load<u32>(record, ENTER_REGION), JUMP_ENTRY_REGION);
+  if (load<u32>(entry, JUMP_ENTRY_LEASE) == 0) renewLease(entry, record);
   store<u64>(cpu + CODE_BASE, rip & ~0xfff);
-  store<u64>(cpu + CODE_PHYSICAL, load<u64>(record - BLOCK_HEADER, BLOCK_KEY) & 0x0ffffffffffff000);
+  store<u64>(cpu + CODE_PHYSICAL, <u64>load<u32>(entry, JUMP_ENTRY_PAGE) << 12);
   return record;
 }
 
-/** Remembers where RIP leads. */
-export function learnJump(rip: u64, record: usize): void {
+/** The record counts the entries that went past it; not the last one, which is to be counted where it has an effect. */
+function renewLease(entry: usize, record: usize): void {
+  const left = load<i32>(record, ENTER_COUNT);
+  store<i32>(record, left > LEASE ? left - LEASE : 1, ENTER_COUNT);
+  store<u32>(entry, LEASE, JUMP_ENTRY_LEASE);
+}
+
+/** Remembers where RIP leads: to the record in the page of that guest-physical address. */
+export function learnJump(rip: u64, record: usize, physical: u64): void {
   const entry = entryOfJump(rip);
   store<u64>(entry, rip);
   store<u32>(entry, load<u32>(cpu + JUMP_TAG), JUMP_ENTRY_TAG);
   store<u32>(entry, <u32>record, JUMP_ENTRY_RECORD);
+  store<u32>(entry, load<u32>(record, ENTER_REGION), JUMP_ENTRY_REGION);
+  store<u32>(entry, <u32>(physical >> 12), JUMP_ENTRY_PAGE);
+  store<u32>(entry, LEASE, JUMP_ENTRY_LEASE);
 }

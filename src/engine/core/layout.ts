@@ -135,8 +135,8 @@ export const MXCSR = 0x628; // u32
 export const FCS = 0x62c; // u16
 export const FDS = 0x62e; // u16
 
-// Where jumps lead: entries {rip u64, tag u32, opening record u32}. One holds while its tag is JUMP_TAG and its record
-// opens a block: not over a change of privilege, or when a translation was forgotten.
+// Where jumps lead: a line of the host's caches each. One holds while its tag is JUMP_TAG: not over a change of
+// privilege, or when a translation was forgotten.
 export const JUMP_TAG = 0x640; // u32, generation << 2 | number of the TLB in use
 export const JUMP_GENERATION = 0x644; // u32, of the last generation, at least 1
 export const USER_JUMPS = 0x64c; // u32, generation of what user mode knows
@@ -144,10 +144,13 @@ export const SYSTEM_JUMPS = 0x650; // u32, and of what a supervisor does
 // u32, 1: a supervisor may execute pages that are not global, or lie in the lower half
 export const SYSTEM_STRAYS = 0x654;
 export const JUMP_CACHE = 0xa0000;
-export const JUMP_ENTRIES = 16384;
-export const JUMP_ENTRY = 16;
-export const JUMP_ENTRY_TAG = 8;
-export const JUMP_ENTRY_RECORD = 12;
+export const JUMP_ENTRIES = 8192;
+export const JUMP_ENTRY = 32; // begins with RIP, u64
+export const JUMP_ENTRY_TAG = 8; // u32
+export const JUMP_ENTRY_RECORD = 12; // u32, the opening record of the block there
+export const JUMP_ENTRY_REGION = 16; // u32, its region's place in the table of functions; 0: none
+export const JUMP_ENTRY_PAGE = 20; // u32, guest-physical number of its page
+export const JUMP_ENTRY_LEASE = 24; // u32, entries until the record is to count them
 
 export const SOURCE = 0x1000;
 export const DESTINATION = 0x2000;

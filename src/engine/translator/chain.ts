@@ -1,36 +1,37 @@
 /**
- * The way from a region to the next, `(rip, budget) → i32`, which regions end with: when the block at RIP is known
- * (core/jumps.ts) and has a region, that is jumped to, without going back to the core between. What the core looks at
- * there is looked at here. Else RIP is set, and 0 returned to whoever has entered the first region.
+ * The way from region to region, `(region) → i32`: runs the region at that place of the table, and those that the
+ * known jumps (core/jumps.ts) lead to behind it, without going back to the core between. What the core looks at there
+ * is looked at here. Returns what the last region did: the record at which the interpreter goes on, or 0 when RIP says
+ * where.
  *
- * One function for all regions of a processor, in a module of its own: V8 keeps a copy of the table for each module
- * that imports it.
+ * Hot path. The code of a busy guest does not fit in the processor's caches, so what counts is how many lines of them a
+ * jump touches: its entry of the known jumps says all that is asked, and is one.
  */
 
 import {
-  BLOCK_HEADER, BLOCK_KEY, CODE_BASE, CODE_PHYSICAL, ENTER_COUNT, ENTER_REGION, EXIT_REQUEST, JUMP_CACHE, JUMP_ENTRIES,
-  JUMP_ENTRY, JUMP_ENTRY_RECORD, JUMP_ENTRY_TAG, JUMP_TAG, OP, OP_ENTER, RIP, STOP,
+  BUDGET, CODE_BASE, CODE_PHYSICAL, EXIT_REQUEST, JUMP_CACHE, JUMP_ENTRIES, JUMP_ENTRY, JUMP_ENTRY_LEASE,
+  JUMP_ENTRY_PAGE, JUMP_ENTRY_REGION, JUMP_ENTRY_TAG, JUMP_TAG, RIP, STOP,
 } from '../core/layout.ts';
 import { CodeBuffer } from './code-buffer.ts';
 import { ModuleSections, type Signature } from './module-sections.ts';
 import {
-  BLOCK, BR_IF, END, I32_AND, I32_EQZ, I32_LE_S, I32_LOAD, I32_LOAD16_U, I32_NE, I32_OR, I32_SHL, I32_STORE, I32_SUB,
-  I32_WRAP, I32_XOR, I64_AND, I64_LOAD, I64_NE, I64_SHR_U, I64_STORE, LOCAL_GET, LOCAL_TEE, NO_RESULT,
-  RETURN_CALL_INDIRECT, TYPE_I32, TYPE_I64,
+  BR, CALL_INDIRECT, END, I32_AND, I32_EQZ, I32_LE_S, I32_LOAD, I32_NE, I32_OR, I32_SHL, I32_STORE, I32_SUB,
+  I32_WRAP, I32_XOR, I64_AND, I64_LOAD, I64_LOAD32_U, I64_NE, I64_SHL, I64_SHR_U, I64_STORE, IF, LOCAL_GET, LOCAL_SET,
+  LOCAL_TEE, LOOP, NO_RESULT, RETURN, TYPE_I32, TYPE_I64,
 } from './opcodes.ts';
 
-export type Chain = (rip: bigint, budget: number) => number;
+export type Chain = (region: number) => number;
 
-const SIGNATURES: readonly Signature[] = [[[TYPE_I64, TYPE_I32], [TYPE_I32]], [[], [TYPE_I32]]];
+const SIGNATURES: readonly Signature[] = [[[TYPE_I32], [TYPE_I32]], [[], [TYPE_I32]]];
 const REGION_TYPE = 1;
 const TABLE = 0;
-const [LOCAL_RIP, LOCAL_BUDGET, LOCAL_ENTRY, LOCAL_RECORD] = [0, 1, 2, 3] as const;
-const ADDED_LOCALS = [1, 2, TYPE_I32];
+const [LOCAL_REGION, LOCAL_ENTRY, LOCAL_LEFT, LOCAL_RIP] = [0, 1, 2, 3] as const;
+const ADDED_LOCALS = [2, 2, TYPE_I32, 1, TYPE_I64];
+const PAGE_SHIFT = 12;
+const WASM_PAGE = 0x10000;
 
 export interface ChainOptions {
   readonly memory: WebAssembly.Memory;
-  /** The memory's size in pages of WebAssembly. */
-  readonly pages: number;
   /** The core's, of regions. */
   readonly table: WebAssembly.Table;
   /** Address of the processor. */
@@ -39,11 +40,11 @@ export interface ChainOptions {
   readonly jumps: boolean;
 }
 
-export function chainOf({ memory, pages, table, processor, jumps }: ChainOptions): Chain {
+export function chainOf({ memory, table, processor, jumps }: ChainOptions): Chain {
   const sections = new ModuleSections();
   sections.start();
   sections.types(SIGNATURES);
-  sections.imports([], pages, true);
+  sections.imports([], memory.buffer.byteLength / WASM_PAGE, true);
   sections.functions(1, 0);
   sections.code([new ChainWriter(processor).write(jumps)]);
   const module = new WebAssembly.Module(sections.bytes.slice());
@@ -61,29 +62,36 @@ class ChainWriter {
   write(jumps: boolean): Uint8Array {
     const code = this.#code;
     for (const byte of ADDED_LOCALS) code.byte(byte);
+    code.byte(LOOP);
+    code.byte(NO_RESULT);
+    this.#get(LOCAL_REGION);
+    code.byte(CALL_INDIRECT);
+    code.unsigned(REGION_TYPE);
+    code.unsigned(TABLE);
     if (jumps) this.#jump();
-    code.constant32(0);
-    this.#get(LOCAL_RIP);
-    code.memory(I64_STORE, this.#processor + RIP);
+    else code.byte(RETURN);
+    code.byte(END);
     code.constant32(0);
     code.byte(END);
     return code.bytes;
   }
 
+  /** Goes on with the region that RIP leads to; leaves the loop when that is not known. */
   #jump(): void {
     const code = this.#code;
-    code.byte(BLOCK);
+    code.byte(LOCAL_TEE);
+    code.unsigned(LOCAL_LEFT);
+    code.byte(IF);
     code.byte(NO_RESULT);
+    this.#get(LOCAL_LEFT);
+    code.byte(RETURN);
+    code.byte(END);
     this.#mayGoOn();
-    this.#findRecord();
+    this.#findRegion();
     this.#count();
     this.#enterPage();
-    this.#get(LOCAL_RECORD);
-    code.memory(I32_LOAD, ENTER_REGION);
-    code.byte(RETURN_CALL_INDIRECT);
-    code.unsigned(REGION_TYPE);
-    code.unsigned(TABLE);
-    code.byte(END);
+    code.byte(BR);
+    code.unsigned(0);
   }
 
   #get(local: number): void {
@@ -100,15 +108,25 @@ class ChainWriter {
     this.#code.loadFrom(this.#processor + offset, opcode);
   }
 
-  /** Ends the attempt when the i32 on the stack is not 0. */
+  /** A field of the jump's entry. */
+  #entry(opcode: number, offset: number): void {
+    this.#get(LOCAL_ENTRY);
+    this.#code.memory(opcode, this.#processor + JUMP_CACHE + offset);
+  }
+
+  /** Returns 0 when the i32 on the stack is not 0. */
   #unless(): void {
-    this.#code.byte(BR_IF);
-    this.#code.unsigned(0);
+    const code = this.#code;
+    code.byte(IF);
+    code.byte(NO_RESULT);
+    code.constant32(0);
+    code.byte(RETURN);
+    code.byte(END);
   }
 
   #mayGoOn(): void {
     const code = this.#code;
-    this.#get(LOCAL_BUDGET);
+    this.#field(I32_LOAD, BUDGET);
     code.constant32(0);
     code.byte(I32_LE_S);
     this.#field(I32_LOAD, EXIT_REQUEST);
@@ -118,11 +136,10 @@ class ChainWriter {
     this.#unless();
   }
 
-  /** Finds the opening record of a known block with a region. */
-  #findRecord(): void {
+  #findRegion(): void {
     const code = this.#code;
-    const entries = this.#processor + JUMP_CACHE;
-    this.#get(LOCAL_RIP);
+    this.#field(I64_LOAD, RIP);
+    this.#tee(LOCAL_RIP);
     code.byte(I32_WRAP);
     this.#get(LOCAL_RIP);
     code.constant64(11, 0);
@@ -133,42 +150,34 @@ class ChainWriter {
     code.byte(I32_AND);
     code.constant32(Math.log2(JUMP_ENTRY));
     code.byte(I32_SHL);
-    this.#tee(LOCAL_ENTRY);
-    code.memory(I64_LOAD, entries);
+    code.byte(LOCAL_SET);
+    code.unsigned(LOCAL_ENTRY);
+    this.#entry(I64_LOAD, 0);
     this.#get(LOCAL_RIP);
     code.byte(I64_NE);
-    this.#unless();
-    this.#get(LOCAL_ENTRY);
-    code.memory(I32_LOAD, entries + JUMP_ENTRY_TAG);
+    this.#entry(I32_LOAD, JUMP_ENTRY_TAG);
     this.#field(I32_LOAD, JUMP_TAG);
     code.byte(I32_NE);
-    this.#unless();
-    this.#get(LOCAL_ENTRY);
-    code.memory(I32_LOAD, entries + JUMP_ENTRY_RECORD);
-    this.#tee(LOCAL_RECORD);
-    code.memory(I32_LOAD16_U, OP);
-    code.constant32(OP_ENTER);
-    code.byte(I32_NE);
-    this.#unless();
-    this.#get(LOCAL_RECORD);
-    code.memory(I32_LOAD, ENTER_REGION);
+    code.byte(I32_OR);
+    this.#entry(I32_LOAD, JUMP_ENTRY_REGION);
+    this.#tee(LOCAL_REGION);
     code.byte(I32_EQZ);
+    code.byte(I32_OR);
     this.#unless();
   }
 
-  /** Counts the entry; the core does so when it is the one at which the region is to be made anew. */
+  /** Counts the entry; the core does so when the lease is used up. */
   #count(): void {
     const code = this.#code;
-    this.#get(LOCAL_RECORD);
-    code.memory(I32_LOAD, ENTER_COUNT);
-    code.constant32(1);
-    code.byte(I32_SUB);
-    this.#tee(LOCAL_ENTRY);
+    this.#entry(I32_LOAD, JUMP_ENTRY_LEASE);
+    this.#tee(LOCAL_LEFT);
     code.byte(I32_EQZ);
     this.#unless();
-    this.#get(LOCAL_RECORD);
     this.#get(LOCAL_ENTRY);
-    code.memory(I32_STORE, ENTER_COUNT);
+    this.#get(LOCAL_LEFT);
+    code.constant32(1);
+    code.byte(I32_SUB);
+    code.memory(I32_STORE, this.#processor + JUMP_CACHE + JUMP_ENTRY_LEASE);
   }
 
   /** The page that runs becomes the target's. */
@@ -180,12 +189,9 @@ class ChainWriter {
     code.byte(I64_AND);
     code.memory(I64_STORE, this.#processor + CODE_BASE);
     code.constant32(0);
-    this.#get(LOCAL_RECORD);
-    code.constant32(BLOCK_HEADER);
-    code.byte(I32_SUB);
-    code.memory(I64_LOAD, BLOCK_KEY);
-    code.constant64(-0x1000, 0x0fff_ffff);
-    code.byte(I64_AND);
+    this.#entry(I64_LOAD32_U, JUMP_ENTRY_PAGE);
+    code.constant64(PAGE_SHIFT, 0);
+    code.byte(I64_SHL);
     code.memory(I64_STORE, this.#processor + CODE_PHYSICAL);
   }
 }

@@ -83,7 +83,6 @@ export const CALL_AUX = 2;
 export const CALL_MULTIPLY_HIGH = 3;
 export const CALL_REACH = 4;
 export const CALL_STEP = 5;
-export const CALL_CHAIN = 6;
 /** The first of core-calls.ts. */
 export const CALL_FIRST_VECTOR = 7;
 

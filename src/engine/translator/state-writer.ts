@@ -2,20 +2,18 @@
 
 import {
   BUDGET, CODE_BASE, FLAGS_AUX, FLAGS_RESULT, LAZY_A, LAZY_B, LAZY_KIND, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD,
-  OP_VECTOR_STORE, RAX, RDX, RSP, TLB_BASE, XMM,
+  OP_VECTOR_STORE, RAX, RDX, RIP, RSP, TLB_BASE, XMM,
 } from '../core/layout.ts';
 import { CORE_CALLS } from './core-calls.ts';
 import type { Decoded } from './decoded.ts';
 import {
-  CALL_CHAIN, CALL_STEP, FIRST_VECTOR, FLAGS_RAW, type FunctionWriter, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE,
-  LOCAL_FLAGS_A, LOCAL_FLAGS_B, LOCAL_FLAGS_KIND, LOCAL_HOST, LOCAL_TLB, meet, offsetOf, registerAt,
-  type RegisterLocal,
+  CALL_STEP, FIRST_VECTOR, FLAGS_RAW, type FunctionWriter, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_FLAGS_A,
+  LOCAL_FLAGS_B, LOCAL_FLAGS_KIND, LOCAL_TLB, meet, offsetOf, registerAt, type RegisterLocal,
 } from './function-writer.ts';
 import { vectorOperationOf } from './instruction-writer.ts';
 import { isProduct } from './product-writer.ts';
 import {
-  CALL, DROP, ELSE, END, I32_LOAD, I32_STORE, I64_LOAD, I64_LOAD32_U, I64_STORE, IF, LOCAL_TEE, NO_RESULT, RETURN,
-  RETURN_CALL, V128_LOAD, V128_STORE,
+  CALL, DROP, ELSE, END, I32_LOAD, I32_STORE, I64_LOAD, I64_LOAD32_U, I64_STORE, V128_LOAD, V128_STORE,
 } from './opcodes.ts';
 
 export class StateWriter {
@@ -149,19 +147,8 @@ export class StateWriter {
 
   /** The region's end: the record to go on at lies on the stack; when it is 0 LOCAL_ADDRESS is where. */
   leave(): void {
-    const { code } = this.#writer;
-    code.byte(LOCAL_TEE);
-    code.unsigned(LOCAL_HOST);
     this.#storeAll();
-    code.byte(IF);
-    code.byte(NO_RESULT);
-    this.#writer.get(LOCAL_HOST);
-    code.byte(RETURN);
-    code.byte(END);
-    this.#writer.get(LOCAL_ADDRESS);
-    this.#writer.get(LOCAL_BUDGET);
-    code.byte(RETURN_CALL);
-    code.unsigned(CALL_CHAIN);
+    this.storeField(I64_STORE, RIP, LOCAL_ADDRESS);
   }
 
   #storeAll(): void {

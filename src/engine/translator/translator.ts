@@ -5,7 +5,6 @@ import {
   ENTER_COUNT, ENTER_REGION, GENERATION, MODE, MODE_64, OFFSET, OP, OP_ENTER, PROCESSOR_COUNT, TRANSLATE_AFTER,
 } from '../core/layout.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from '../memory-handle.ts';
-import { chainOf } from './chain.ts';
 import { Decoded, operationsByNumber } from './decoded.ts';
 import { type CodeSource, NARROW, RegionGraph, WIDE } from './region-graph.ts';
 import { RegionModule, WITH_CORE_CALLS } from './region-module.ts';
@@ -117,13 +116,9 @@ export class Translator {
     setFlagsFromString('--experimental-wasm-branch-hinting');
     this.#writer = new RegionWriter(this.#processor);
     this.#pages = handle.memory.buffer.byteLength / WASM_PAGE;
-    // A region that is wrapped is to come back there.
-    const chain = chainOf({
-      memory: handle.memory, pages: this.#pages, table, processor: this.#processor, jumps: wrap === undefined,
-    });
     this.#imports = {
       memory: handle.memory,
-      ...Object.fromEntries(WITH_CORE_CALLS.map(([name]) => [name, core[name] as WebAssembly.ImportValue])), chain,
+      ...Object.fromEntries(WITH_CORE_CALLS.map(([name]) => [name, core[name] as WebAssembly.ImportValue])),
     };
   }
 
