@@ -1,28 +1,15 @@
 /** Decoded instructions as the translator reads them: records of core/layout.ts, and which operation they are. */
 
 import type { Instruction } from '../isa/instruction.ts';
-import { BRANCH_FAR_DELTA, isDirectBranch } from '../isa/interpreter-text.ts';
 import { systemHandlers, vectorCase, vectorHandlers } from '../isa/handlers.ts';
-import { integerOperations } from '../isa/operations.ts';
 import { INSTRUCTION_ROWS } from '../isa/rows.ts';
-import type { Size } from '../isa/semantics.ts';
 import {
   ADDRESS, BASE_REGISTER, BYTES, COUNT, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, FORM_ALIGNED, HANDLER, IMMEDIATE,
   INDEX_REGISTER, LENGTH, OFFSET, OP, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OPERAND, SCALE,
   SEGMENT_BASE, TARGET, THIRD,
 } from '../core/layout.ts';
+import { type Operation, operationTable } from './operation.ts';
 import { VECTOR_OPERATIONS, type VectorOperation } from './vector-operations.ts';
-
-/** An integer operation of the interpreter. */
-export interface Operation {
-  /** The semantic, or what the interpreter calls it: `ADD`, `JZ`, `PUSH` … */
-  readonly family: string;
-  /** Where the operands are: `rr`, `rm`, `mi` … */
-  readonly form: string;
-  readonly size: Size;
-  /** A direct branch whose target lies in another page. */
-  readonly far: boolean;
-}
 
 /** What the numbers in records mean. */
 export interface Operations {
@@ -45,26 +32,29 @@ export function operationsByNumber(): Operations {
     if (operation && !/[PQN]/.test(row.operands)) vectors.set(handlerOf(row), operation);
   }
   return {
-    integer: integerTable(), systems: systemHandlers(INSTRUCTION_ROWS),
+    integer: operationTable(), systems: systemHandlers(INSTRUCTION_ROWS),
     comparing: new Set(comparing.map(handlerOf)), vectors,
   };
 }
 
-function integerTable(): readonly (Operation | undefined)[] {
-  const table: (Operation | undefined)[] = [];
-  for (const { family, form, size, number } of integerOperations().numbers.all()) {
-    if (!isDirectBranch(family)) table[number] = { family, form, size, far: false };
-    else {
-      if (size !== 16) table[number] = { family, form, size, far: false };
-      table[number + BRANCH_FAR_DELTA] = { family, form, size, far: true };
-    }
+/** The engine's memory, as records are read. They are aligned. */
+export class RecordMemory {
+  readonly bytes: Uint8Array;
+  readonly halves: Uint16Array;
+  readonly words: Int32Array;
+  readonly operations: Operations;
+
+  constructor(buffer: ArrayBufferLike, operations: Operations) {
+    this.bytes = new Uint8Array(buffer);
+    this.halves = new Uint16Array(buffer);
+    this.words = new Int32Array(buffer);
+    this.operations = operations;
   }
-  return table;
 }
 
 /** One record. */
 export class Decoded {
-  readonly #view: DataView;
+  readonly #memory: RecordMemory;
   /** Its address. */
   readonly at: number;
   /** Undefined: not one of the integer operations. */
@@ -72,7 +62,10 @@ export class Decoded {
   readonly op: number;
   /** Of a system instruction: its handler. */
   readonly system: string | undefined;
-  /** Of a vector instruction: what regions do for it. */
+  /** The core has a handler for it, after which a region goes on. */
+  readonly hasHandler: boolean;
+  readonly addressKind: number;
+  /** Of a vector instruction: what regions do for it; undefined: the core does it. */
   readonly vector: VectorOperation | undefined;
   /** Of a vector instruction: it sets arithmetic flags. */
   readonly comparesVectors: boolean;
@@ -82,41 +75,49 @@ export class Decoded {
   /** Its page's linear address, from the page that the region is entered in. */
   readonly page: number;
 
-  constructor(view: DataView, at: number, page: number, operations: Operations) {
-    this.#view = view;
+  /** The arithmetic flags that it sets may be looked at. */
+  areFlagsLive = true;
+
+  constructor(memory: RecordMemory, at: number, page: number) {
+    const { halves, bytes, operations } = memory;
+    const op = halves[(at + OP) >>> 1] as number;
+    this.#memory = memory;
     this.at = at;
     this.page = page;
-    this.op = view.getUint16(at + OP, true);
-    this.operation = operations.integer[this.op];
-    this.system = this.op === OP_SYSTEM ? operations.systems[view.getUint16(at + HANDLER, true)] : undefined;
-    const isVector = this.op === OP_VECTOR || this.op === OP_VECTOR_LOAD || this.op === OP_VECTOR_STORE;
-    this.vector = isVector ? operations.vectors.get(view.getUint16(at + HANDLER, true)) : undefined;
-    this.comparesVectors = operations.comparing.has(view.getUint16(at + HANDLER, true));
-    this.offset = view.getUint16(at + OFFSET, true);
-    this.length = view.getUint8(at + LENGTH);
-    this.count = view.getUint8(at + COUNT);
+    this.op = op;
+    this.operation = operations.integer[op];
+    this.hasHandler = op === OP_SYSTEM || op === OP_VECTOR || op === OP_VECTOR_LOAD || op === OP_VECTOR_STORE;
+    const handler = this.hasHandler ? halves[(at + HANDLER) >>> 1] as number : 0;
+    this.system = op === OP_SYSTEM ? operations.systems[handler] : undefined;
+    this.addressKind = bytes[at + ADDRESS] as number;
+    const isVector = this.hasHandler && op !== OP_SYSTEM;
+    const vector = isVector ? operations.vectors.get(handler) : undefined;
+    this.vector = op === OP_VECTOR || this.addressKind === 1 ? vector : undefined;
+    this.comparesVectors = isVector && operations.comparing.has(handler);
+    this.offset = halves[(at + OFFSET) >>> 1] as number;
+    this.length = bytes[at + LENGTH] as number;
+    this.count = bytes[at + COUNT] as number;
   }
 
   /** Its own linear address, from the page that the region is entered in. */
   get place(): number { return this.page + this.offset; }
 
-  get addressKind(): number { return this.#view.getUint8(this.at + ADDRESS); }
   /** Operand size in bits. */
-  get size(): number { return 8 << (this.#view.getUint8(this.at + FORM) & 3); }
+  get size(): number { return 8 << ((this.#memory.bytes[this.at + FORM] as number) & 3); }
   /** Of a vector instruction: how many bytes its operand in memory has. */
-  get bytes(): number { return this.#view.getUint16(this.at + BYTES, true); }
+  get bytes(): number { return this.#memory.halves[(this.at + BYTES) >>> 1] as number; }
   /** They must be aligned to 16. */
-  get isAligned(): boolean { return (this.#view.getUint8(this.at + FORM) & FORM_ALIGNED) !== 0; }
-  get addressSize(): number { return (this.#view.getUint8(this.at + FORM) >> FORM_ADDRESS_SHIFT) & 3; }
-  get target(): number { return this.#view.getUint16(this.at + TARGET, true); }
-  get operand(): number { return this.#view.getUint16(this.at + OPERAND, true); }
+  get isAligned(): boolean { return ((this.#memory.bytes[this.at + FORM] as number) & FORM_ALIGNED) !== 0; }
+  get addressSize(): number { return ((this.#memory.bytes[this.at + FORM] as number) >> FORM_ADDRESS_SHIFT) & 3; }
+  get target(): number { return this.#memory.halves[(this.at + TARGET) >>> 1] as number; }
+  get operand(): number { return this.#memory.halves[(this.at + OPERAND) >>> 1] as number; }
   /** The register that VEX.vvvv names, of an instruction that reads it. */
-  get third(): number { return this.#view.getUint16(this.at + THIRD, true); }
-  get base(): number { return this.#view.getUint16(this.at + BASE_REGISTER, true); }
-  get index(): number { return this.#view.getUint16(this.at + INDEX_REGISTER, true); }
-  get scale(): number { return this.#view.getUint8(this.at + SCALE); }
-  get segmentBase(): number { return this.#view.getUint16(this.at + SEGMENT_BASE, true); }
-  get displacement(): number { return this.#view.getInt32(this.at + DISPLACEMENT, true); }
-  get immediateLow(): number { return this.#view.getInt32(this.at + IMMEDIATE, true); }
-  get immediateHigh(): number { return this.#view.getInt32(this.at + IMMEDIATE + 4, true); }
+  get third(): number { return this.#memory.halves[(this.at + THIRD) >>> 1] as number; }
+  get base(): number { return this.#memory.halves[(this.at + BASE_REGISTER) >>> 1] as number; }
+  get index(): number { return this.#memory.halves[(this.at + INDEX_REGISTER) >>> 1] as number; }
+  get scale(): number { return this.#memory.bytes[this.at + SCALE] as number; }
+  get segmentBase(): number { return this.#memory.halves[(this.at + SEGMENT_BASE) >>> 1] as number; }
+  get displacement(): number { return this.#memory.words[(this.at + DISPLACEMENT) >>> 2] as number; }
+  get immediateLow(): number { return this.#memory.words[(this.at + IMMEDIATE) >>> 2] as number; }
+  get immediateHigh(): number { return this.#memory.words[(this.at + IMMEDIATE + 4) >>> 2] as number; }
 }

@@ -95,11 +95,11 @@ export class FunctionWriter {
   readonly values: ValueWriter;
   knowledge = nothingKnown();
   #types: number[] = [];
-  readonly #registers = new Int32Array(REGISTERS);
+  readonly #registers = new Array<number>(REGISTERS).fill(-1);
   #written = 0;
   /** Temporary locals that nobody uses, and those that the instruction does, by type. */
   readonly #free = new Map<number, number[]>();
-  readonly #lent: { type: number; local: number }[] = [];
+  readonly #lent: number[] = [];
 
   constructor() {
     this.values = new ValueWriter(this.code, (narrow) => this.temporary(narrow));
@@ -127,7 +127,12 @@ export class FunctionWriter {
 
   /** Registers that have a local. */
   registers(): RegisterLocal[] {
-    return [...this.#registers].map((local, number) => ({ number, local })).filter(({ local }) => local >= 0);
+    const registers: RegisterLocal[] = [];
+    for (let number = 0; number < REGISTERS; number++) {
+      const local = this.#registers[number] as number;
+      if (local >= 0) registers.push({ number, local });
+    }
+    return registers;
   }
 
   /** Some instruction of the region has written the register. */
@@ -161,13 +166,14 @@ export class FunctionWriter {
       this.#types.push(type);
       local = this.#types.length - 1;
     }
-    this.#lent.push({ type, local });
+    this.#lent.push(local);
     return local;
   }
 
   /** The instruction is through: its temporaries are free again. */
   endInstruction(): void {
-    for (const { type, local } of this.#lent) {
+    for (const local of this.#lent) {
+      const type = this.#types[local] as number;
       const free = this.#free.get(type);
       if (free) free.push(local);
       else this.#free.set(type, [local]);

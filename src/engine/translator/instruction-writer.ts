@@ -1,48 +1,29 @@
 /** One instruction of a region: its operands from locals and memory, and its semantic between them. */
 
-import { OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, RAX, RDX, RSP } from '../core/layout.ts';
-import { SEMANTICS, type Semantic, type Size } from '../isa/semantics.ts';
-import type { Decoded, Operation } from './decoded.ts';
+import { RAX, RDX, RSP } from '../core/layout.ts';
+import type { Semantic, Size } from '../isa/semantics.ts';
+import type { Decoded } from './decoded.ts';
 import { FlagsWriter, maskTo, signExtend } from './flags-writer.ts';
 import { type FunctionWriter, LOCAL_ADDRESS, LOCAL_CODE_BASE } from './function-writer.ts';
 import { MemoryWriter } from './memory-writer.ts';
 import { I64_ADD, I64_EQ, I64_NE, I64_SHL, I64_SHR_S, I64_SUB } from './opcodes.ts';
+import type { Operation } from './operation.ts';
 import { isProduct, ProductWriter } from './product-writer.ts';
 import { RegionEmitter } from './region-emitter.ts';
 import { binaryOf, comparison, constantOf, localOf, smallConstant, type Value } from './value.ts';
-import type { VectorOperation } from './vector-operations.ts';
 import { VectorWriter } from './vector-writer.ts';
 
-/** Families that are no semantics and go on to the next instruction. */
-const PLAIN = new Set(['NOP', 'NOPE', 'LEA', 'XCHG', 'CBW', 'CWD', 'PUSH', 'PUSHI', 'POP']);
 const EIGHT = smallConstant(8);
+const NOTHING = smallConstant(0);
 
-/** An instruction with a handler in the core, after which a region goes on. */
-export function hasHandler({ op }: Decoded): boolean {
-  return op === OP_SYSTEM || op === OP_VECTOR || op === OP_VECTOR_LOAD || op === OP_VECTOR_STORE;
+/** It starts from what its destination is. */
+function modifies({ form }: Semantic): boolean {
+  return form === 'binary' || form === 'unary' || form === 'shift' || form === 'compare';
 }
 
 /** One that the core does for a region, which does some of them itself. */
 export function isStep(record: Decoded): boolean {
-  return hasHandler(record) && vectorOperationOf(record) === undefined && !isProduct(record);
-}
-
-/** What a region does for a vector instruction; undefined: the core does it. */
-export function vectorOperationOf({ op, vector, addressKind }: Decoded): VectorOperation | undefined {
-  return op === OP_VECTOR || addressKind === 1 ? vector : undefined;
-}
-
-/** An instruction that a region can do and go on behind. */
-export function isTranslatable(record: Decoded): boolean {
-  const { operation } = record;
-  if (hasHandler(record)) return true;
-  if (!operation || operation.size === 16 && /^(PUSH|PUSHI|POP)$/.test(operation.family)) return false;
-  const { family, form, size } = operation;
-  if (!PLAIN.has(family) && SEMANTICS[family] === undefined) return false;
-  if (family === 'LEA') return record.addressKind === 1 || record.addressKind === 2;
-  // An address that is masked or checked; and results that are bytes out of order.
-  if (form.includes('m') && record.addressKind !== 1) return false;
-  return !(family === 'XCHG' && form === 'mr') && !(family === 'BSWAP' && size === 16);
+  return record.hasHandler && record.vector === undefined && !isProduct(record);
 }
 
 export class InstructionWriter {
@@ -65,43 +46,45 @@ export class InstructionWriter {
     const memory = new MemoryWriter(writer, processor, leaveIf);
     this.flags = flags;
     this.memory = memory;
-    this.#emitter = new RegionEmitter(writer, flags);
+    this.#emitter = new RegionEmitter({ writer, flags, memory });
     this.#products = new ProductWriter({ writer, memory, flags, unless });
     this.#vectors = new VectorWriter({ writer, memory, flags, processor, leaveIf, unless });
   }
 
-  /** `live`: somebody may look at the flags that it sets. */
-  write(record: Decoded, live: boolean): void {
-    const vector = vectorOperationOf(record);
-    if (vector) return this.#vectors.write(record, vector);
-    if (isProduct(record)) return this.#products.write(record);
-    const operation = record.operation as Operation;
-    if (PLAIN.has(operation.family)) this.#plain(record, operation);
-    else this.#semantic(record, operation, SEMANTICS[operation.family] as Semantic, live);
+  write(record: Decoded): void {
+    const { operation, vector } = record;
+    if (operation === undefined) {
+      if (vector === undefined) this.#products.write(record);
+      else this.#vectors.write(record, vector);
+      return;
+    }
+    if (operation.semantic === undefined) this.#plain(record, operation);
+    else this.#semantic(record, operation, operation.semantic);
     this.#writer.endInstruction();
   }
 
-  #semantic(record: Decoded, { form, size }: Operation, semantic: Semantic, live: boolean): void {
+  #semantic(record: Decoded, operation: Operation, semantic: Semantic): void {
     const { memory } = this;
+    const { form, size } = operation;
     const sourceSize = Math.min(semantic.sourceSize ?? (semantic.form === 'shift' ? 8 : size), size) as Size;
-    const inMemory = form.startsWith('m');
-    const modifies = ['binary', 'unary', 'shift', 'compare'].includes(semantic.form);
+    const toMemory = operation.inMemory && !operation.usesTarget;
     const writes = semantic.form !== 'compare' && semantic.form !== 'none';
-    if (form.includes('m'))
-      memory.find(memory.address(record), (inMemory ? size : sourceSize) / 8, inMemory && writes);
-    let destination: Value = smallConstant(0);
+    if (operation.inMemory)
+      memory.find(memory.address(record), (toMemory ? size : sourceSize) / 8, toMemory && writes);
+    let destination = NOTHING;
     if (semantic.form === 'second') destination = memory.register(record.third, size);
-    else if (modifies) destination = inMemory ? memory.load(size) : memory.register(record.target, size);
-    const immediate = (): Value => maskTo(constantOf(record.immediateLow, record.immediateHigh), size);
-    let source: Value = destination;
-    if (/^(rr|mr|rri|rrr)$/.test(form)) source = memory.register(record.operand, sourceSize);
-    else if (form === 'rm' || form === 'rmi' || form === 'rrm') source = memory.load(sourceSize);
-    else if (form === 'ri' || form === 'mi') source = this.#cut(immediate(), size);
-    this.#emitter.begin(size, live, !inMemory, inMemory
-      ? (value) => memory.store(size, value)
-      : (value) => memory.writeRegister(record.target, size, value));
-    if (semantic.form === 'three') semantic.emit(this.#emitter, size, source, this.#cut(immediate(), size));
+    else if (modifies(semantic)) destination = toMemory ? memory.load(size) : memory.register(record.target, size);
+    let source = destination;
+    if (operation.usesOperand) source = memory.register(record.operand, sourceSize);
+    else if (operation.inMemory && !toMemory) source = memory.load(sourceSize);
+    else if (form === 'ri' || form === 'mi') source = this.#immediate(record, size);
+    this.#emitter.begin(record, operation, toMemory);
+    if (semantic.form === 'three') semantic.emit(this.#emitter, size, source, this.#immediate(record, size));
     else semantic.emit(this.#emitter, size, destination, source);
+  }
+
+  #immediate({ immediateLow, immediateHigh }: Decoded, size: Size): Value {
+    return this.#cut(maskTo(constantOf(immediateLow, immediateHigh), size), size);
   }
 
   /** A constant without what lies above its size. */

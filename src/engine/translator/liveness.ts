@@ -3,54 +3,41 @@
  * left, which can happen at every access to memory.
  */
 
-import { SEMANTICS } from '../isa/semantics.ts';
 import type { Decoded } from './decoded.ts';
 import type { Block } from './region-graph.ts';
 import type { Shape } from './region-order.ts';
 
-const SET_ALL = new Set(['ADD', 'SUB', 'CMP', 'AND', 'OR', 'XOR', 'TEST', 'NEG', 'IMUL', 'IMUL3',
-  'BSF', 'BSR', 'LZCNT', 'TZCNT', 'BLSR', 'BLSMSK', 'BLSI', 'ANDN', 'BZHI', 'BEXTR']);
-const SHIFTS = new Set(['SHL', 'SHR', 'SAR']);
-const KEEP = new Set(['MOV', 'MOVZX8', 'MOVZX16', 'MOVSX8', 'MOVSX16', 'MOVSX32', 'NOT', 'BSWAP', 'LEA', 'NOP', 'NOPE',
-  'XCHG', 'CBW', 'CWD', 'JMP', 'ROL', 'ROR', 'BT', 'BTS', 'BTR', 'BTC', 'CLC', 'STC',
-  'SHLX', 'SHRX', 'SARX', 'RORX', 'MOVBE']);
-
-function setsAll(record: Decoded): boolean {
-  const family = record.operation?.family ?? '';
-  if (SET_ALL.has(family)) return true;
-  const size = record.operation?.size ?? 64;
-  return SHIFTS.has(family) && record.operation?.form === 'ri'
-    && (record.immediateLow & (size === 64 ? 63 : 31)) !== 0;
+function setsAll({ operation, immediateLow }: Decoded): boolean {
+  if (operation === undefined || operation.setsFlags === 'never') return false;
+  return operation.setsFlags === 'always' || (immediateLow & (operation.size === 64 ? 63 : 31)) !== 0;
 }
 
-/** The flags before the instruction may be looked at, by itself or where it leaves the region. */
-function looks(record: Decoded): boolean {
-  const { operation } = record;
-  if (!operation) return true;
-  const { family, form } = operation;
-  if (form.includes('m') && family !== 'LEA' && family !== 'NOPE') return true;
-  return !SET_ALL.has(family) && !SHIFTS.has(family) && !KEEP.has(family) || SEMANTICS[family] === undefined
-    && !KEEP.has(family);
-}
-
-/** For each block of the region, for each of its records: the flags behind it may be looked at. */
-export function liveFlags(blocks: readonly Block[], { order, place }: Shape): Uint8Array[] {
-  const result = blocks.map(({ records }) => new Uint8Array(records.length));
-  const entering = new Uint8Array(blocks.length).fill(1);
-  for (const index of [...order].reverse()) {
-    const { records, edges, end } = blocks[index] as Block;
-    const page = records[0]?.page;
-    // Where it goes back or into another page it may leave the region.
-    const leaves = end === 'leave' || end === 'indirect' || edges.some(({ to }) => to < 0 || entering[to] === 1
-      || (place[to] as number) <= (place[index] as number) || blocks[to]?.records[0]?.page !== page);
-    let live = leaves ? 1 : 0;
-    for (let n = records.length - 1; n >= 0; n--) {
-      const record = records[n] as Decoded;
-      (result[index] as Uint8Array)[n] = live;
-      if (setsAll(record)) live = 0;
-      if (looks(record)) live = 1;
+/** Notes for each record of the region's blocks whether the flags behind it may be looked at. */
+export function findLiveFlags(blocks: readonly Block[], { order, place }: Shape): void {
+  const entering = blocks.map(() => true);
+  for (let n = order.length - 1; n >= 0; n--) {
+    const index = order[n] as number;
+    let live = leavesRegion(index, blocks, place, entering);
+    const { records } = blocks[index] as Block;
+    for (let at = records.length - 1; at >= 0; at--) {
+      const record = records[at] as Decoded;
+      record.areFlagsLive = live;
+      if (setsAll(record)) live = false;
+      if (record.operation?.looksAtFlags ?? true) live = true;
     }
     entering[index] = live;
   }
-  return result;
+}
+
+/** Behind the block the flags may be looked at. Where it goes back or into another page it may leave the region. */
+function leavesRegion(
+  index: number, blocks: readonly Block[], place: readonly number[], entering: readonly boolean[],
+): boolean {
+  const { end, edges, page } = blocks[index] as Block;
+  if (end === 'leave' || end === 'indirect') return true;
+  for (const { to } of edges) {
+    if (to < 0 || entering[to] === true || (place[to] as number) <= (place[index] as number)) return true;
+    if (blocks[to]?.page !== page) return true;
+  }
+  return false;
 }

@@ -12,13 +12,14 @@ import type { MemoryWriter } from './memory-writer.ts';
 import {
   I64_ADD, I64_AND, I64_DIV_U, I64_GE_U, I64_MUL, I64_NE, I64_OR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_SUB,
 } from './opcodes.ts';
-import { binaryOf, comparison, not, smallConstant, type Value } from './value.ts';
+import { binaryOf, callOf, comparison, not, smallConstant, type Value } from './value.ts';
 
 const ZERO = smallConstant(0);
 
 /** Whether a region does the instruction so. */
-export function isProduct({ op, system, size, addressKind }: Decoded): boolean {
-  return op === OP_SYSTEM && (system === 'mul' || system === 'div') && size >= 32 && addressKind <= 1;
+export function isProduct(record: Decoded): boolean {
+  const { op, system, addressKind } = record;
+  return op === OP_SYSTEM && (system === 'mul' || system === 'div') && record.size >= 32 && addressKind <= 1;
 }
 
 export class ProductWriter {
@@ -62,7 +63,7 @@ export class ProductWriter {
 
   /** Of the unsigned product: the signed one, and each factor once more for the other's sign. */
   #upperProduct(a: Value, b: Value): Value {
-    const signed: Value = { kind: 'call', callee: CALL_MULTIPLY_HIGH, a, b, bits: 64, narrow: false };
+    const signed = callOf(CALL_MULTIPLY_HIGH, a, b);
     const more = (sign: Value, value: Value): Value =>
       binaryOf(I64_AND, binaryOf(I64_SHR_S, sign, smallConstant(63)), value);
     return binaryOf(I64_ADD, signed, binaryOf(I64_ADD, more(a, b), more(b, a)));

@@ -4,12 +4,17 @@ import type { Emitter, Size } from '../isa/semantics.ts';
 import {
   CALL_MULTIPLY_HIGH, FLAGS_DIFFERENCE, FLAGS_SUM, type FunctionWriter, meet,
 } from './function-writer.ts';
+import type { Decoded } from './decoded.ts';
 import { type FlagsWriter, maskTo, signExtend } from './flags-writer.ts';
+import type { MemoryWriter } from './memory-writer.ts';
 import {
   END, I64_ADD, I64_AND, I64_CLZ, I64_CTZ, I64_EQ, I64_MUL, I64_OR, I64_SHL, I64_SHR_S, I64_SHR_U, I64_SUB, I64_XOR,
   IF, LOCAL_SET, NO_RESULT,
 } from './opcodes.ts';
-import { binaryOf, comparison, constantOf, localOf, small, smallConstant, unaryOf, type Value } from './value.ts';
+import type { Operation } from './operation.ts';
+import {
+  binaryOf, callOf, comparison, constantOf, localOf, selectOf, sharedOf, small, smallConstant, unaryOf, type Value,
+} from './value.ts';
 
 const ONE = smallConstant(1);
 const AUX_KEPT = smallConstant(0x3fff_ffff);
@@ -17,22 +22,24 @@ const AUX_KEPT = smallConstant(0x3fff_ffff);
 export class RegionEmitter implements Emitter<Value> {
   readonly #writer: FunctionWriter;
   readonly #flags: FlagsWriter;
+  readonly #memory: MemoryWriter;
   #live = true;
-  #inRegister = true;
+  #toMemory = false;
   #size: Size = 64;
-  #write: (value: Value) => void = () => undefined;
+  #target = 0;
 
-  constructor(writer: FunctionWriter, flags: FlagsWriter) {
+  constructor({ writer, flags, memory }: { writer: FunctionWriter; flags: FlagsWriter; memory: MemoryWriter }) {
     this.#writer = writer;
     this.#flags = flags;
+    this.#memory = memory;
   }
 
-  /** An instruction begins; `live`: somebody may look at the flags that it sets. */
-  begin(size: Size, live: boolean, inRegister: boolean, write: (value: Value) => void): void {
+  /** An instruction begins; its destination is a register, or lies in memory at LOCAL_HOST. */
+  begin({ target, areFlagsLive }: Decoded, { size }: Operation, toMemory: boolean): void {
     this.#size = size;
-    this.#live = live;
-    this.#inRegister = inRegister;
-    this.#write = write;
+    this.#live = areFlagsLive;
+    this.#toMemory = toMemory;
+    this.#target = target;
   }
 
   constant(value: number): Value { return smallConstant(value); }
@@ -46,11 +53,11 @@ export class RegionEmitter implements Emitter<Value> {
   shiftRight(a: Value, b: Value): Value { return binaryOf(I64_SHR_U, a, b); }
   shiftRightSigned(a: Value, b: Value): Value { return binaryOf(I64_SHR_S, a, b); }
   select(condition: Value, a: Value, b: Value): Value {
-    return { kind: 'select', condition, a, b, bits: Math.max(a.bits, b.bits), narrow: false };
+    return selectOf(condition, a, b);
   }
   equal(a: Value, b: Value): Value { return comparison(I64_EQ, a, b); }
   mulHighSigned(a: Value, b: Value): Value {
-    return { kind: 'call', callee: CALL_MULTIPLY_HIGH, a, b, bits: 64, narrow: false };
+    return callOf(CALL_MULTIPLY_HIGH, a, b);
   }
 
   swapBytes(a: Value, size: Size): Value {
@@ -75,7 +82,7 @@ export class RegionEmitter implements Emitter<Value> {
 
   let(a: Value): Value {
     if (a.kind === 'constant' || a.kind === 'local' || a.kind === 'shared') return a;
-    return { kind: 'shared', inner: a, local: -1, bits: a.bits, narrow: a.narrow };
+    return sharedOf(a);
   }
 
   flag(): Value { return this.condition(2); }
@@ -170,12 +177,15 @@ export class RegionEmitter implements Emitter<Value> {
   }
   whenShifted(count: Value, value: Value, body: () => void): void {
     // A 32-bit register loses its upper half also when nothing is shifted.
-    if (this.#inRegister && this.#size === 32 && small(count) === undefined) this.#write(value);
+    if (!this.#toMemory && this.#size === 32 && small(count) === undefined) this.write(value);
     if (small(count) === 0) {
-      if (this.#inRegister && this.#size === 32) this.#write(value);
+      if (!this.#toMemory && this.#size === 32) this.write(value);
       return;
     }
     this.when(count, body);
   }
-  write(value: Value): void { this.#write(value); }
+  write(value: Value): void {
+    if (this.#toMemory) this.#memory.store(this.#size, value);
+    else this.#memory.writeRegister(this.#target, this.#size, value);
+  }
 }

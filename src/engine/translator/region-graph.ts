@@ -8,7 +8,7 @@
 
 import { OP_NEXT, RECORD_SIZE } from '../core/layout.ts';
 import type { Decoded } from './decoded.ts';
-import { hasHandler, isTranslatable } from './instruction-writer.ts';
+import type { Ending } from './operation.ts';
 
 /** Where execution goes from a block's end. */
 export interface Edge {
@@ -24,7 +24,9 @@ export interface Block {
    * pushing the return address · indirect: the region is left to a computed address, of a return unless that is one of
    * the edges · leave: the interpreter goes on at the last record, which the region does not do
    */
-  readonly end: 'fall' | 'jump' | 'branch' | 'call' | 'indirect' | 'leave';
+  readonly end: 'fall' | Ending;
+  /** Its page's place. */
+  readonly page: number;
   readonly edges: Edge[];
   /** The opening record of the interpreter's block that begins here; 0: none is known to. */
   readonly opening: number;
@@ -52,23 +54,13 @@ const MAXIMUM_RETURNS = 4;
 const PAGE = 0x1000;
 const REACH = 0x7fff_0000;
 
-const INDIRECT = new Set(['JMPE', 'CALLE', 'RET', 'RETI']);
-
 /** How a record ends a block; undefined: it does not. */
-function endOf(record: Decoded): Block['end'] | undefined {
-  const { operation } = record;
-  if (hasHandler(record)) return undefined;
+function endOf({ hasHandler, operation, addressKind }: Decoded): Ending | undefined {
+  if (hasHandler) return undefined;
   if (operation === undefined) return 'leave';
-  const { family, form, size } = operation;
-  if (INDIRECT.has(family)) {
-    const plain = size === 64 && (form !== 'm' || record.addressKind === 1);
-    return plain ? 'indirect' : 'leave';
-  }
-  if (form === 'j') {
-    if (size !== 64) return 'leave';
-    return family === 'JMP' ? 'jump' : family === 'CALL' ? 'call' : 'branch';
-  }
-  return isTranslatable(record) ? undefined : 'leave';
+  // Addresses that are masked or checked are the interpreter's.
+  if (operation.inMemory && addressKind !== 1 && !(operation.isAddress && addressKind === 2)) return 'leave';
+  return operation.end;
 }
 
 /** Place of a direct branch's target. */
@@ -77,26 +69,30 @@ function targetOf(record: Decoded): number {
   return record.page + record.immediateHigh * 0x1_0000_0000 + (record.immediateLow >>> 0);
 }
 
+/** Finds one region after the other. */
 export class RegionGraph {
   readonly #source: CodeSource;
   readonly #known = new Map<number, Decoded>();
   readonly #openings = new Map<number, number>();
   readonly #leaders = new Set<number>();
   readonly #returns = new Set<number>();
+  readonly #index = new Map<number, number>();
   readonly #queue: number[] = [];
+  #limits: Limits = NARROW;
 
-  readonly #limits: Limits;
-
-  constructor(source: CodeSource, limits: Limits) {
+  constructor(source: CodeSource) {
     this.#source = source;
-    this.#limits = limits;
   }
 
   /** Finds the blocks; the first is the entry. */
-  find(entry: number): Block[] {
+  find(entry: number, limits: Limits): Block[] {
+    for (const of of [this.#known, this.#openings, this.#leaders, this.#returns, this.#index]) of.clear();
+    this.#queue.length = 0;
+    this.#limits = limits;
     this.#leaders.add(entry);
     this.#walk(entry);
-    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+    for (let at = 0; at < this.#queue.length; at++) {
+      const next = this.#queue[at] as number;
       if (this.#leaders.has(next) && (this.#known.has(next) || this.#openings.has(next))) continue;
       if (this.#known.size > this.#limits.records || this.#leaders.size > this.#limits.blocks) break;
       this.#leaders.add(next);
@@ -137,37 +133,48 @@ export class RegionGraph {
   }
 
   #blocks(entry: number): Block[] {
-    const starts = [entry, ...[...this.#leaders].filter((place) => place !== entry && this.#known.has(place))];
-    const index = new Map(starts.map((place, n) => [place, n]));
-    const page = (place: number): number => Math.floor(place / PAGE);
-    const edge = (place: number, from: Decoded): Edge => {
-      const to = index.get(place) ?? -1;
-      // Into another page only where a block is known to begin: its record says whether it still holds.
-      const enters = to >= 0 && (page(place) === from.page / PAGE || (this.#openings.get(place) ?? 0) !== 0);
-      return { to: enters ? to : -1, place };
-    };
-    const returns = [...this.#returns].filter((place) => index.has(place)).slice(0, MAXIMUM_RETURNS);
-    return starts.map((start): Block => {
-      const records: Decoded[] = [];
-      const opening = this.#openings.get(start) ?? 0;
-      for (let place = start; ;) {
-        const record = this.#known.get(place) as Decoded;
-        records.push(record);
-        const end = endOf(record);
-        const next = place + record.length;
-        if (end === 'leave') return { records, end, edges: [], opening };
-        if (end === 'indirect') {
-          const family = record.operation?.family ?? '';
-          const edges = family.startsWith('RET') ? returns.map((to) => edge(to, record)) : [];
-          return { records, end, edges: edges.filter(({ to }) => to >= 0), opening };
-        }
-        if (end === 'branch')
-          return { records, end, edges: [edge(targetOf(record), record), edge(next, record)], opening };
-        if (end !== undefined) return { records, end, edges: [edge(targetOf(record), record)], opening };
-        if (index.has(next) || !this.#known.has(next))
-          return { records, end: 'fall', edges: [edge(next, record)], opening };
-        place = next;
+    const starts = [entry];
+    for (const place of this.#leaders) if (place !== entry && this.#known.has(place)) starts.push(place);
+    const index = this.#index;
+    for (let n = 0; n < starts.length; n++) index.set(starts[n] as number, n);
+    return starts.map((start) => this.#block(start));
+  }
+
+  #block(start: number): Block {
+    const records: Decoded[] = [];
+    const opening = this.#openings.get(start) ?? 0;
+    for (let place = start; ;) {
+      const record = this.#known.get(place) as Decoded;
+      records.push(record);
+      const end = endOf(record);
+      const next = place + record.length;
+      const { page } = record;
+      switch (end) {
+        case 'leave': return { records, end, edges: [], opening, page };
+        case 'indirect': return { records, end, edges: this.#returnsOf(record), opening, page };
+        case 'branch':
+          return { records, end, edges: [this.#edge(targetOf(record), page), this.#edge(next, page)], opening, page };
+        case 'jump': case 'call': return { records, end, edges: [this.#edge(targetOf(record), page)], opening, page };
+        default:
       }
-    });
+      if (this.#index.has(next) || !this.#known.has(next))
+        return { records, end: 'fall', edges: [this.#edge(next, page)], opening, page };
+      place = next;
+    }
+  }
+
+  #edge(place: number, from: number): Edge {
+    const to = this.#index.get(place) ?? -1;
+    // Into another page only where a block is known to begin: its record says whether it still holds.
+    const isNear = place >= from && place < from + PAGE;
+    const enters = to >= 0 && (isNear || (this.#openings.get(place) ?? 0) !== 0);
+    return { to: enters ? to : -1, place };
+  }
+
+  /** Where a return may go to within the region. */
+  #returnsOf({ operation, page }: Decoded): Edge[] {
+    if (operation?.family.startsWith('RET') !== true) return [];
+    const known = [...this.#returns].filter((place) => this.#index.has(place)).slice(0, MAXIMUM_RETURNS);
+    return known.map((place) => this.#edge(place, page)).filter(({ to }) => to >= 0);
   }
 }

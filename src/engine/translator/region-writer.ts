@@ -6,19 +6,19 @@
 import {
   CODE_BASE, CODE_PHYSICAL, EXIT_REQUEST, OP, OP_ENTER, PAGE_NUMBER, RECORD_SIZE, TAG_EXECUTE,
 } from '../core/layout.ts';
-import { CONDITIONS } from '../isa/integer.ts';
 import { CodeBuffer } from './code-buffer.ts';
-import type { Decoded, Operation } from './decoded.ts';
+import type { Decoded } from './decoded.ts';
 import {
   FunctionWriter, type Knowledge, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_ENTRY, meet,
   nothingKnown,
 } from './function-writer.ts';
 import { InstructionWriter, isStep } from './instruction-writer.ts';
-import { liveFlags } from './liveness.ts';
+import { findLiveFlags } from './liveness.ts';
 import {
   BLOCK, BR, ELSE, END, I32_LE_S, I32_LOAD, I32_LOAD16_U, I32_NE, I32_OR, I32_SUB, I64_LOAD, I64_NE, I64_STORE, IF,
   LOOP, NO_RESULT, TYPE_I32, UNREACHABLE,
 } from './opcodes.ts';
+import type { Operation } from './operation.ts';
 import type { Block, Edge } from './region-graph.ts';
 import { type Shape, shapeOf } from './region-order.ts';
 import { StateWriter } from './state-writer.ts';
@@ -29,6 +29,8 @@ interface Label {
   readonly kind: 'end' | 'loop' | 'block' | 'if';
   readonly block: number;
 }
+
+const IF_LABEL: Label = { kind: 'if', block: -1 };
 
 /** A region's function. */
 export interface RegionBody {
@@ -49,7 +51,6 @@ export class RegionWriter {
   #blocks: readonly Block[] = [];
   #pages!: { codePageNumber(distance: number): number };
   #shape!: Shape;
-  #live: Uint8Array[] = [];
   #labels: Label[] = [];
   /** What is known where a merge begins, by the branches to it so far. */
   #known: (Knowledge | undefined)[] = [];
@@ -69,7 +70,7 @@ export class RegionWriter {
     this.#blocks = blocks;
     this.#pages = pages;
     this.#shape = shapeOf(blocks);
-    this.#live = liveFlags(blocks, this.#shape);
+    findLiveFlags(blocks, this.#shape);
     this.#known = blocks.map(() => undefined);
     this.#writer.start();
     this.#labels = [{ kind: 'end', block: -1 }];
@@ -115,7 +116,7 @@ export class RegionWriter {
 
   /** Leaves at this instruction when the i32 on the stack is not 0; `depth` blocks are open that nobody knows of. */
   #leaveIf(depth: number): void {
-    for (let n = 0; n < depth; n++) this.#labels.push({ kind: 'if', block: -1 });
+    for (let n = 0; n < depth; n++) this.#labels.push(IF_LABEL);
     this.#ifUnlikely(() => this.#leaveAt(this.#record));
     this.#labels.length -= depth;
   }
@@ -123,7 +124,7 @@ export class RegionWriter {
   /** Does what `body` writes when the i32 on the stack is not 0, which it hardly ever is. */
   #ifUnlikely(body: () => void): void {
     this.#writer.ifUnlikely();
-    this.#labels.push({ kind: 'if', block: -1 });
+    this.#labels.push(IF_LABEL);
     body();
     this.#labels.pop();
     this.#writer.code.byte(END);
@@ -134,7 +135,7 @@ export class RegionWriter {
     const { code } = this.#writer;
     code.byte(IF);
     code.byte(NO_RESULT);
-    this.#labels.push({ kind: 'if', block: -1 });
+    this.#labels.push(IF_LABEL);
     body();
     this.#labels.pop();
     code.byte(END);
@@ -144,7 +145,7 @@ export class RegionWriter {
   #tree(index: number): void {
     const { code } = this.#writer;
     const { isLoop, merges } = this.#shape;
-    if (isLoop[index] === 0) return this.#within(index, merges[index] as number[], 0);
+    if (isLoop[index] !== true) return this.#within(index, merges[index] as number[], 0);
     code.byte(LOOP);
     code.byte(NO_RESULT);
     this.#labels.push({ kind: 'loop', block: index });
@@ -171,16 +172,16 @@ export class RegionWriter {
 
   #block(index: number): void {
     const block = this.#blocks[index] as Block;
-    const live = this.#live[index] as Uint8Array;
     const last = block.records.length - 1;
-    for (const [n, record] of block.records.entries()) {
+    for (let n = 0; n <= last; n++) {
+      const record = block.records[n] as Decoded;
       this.#record = record.at;
       if (isStep(record)) {
         this.#state.step(record);
         // It has changed this code: the interpreter looks what is there now.
         this.#ifUnlikely(() => this.#leaveAt(record.at + RECORD_SIZE));
       }
-      else if (n < last || block.end === 'fall') this.#instructions.write(record, live[n] === 1);
+      else if (n < last || block.end === 'fall') this.#instructions.write(record);
       else this.#end(index, block, record);
     }
     if (block.end === 'fall') this.#branch(index, block.edges[0] as Edge);
@@ -205,12 +206,12 @@ export class RegionWriter {
         this.#branch(index, first);
         return;
       default: {
-        const condition = (CONDITIONS as readonly string[]).indexOf((record.operation as Operation).family.slice(1));
+        const { condition } = record.operation as Operation;
         this.#writer.values.condition(this.#instructions.flags.condition(condition));
         const before = { ...this.#writer.knowledge };
         code.byte(IF);
         code.byte(NO_RESULT);
-        this.#labels.push({ kind: 'if', block: -1 });
+        this.#labels.push(IF_LABEL);
         this.#branch(index, first);
         code.byte(ELSE);
         this.#writer.knowledge = before;
@@ -279,10 +280,10 @@ export class RegionWriter {
     this.#spend(last.count - before);
     const back = (place[to] as number) <= (place[from] as number);
     if (back) this.#poll(before, target - last.page);
-    const { page } = (this.#blocks[to] as Block).records[0] as Decoded;
+    const { page } = this.#blocks[to] as Block;
     if (page !== last.page) this.#turnPage(to, page - last.page, before, target - last.page);
     if (back) this.#jump('loop', to);
-    else if (isMerge[to] === 1) {
+    else if (isMerge[to] === true) {
       this.#known[to] = meet(this.#known[to], this.#writer.knowledge);
       this.#jump('block', to);
     } else this.#tree(to);
@@ -291,8 +292,8 @@ export class RegionWriter {
   /** Goes on in another page when it still is where it was and its code what it was; else leaves the region. */
   #turnPage(to: number, distance: number, before: number, offset: number): void {
     const { code } = this.#writer;
-    const { opening, records } = this.#blocks[to] as Block;
-    const number = this.#pages.codePageNumber((records[0] as Decoded).page);
+    const { opening, page } = this.#blocks[to] as Block;
+    const number = this.#pages.codePageNumber(page);
     const base = this.#writer.temporary(false);
     this.#writer.setTo(base, this.#instructions.pointer(distance));
     this.#instructions.memory.findEntry(localOf(base));
@@ -320,7 +321,8 @@ export class RegionWriter {
   }
 
   #jump(kind: Label['kind'], block: number): void {
-    const at = this.#labels.findLastIndex((label) => label.kind === kind && label.block === block);
+    let at = this.#labels.length - 1;
+    while ((this.#labels[at] as Label).kind !== kind || (this.#labels[at] as Label).block !== block) at--;
     this.#writer.code.byte(BR);
     this.#writer.code.unsigned(this.#labels.length - 1 - at);
   }

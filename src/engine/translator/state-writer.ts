@@ -2,7 +2,7 @@
 
 import {
   BUDGET, CODE_BASE, FLAGS_AUX, FLAGS_RESULT, LAZY_A, LAZY_B, LAZY_KIND, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD,
-  OP_VECTOR_STORE, RAX, RDX, RIP, RSP, TLB_BASE, XMM,
+  OP_VECTOR_STORE, RAX, RDX, RIP, TLB_BASE, XMM,
 } from '../core/layout.ts';
 import { CORE_CALLS } from './core-calls.ts';
 import type { Decoded } from './decoded.ts';
@@ -10,11 +10,11 @@ import {
   CALL_STEP, FIRST_VECTOR, FLAGS_RAW, type FunctionWriter, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_FLAGS_A,
   LOCAL_FLAGS_B, LOCAL_FLAGS_KIND, LOCAL_TLB, meet, offsetOf, registerAt, type RegisterLocal,
 } from './function-writer.ts';
-import { vectorOperationOf } from './instruction-writer.ts';
 import { isProduct } from './product-writer.ts';
 import {
   CALL, DROP, ELSE, END, I32_LOAD, I32_STORE, I64_LOAD, I64_LOAD32_U, I64_STORE, V128_LOAD, V128_STORE,
 } from './opcodes.ts';
+import type { VectorOperation } from './vector-operations.ts';
 
 export class StateWriter {
   readonly #writer: FunctionWriter;
@@ -27,35 +27,37 @@ export class StateWriter {
 
   /** Gives the registers of an instruction their locals, so that all are known before the first one is written. */
   allot(record: Decoded): void {
-    const { operation, op, target, operand, base, index } = record;
-    const use = (offset: number): void => {
-      const number = registerAt(offset);
-      if (number >= 0) this.#writer.register(number);
-    };
-    const vector = vectorOperationOf(record);
-    if (vector) {
-      if (vector.kind === 'call' && CORE_CALLS[vector.name] === 'three') use(XMM);
-      if (op !== OP_VECTOR_STORE) use(target);
-      if (op !== OP_VECTOR_LOAD) use(operand);
-      if (op !== OP_VECTOR) [base, index].forEach(use);
+    const { operation } = record;
+    if (operation !== undefined) {
+      if (operation.usesTarget) this.#use(record.target);
+      if (operation.usesOperand) this.#use(record.operand);
+      if (operation.usesThird) this.#use(record.third);
+      if (operation.inMemory) this.#useAddress(record);
+      for (const register of operation.implied) this.#use(register);
+    } else if (record.vector !== undefined) this.#allotVector(record, record.vector);
+    else if (isProduct(record)) {
+      this.#use(RAX);
+      this.#use(RDX);
+      if (record.addressKind === 1) this.#useAddress(record);
+      else this.#use(record.target);
     }
-    if (isProduct(record)) {
-      [RAX, RDX].forEach(use);
-      if (record.addressKind === 1) [base, index].forEach(use);
-      else use(target);
-    }
-    if (operation === undefined) return;
-    const { family, form } = operation;
-    if (form.startsWith('r')) use(target);
-    if (/^(rr|mr|rri|rrr)$/.test(form)) use(operand);
-    if (/^rr[rm]$/.test(form)) use(record.third);
-    if (form.includes('m')) {
-      use(base);
-      use(index);
-    }
-    if (/^(PUSH|PUSHI|POP|CALL|CALLE|RET|RETI)$/.test(family)) use(RSP);
-    if (/^(CBW|CWD)$/.test(family)) use(RAX);
-    if (family === 'CWD') use(RDX);
+  }
+
+  #allotVector(record: Decoded, vector: VectorOperation): void {
+    if (vector.kind === 'call' && CORE_CALLS[vector.name] === 'three') this.#use(XMM);
+    if (record.op !== OP_VECTOR_STORE) this.#use(record.target);
+    if (record.op !== OP_VECTOR_LOAD) this.#use(record.operand);
+    if (record.op !== OP_VECTOR) this.#useAddress(record);
+  }
+
+  #useAddress({ base, index }: Decoded): void {
+    this.#use(base);
+    this.#use(index);
+  }
+
+  #use(offset: number): void {
+    const number = registerAt(offset);
+    if (number >= 0) this.#writer.register(number);
   }
 
   /**

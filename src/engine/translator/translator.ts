@@ -5,8 +5,8 @@ import {
   ENTER_COUNT, ENTER_REGION, GENERATION, MODE, MODE_64, OFFSET, OP, OP_ENTER, PROCESSOR_COUNT, TRANSLATE_AFTER,
 } from '../core/layout.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from '../memory-handle.ts';
-import { Decoded, operationsByNumber } from './decoded.ts';
-import { type CodeSource, NARROW, RegionGraph, WIDE } from './region-graph.ts';
+import { Decoded, operationsByNumber, RecordMemory } from './decoded.ts';
+import { NARROW, RegionGraph, WIDE } from './region-graph.ts';
 import { RegionModule, WITH_CORE_CALLS } from './region-module.ts';
 import { type RegionBody, RegionWriter } from './region-writer.ts';
 
@@ -81,7 +81,6 @@ export class Translator {
   readonly #view: DataView;
   readonly #configuration: number;
   readonly #processor: number;
-  readonly #operations = operationsByNumber();
   readonly #writer: RegionWriter;
   readonly #modules = new RegionModule();
   readonly #imports: Record<string, WebAssembly.ImportValue>;
@@ -89,10 +88,7 @@ export class Translator {
   readonly #mostBytes: number;
   readonly #policy: Policy;
   readonly #wrap: TranslatorOptions['wrap'];
-  readonly #source: CodeSource = {
-    openingAt: (place) => this.#warmBlock(place),
-    decode: (at, page) => new Decoded(this.#view, at, page, this.#operations),
-  };
+  readonly #graph: RegionGraph;
   #pending: Pending[] = [];
   #generation = -1;
   /** Of the modules that are in use. */
@@ -107,6 +103,10 @@ export class Translator {
     this.#core = core;
     this.#table = table;
     this.#view = new DataView(handle.memory.buffer);
+    const records = new RecordMemory(handle.memory.buffer, operationsByNumber());
+    this.#graph = new RegionGraph({
+      openingAt: (place) => this.#warmBlock(place), decode: (at, page) => new Decoded(records, at, page),
+    });
     this.#configuration = configurationAddress(handle, index);
     this.#view.setInt32(this.#configuration + TRANSLATE_AFTER, policy.entries, true);
     this.#processor = processorAddress(index);
@@ -155,7 +155,7 @@ export class Translator {
     const again = (count: number): void => view.setInt32(opening + ENTER_COUNT, count, true);
     if (view.getUint32(this.#processor + MODE, true) !== MODE_64) return again(NEVER);
     const wide = view.getUint32(opening + ENTER_REGION, true) !== 0;
-    const blocks = new RegionGraph(this.#source, wide ? WIDE : NARROW).find(view.getUint16(opening + OFFSET, true));
+    const blocks = this.#graph.find(view.getUint16(opening + OFFSET, true), wide ? WIDE : NARROW);
     const [entry] = blocks;
     if (entry === undefined || entry.end === 'leave' && entry.records.length <= this.#policy.minimum + 1) {
       this.counters.refused++;
