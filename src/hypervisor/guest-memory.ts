@@ -76,6 +76,15 @@ export class GuestMemory {
     return true;
   }
 
+  /** Has `put` write `length` bytes at `gpa`; false when they are not all RAM. */
+  writeWith(gpa: number, length: number, put: (target: Uint8Array) => void): boolean {
+    const at = this.offsetOf(gpa, length);
+    if (at < 0) return false;
+    put(this.#bytes.subarray(at, at + length));
+    this.written(at, length);
+    return true;
+  }
+
   fill(gpa: number, length: number, value: number): boolean {
     const at = this.offsetOf(gpa, length);
     if (at < 0) return false;

@@ -1,16 +1,17 @@
 /** What is put into a guest's memory to start it: the files that were named, or what its first disk would boot. */
 
+import type { LoadOptions } from '../chipset/loaders/low-memory.ts';
 import { OperatingError } from '../kit/errors.ts';
 import { findBootEntry } from '../storage/boot/find-boot-entry.ts';
 import { openDisk } from '../storage/open-disk.ts';
 import type { MachineDescription } from './description.ts';
-import { fileBytes } from './file-bytes.ts';
+import { fileBytes, storedBytes } from './file-bytes.ts';
 
 export interface BootSource {
   /** For sentences. */
   readonly name: string;
   readonly kernel: Uint8Array;
-  readonly initrd: Uint8Array | undefined;
+  readonly initrd: LoadOptions['initrd'] | undefined;
   readonly commandLine: string;
 }
 
@@ -23,7 +24,7 @@ export async function readBootSource(description: MachineDescription): Promise<B
   if (kernel === undefined) return bootSourceOf(disks.find(({ kind }) => kind !== 'dvd')?.path, commandLine);
   return {
     name: kernel, kernel: await fileBytes(kernel), commandLine,
-    initrd: initrd === undefined ? undefined : await fileBytes(initrd),
+    initrd: initrd === undefined ? undefined : await storedBytes(initrd),
   };
 }
 

@@ -20,10 +20,17 @@ export const ACPI_AREA_START = 0xe_0000;
 export const ISA_HOLE_END = 0x10_0000;
 const PAGE_BYTES = 4096;
 
+/** Bytes that are put where they belong without being anywhere else before. */
+export interface StoredBytes {
+  readonly length: number;
+  /** Fills `target`, which is as long. */
+  copyTo(target: Uint8Array): void;
+}
+
 /** What the loaders are given beside the kernel's file. */
 export interface LoadOptions {
   readonly commandLine: string;
-  readonly initrd?: Uint8Array;
+  readonly initrd?: Uint8Array | StoredBytes;
   /** Guest-physical address of the ACPI root pointer. */
   readonly rsdp: number;
   /** Random bytes for the guest's entropy pool; none when empty. */
@@ -70,14 +77,19 @@ export interface PlacedInitrd {
   readonly sizeBytes: number;
 }
 
+function put(memory: GuestMemory, gpa: number, data: Uint8Array | StoredBytes): boolean {
+  if (data instanceof Uint8Array) return memory.write(gpa, data);
+  return memory.writeWith(gpa, data.length, (target) => data.copyTo(target));
+}
+
 /** Copies the initial RAM disk as high as it may lie: above `kernelEnd`, ending at or below `limit`. */
 export function placeInitrd(
-  memory: GuestMemory, initrd: Uint8Array | undefined, kernelEnd: number, limit: number,
+  memory: GuestMemory, initrd: LoadOptions['initrd'], kernelEnd: number, limit: number,
 ): PlacedInitrd | Refusal {
   if (initrd === undefined || initrd.length === 0) return { kind: 'placed', gpa: 0, sizeBytes: 0 };
   const top = Math.min(lowMemoryTop(memory), limit);
   const gpa = Math.floor((top - initrd.length) / PAGE_BYTES) * PAGE_BYTES;
-  if (gpa < kernelEnd || !memory.write(gpa, initrd)) {
+  if (gpa < kernelEnd || !put(memory, gpa, initrd)) {
     return refuse(`the initial RAM disk of ${mib(initrd.length)} does not fit: the kernel takes the memory up to ` +
       `${mib(kernelEnd)} and what it can use ends at ${mib(Math.max(top, 0))}; more memory would be right`);
   }
