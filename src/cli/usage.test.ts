@@ -42,7 +42,7 @@ const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[
   [[...BOOT, '--memory', '8G'], /--memory 8G is more than the wasm engine can give a guest/],
   [[...BOOT, '--memory', '512'], /--memory is a size such as 512M or 1G, not 512/],
   [[...BOOT, '--memory', '-1G'], /--memory is a size/],
-  [[...BOOT, '--cpu', 'max'], /--cpu is one of v1, v2, not max/],
+  [[...BOOT, '--cpu', 'max'], /--cpu is one of v1, v2, v3, not max/],
   [[...BOOT, '--memory', '20000K'], /whole number of mebibytes/],
   [[...BOOT, '--cpus', '0'], /--cpus 0 leaves nothing/],
   [[...BOOT, '--cpus', '65'], /--cpus 65 is too many/],

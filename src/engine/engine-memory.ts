@@ -14,14 +14,18 @@
 import { readFileSync } from 'node:fs';
 import { GuestMemory, type MemorySlot } from '../hypervisor/guest-memory.ts';
 import {
-  ABSENT, ABSENT_SHIFT, ARENA_END, ARENA_NEXT, ARENA_START, CODE_HOLDERS, CONFIGURATION_SIZE, CONFIGURATIONS,
-  DECODER_TABLES, HASH_BUCKETS, HASH_TABLE, PAGE_ENTRY, PAGE_MAP, PROCESSOR_COUNT, PROCESSOR_INDEX, PROCESSORS,
-  RAM_START, SHARED, SLOT_COUNT, SLOTS,
+  ABSENT, ABSENT_SHIFT, ARENA_END, ARENA_NEXT, ARENA_START, CODE_HOLDERS, COMPONENTS, CONFIGURATION_SIZE,
+  CONFIGURATIONS, DECODER_TABLES, HASH_BUCKETS, HASH_TABLE, PAGE_ENTRY, PAGE_MAP, PROCESSOR_COUNT, PROCESSOR_INDEX,
+  PROCESSORS, RAM_START, SHARED, SLOT_COUNT, SLOTS,
 } from './core/layout.ts';
 import type { ProcessorLevel } from '../hypervisor/processor-model.ts';
 import type { AbsentMemory } from './absent-memory.ts';
 import { type EngineMemoryHandle, processorAddress, PROCESSORS_START } from './memory-handle.ts';
 import { ProcessorRequests } from './processor-requests.ts';
+
+/** What XCR0 may name: x87 and SSE; AVX, too. */
+const SSE_COMPONENTS = 3;
+const AVX_COMPONENTS = 7;
 
 const PAGE = 0x10000;
 const GUEST_PAGE = 4096;
@@ -94,6 +98,7 @@ export function createEngineMemory(
     const hash = plan.tablesStart + index * plan.tablesBytes;
     const arena = hash + HASH_BUCKETS * 4 + plan.mapBytes;
     put(DECODER_TABLES, TABLES);
+    put(COMPONENTS, level >= 'v3' ? AVX_COMPONENTS : SSE_COMPONENTS);
     put(HASH_TABLE, hash);
     put(PAGE_MAP, hash + HASH_BUCKETS * 4);
     put(ARENA_START, arena);

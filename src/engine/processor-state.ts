@@ -10,7 +10,14 @@ import {
 import type { CoreExports } from './wasm-engine.ts';
 
 const SEGMENT_NAMES = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
+/** With x87 and SSE, and with AVX too. */
 const XSAVE_BYTES = 576;
+const XSAVE_ALL_BYTES = 832;
+const ALL_COMPONENTS = 7;
+const LEGACY_COMPONENTS = 3;
+const AVX_COMPONENT = 4n;
+/** Offset of the area's byte that says which components it holds. */
+const XSTATE_BV = 512;
 
 const MSR_PLACES: readonly (readonly [index: number, place: number])[] = [
   [ENGINE_MSRS.IA32_SYSENTER_CS, SYSENTER_CS], [ENGINE_MSRS.IA32_SYSENTER_ESP, SYSENTER_ESP],
@@ -30,9 +37,11 @@ export function saveProcessorState(view: DataView, at: number, core: CoreExports
       { selector: u32(base + SELECTOR), base: u64(base + BASE), limit: u32(base + LIMIT),
         attributes: u32(base + ATTRIBUTES) }];
   })) as ProcessorState['segments'];
-  const image = new Uint8Array(view.buffer, at + DESTINATION, XSAVE_BYTES);
+  const image = new Uint8Array(view.buffer, at + DESTINATION, XSAVE_ALL_BYTES);
   image.fill(0);
-  withAllState(view, at, () => core.saveExtendedState(at + DESTINATION, 3));
+  withAllState(view, at, () => core.saveExtendedState(at + DESTINATION, ALL_COMPONENTS));
+  const hasAvx = (u64(XCR0) & AVX_COMPONENT) !== 0n;
+  if (!hasAvx) image[XSTATE_BV] = LEGACY_COMPONENTS;
   return {
     version: 1,
     gpr: Array.from({ length: 16 }, (_, n) => u64(GPR + n * 8)),
@@ -44,7 +53,7 @@ export function saveProcessorState(view: DataView, at: number, core: CoreExports
     cr0: u64(CR0), cr2: u64(CR2), cr3: u64(CR3), cr4: u64(CR4), xcr0: u64(XCR0),
     dr: [DR0, DR0 + 8, DR0 + 16, DR0 + 24, DR6, DR7].map(u64),
     msrs: MSR_PLACES.map(([index, place]) => [index, u64(place)]),
-    xsave: image.slice(),
+    xsave: image.slice(0, hasAvx ? XSAVE_ALL_BYTES : XSAVE_BYTES),
     halted: u32(HALTED) !== 0,
     interruptShadow: u32(SHADOW) !== 0,
     nmiBlocked: u32(NMI_BLOCKED) !== 0,
@@ -53,11 +62,11 @@ export function saveProcessorState(view: DataView, at: number, core: CoreExports
   };
 }
 
-/** XSAVE covers what XCR0 names, and in 64-bit code all XMM registers: both are made so while `body` runs. */
+/** XSAVE covers what XCR0 names, and in 64-bit code all vector registers: both are made so while `body` runs. */
 function withAllState(view: DataView, at: number, body: () => void): void {
   const enabled = view.getBigUint64(at + XCR0, true);
   const mode = view.getUint32(at + MODE, true);
-  view.setBigUint64(at + XCR0, 3n, true);
+  view.setBigUint64(at + XCR0, BigInt(ALL_COMPONENTS), true);
   view.setUint32(at + MODE, MODE_64, true);
   body();
   view.setBigUint64(at + XCR0, enabled, true);
@@ -102,8 +111,10 @@ export function loadProcessorState(view: DataView, at: number, core: CoreExports
   core.initializeX87();
   put64(XCR0, state.xcr0);
   if (state.xsave.length >= XSAVE_BYTES) {
-    new Uint8Array(view.buffer).set(state.xsave.subarray(0, XSAVE_BYTES), at + SOURCE);
-    withAllState(view, at, () => core.loadExtendedState(at + SOURCE, 3));
+    // A shorter image has no upper halves: they become zero.
+    new Uint8Array(view.buffer).set(state.xsave.subarray(0, XSAVE_ALL_BYTES), at + SOURCE);
+    if (state.xsave.length < XSAVE_ALL_BYTES) view.setUint8(at + SOURCE + XSTATE_BV, LEGACY_COMPONENTS);
+    withAllState(view, at, () => core.loadExtendedState(at + SOURCE, ALL_COMPONENTS));
   }
   core.updateDerived();
 }

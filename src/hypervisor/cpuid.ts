@@ -9,7 +9,7 @@ import {
 } from '../protocols/tlfs/cpuid.ts';
 import { AMD_REPEATED_BITS, type CpuidRegister, featureBits } from './cpuid-features.ts';
 import { MAX_PROCESSORS } from './partition-layout.ts';
-import { DEFAULT_MODEL, type ProcessorModel } from './processor-model.ts';
+import { DEFAULT_MODEL, includesLevel, type ProcessorModel } from './processor-model.ts';
 
 export const PHYSICAL_ADDRESS_BITS = 40;
 export const LINEAR_ADDRESS_BITS = 48;
@@ -52,9 +52,11 @@ const CMP_LEGACY = 1 << 1;
  */
 const CONSTANT_TSC = 1 << 8;
 
-/** x87 and SSE: the state components of XCR0, and the size of their XSAVE area. */
+/** State components of XCR0: x87 and SSE, and from v3 on AVX; and the size of their XSAVE area. */
 const XSTATE_COMPONENTS = 3;
 const XSTATE_SIZE = 576;
+const AVX_COMPONENT = 2;
+const AVX_SIZE = 256;
 
 /** First-level cache, data or instruction: 32 KiB, 8 ways, 64-byte lines. Second level: 512 KiB, 8 ways. */
 const L1_CACHE = 0x2008_0140;
@@ -112,10 +114,17 @@ export class CpuidPolicy {
       case 0xb:
         return this.#topology(subleaf, index, data);
       case 0xd:
-        if (subleaf === 0) fill(data, XSTATE_COMPONENTS, XSTATE_SIZE, XSTATE_SIZE, 0);
-        return;
+        return this.#extendedState(subleaf, data);
       default: // leaves 2, 3, 4, 5, 9 and 10 say nothing on an AMD processor
     }
+  }
+
+  /** The engine makes EBX of the first subleaf what XCR0 asks for. */
+  #extendedState(subleaf: number, data: Int32Array): void {
+    const hasAvx = includesLevel(this.#model.level, 'v3');
+    const size = XSTATE_SIZE + (hasAvx ? AVX_SIZE : 0);
+    if (subleaf === 0) fill(data, XSTATE_COMPONENTS | (hasAvx ? 1 << AVX_COMPONENT : 0), size, size, 0);
+    else if (hasAvx && subleaf === AVX_COMPONENT) fill(data, AVX_SIZE, XSTATE_SIZE, 0, 0);
   }
 
   /** One thread a core, all cores in one package: level 0 is the thread, level 1 the core. */

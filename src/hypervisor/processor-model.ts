@@ -3,8 +3,8 @@
  * Levels are those that compilers know [x86-64 psABI, 3.1.1]; an instruction of a higher level raises #UD.
  */
 
-export const PROCESSOR_LEVELS = ['v1', 'v2'] as const;
-export type ProcessorLevel = (typeof PROCESSOR_LEVELS)[number] | 'v3';
+export const PROCESSOR_LEVELS = ['v1', 'v2', 'v3'] as const;
+export type ProcessorLevel = (typeof PROCESSOR_LEVELS)[number];
 
 /**
  * What a guest can notice of its machine: processor identification and registers, protocol versions, identities of

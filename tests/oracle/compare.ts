@@ -7,7 +7,7 @@
 import type { Form } from './form.ts';
 import {
   ADDRESS, BYTES, ERROR, FLAGS, FS_BASE, FXSAVE, FXSAVE_SIZE, GS_BASE, OPERAND, RECORD_SIZE, REGISTER_NAMES, RIP,
-  type SampleRecord, SELECTORS, VECTOR, windowOffset, WINDOWS, WINDOW_LIST,
+  type SampleRecord, SELECTORS, UPPER_HALVES, UPPER_HALVES_SIZE, VECTOR, windowOffset, WINDOWS, WINDOW_LIST,
 } from './record.ts';
 import { closeEnough } from './tolerance.ts';
 import { undefinedIn, type Undefined } from './undefined.ts';
@@ -19,7 +19,7 @@ const ALIGNMENT_CHECK = 17;
 /** Underflow, precision and C1 say how a result was rounded. */
 const ESTIMATE_STATUS = 0x230;
 const RSP = 4;
-const LARGEST_OPERAND = 576n;
+const LARGEST_OPERAND = 832n;
 const RESUME_FLAG = 0x1_0000;
 /** Linux takes the last page below the hole in the address space for its own. */
 const KERNEL_ADDRESSES = 0x7fff_ffff_f000n;
@@ -113,7 +113,8 @@ function compareException(ignore: Undefined, before: SampleRecord, expected: Sam
 
 function compareFloating(ignore: Undefined, expected: SampleRecord, actual: SampleRecord, differ: Differ,
   withoutX87: boolean): void {
-  if (samePart(expected, actual, FXSAVE, FXSAVE + FXSAVE_SIZE)) return;
+  if (samePart(expected, actual, FXSAVE, FXSAVE + FXSAVE_SIZE)
+    && samePart(expected, actual, UPPER_HALVES, UPPER_HALVES + UPPER_HALVES_SIZE)) return;
   const estimate = ignore.tolerance > 0;
   differ('mxcsr', FXSAVE + 24, 4);
   differ('x87 control', FXSAVE, 2);
@@ -129,9 +130,11 @@ function compareFloating(ignore: Undefined, expected: SampleRecord, actual: Samp
   }
   for (let n = 0; n < 16; n++) {
     for (const half of [0, 8]) {
-      const at = FXSAVE + 160 + n * 16 + half;
-      if (!estimate || !closeEnough(expected.view, actual.view, at, 'singles', ignore.tolerance)) {
-        differ(`xmm${n}${half === 0 ? '' : ' high'}`, at, 8);
+      for (const [name, base] of [['xmm', FXSAVE + 160], ['ymm', UPPER_HALVES]] as const) {
+        const at = base + n * 16 + half;
+        if (!estimate || !closeEnough(expected.view, actual.view, at, 'singles', ignore.tolerance)) {
+          differ(`${name}${n}${half === 0 ? '' : ' high'}`, at, 8);
+        }
       }
     }
   }

@@ -12,8 +12,8 @@ import {
 } from './guest-tables.ts';
 import {
   ADDRESS, BYTES, BYTES_SIZE, CODE, CODE_SIZE, DATA, DATA_SIZE, ERROR, FLAGS, FS_BASE, FXSAVE, FXSAVE_SIZE, GPR,
-  GS_BASE, READ_ONLY_SIZE, RECORD_SIZE, RIP, SampleRecord, SELECTORS, SIGNAL, USER_CODE_32, USER_CODE_64, VECTOR,
-  WINDOW_LIST,
+  GS_BASE, READ_ONLY_SIZE, RECORD_SIZE, RIP, SampleRecord, SELECTORS, SIGNAL, UPPER_HALVES, UPPER_HALVES_SIZE,
+  USER_CODE_32, USER_CODE_64, VECTOR, WINDOW_LIST,
 } from './record.ts';
 
 /** Slices after which an instruction counts as one that never ends. */
@@ -21,6 +21,9 @@ const SLICES = 64;
 const INT3 = 0xcc;
 /** As the native runner reports it. */
 const HANG_SIGNAL = 26;
+/** An XSAVE area with AVX, and where in it that is. */
+const XSAVE_BYTES = 832;
+const XSAVE_UPPER_HALVES = 576;
 const UNUSABLE = 0x1_0000;
 const CR0 = 0x8005_0033n; // PG AM WP NE ET MP PE
 const CR4 = 0x5_0620n; // OSXSAVE FSGSBASE OSXMMEXCPT OSFXSR PAE MCE
@@ -87,6 +90,7 @@ export class EngineRunner {
     if (state.segments.fs.selector === 0) state.segments.fs.base = view.getBigUint64(FS_BASE, true);
     if (state.segments.gs.selector === 0) state.segments.gs.base = view.getBigUint64(GS_BASE, true);
     state.xsave.set(bytes.subarray(FXSAVE, FXSAVE + FXSAVE_SIZE));
+    state.xsave.set(bytes.subarray(UPPER_HALVES, UPPER_HALVES + UPPER_HALVES_SIZE), XSAVE_UPPER_HALVES);
     this.#engine.restoreState(state);
   }
 
@@ -114,6 +118,7 @@ export class EngineRunner {
     view.setBigUint64(ERROR, withError ? this.#view.getBigUint64(frame - 8, true) : 0n, true);
     view.setBigUint64(ADDRESS, vector === 14 ? state.cr2 : 0n, true);
     bytes.set(state.xsave.subarray(0, FXSAVE_SIZE), FXSAVE);
+    bytes.set(state.xsave.subarray(XSAVE_UPPER_HALVES, XSAVE_BYTES), UPPER_HALVES);
     for (const { address, size, offset } of WINDOW_LIST) {
       const at = DATA_PAGES + address - DATA;
       bytes.set(this.#ram.subarray(at, at + size), offset);
@@ -130,11 +135,11 @@ function segment(selector: number): SegmentState {
 /** User mode in 64-bit paging, from whatever state the engine starts in. */
 function initialState(start: ProcessorState): ProcessorState {
   const none = segment(0);
-  // XCR0 with x87 and SSE; the header of the XSAVE area says that both are there.
-  const xsave = new Uint8Array(Math.max(576, start.xsave.length));
-  xsave[512] = 3;
+  // XCR0 with x87, SSE and AVX; the header of the XSAVE area says that all are there.
+  const xsave = new Uint8Array(Math.max(XSAVE_BYTES, start.xsave.length));
+  xsave[512] = 7;
   return {
-    ...start, xsave, cr0: CR0, cr2: 0n, cr3: BigInt(PAGE_TABLES), cr4: CR4, xcr0: 3n,
+    ...start, xsave, cr0: CR0, cr2: 0n, cr3: BigInt(PAGE_TABLES), cr4: CR4, xcr0: 7n,
     segments: {
       es: none, cs: none, ss: none, ds: none, fs: none, gs: none, ldtr: { ...none, attributes: UNUSABLE },
       tr: { selector: TSS_SELECTOR, base: SUPERVISOR + BigInt(TSS), limit: TSS_LIMIT, attributes: 0x8b },

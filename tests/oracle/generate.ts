@@ -6,7 +6,9 @@
 import { chooseTarget, encodeMemory, type MemoryEncoding } from './address.ts';
 import type { Form, Operand } from './form.ts';
 import { Random } from './random.ts';
-import { BYTES, BYTES_SIZE, CODE, CODE_SIZE, OPERAND, RECORD_SIZE, RIP, SampleRecord } from './record.ts';
+import {
+  BYTES, BYTES_SIZE, CODE, CODE_SIZE, DATA, FXSAVE, OPERAND, READ_ONLY, RECORD_SIZE, RIP, SampleRecord, UPPER_HALVES,
+} from './record.ts';
 import { Sample } from './sample.ts';
 import {
   branchDisplacement, codeTarget, prepareMemory, prepareOperands, prepareRegisters, selector,
@@ -20,13 +22,15 @@ const REPEATED = /^(MOVS|CMPS|STOS|LODS|SCAS|INS|OUTS)$/;
 /** x87 images whose layout depends on the operand size. */
 const ENVIRONMENTS = /^F(LDENV|NSTENV|RSTOR|NSAVE)$/;
 /** Sizes of memory operands that rows do not say. */
-const MEMORY_SIZES: Readonly<Record<string, number>> = { FXSAVE: 512, FXRSTOR: 512, XSAVE: 576, XRSTOR: 576, BOUND: 8 };
+const MEMORY_SIZES: Readonly<Record<string, number>> = { FXSAVE: 512, FXRSTOR: 512, XSAVE: 832, XRSTOR: 832, BOUND: 8 };
 
 interface Sizes {
   readonly operandPrefix: boolean;
   readonly rexW: boolean;
   /** In bytes, of operands whose size varies. */
   readonly operand: 2 | 4 | 8;
+  /** Of VEX: vectors of 256 bits. */
+  readonly long: boolean;
 }
 
 export function generate(form: Form, seed: number, number: number,
@@ -47,14 +51,15 @@ function chooseSizes({ form, mode, random }: Sample): Sizes {
   const w = form.rexW ?? ((mode === 64 || form.vex !== undefined)
     && (varies ? random.once(3) : random.once(8)) ? 1 : 0);
   if (form.vex !== undefined) {
-    return { operandPrefix: false, rexW: w === 1, operand: mode === 64 && w === 1 ? 8 : 4 };
+    const long = form.vex.long ?? random.below(2);
+    return { operandPrefix: false, rexW: w === 1, operand: mode === 64 && w === 1 ? 8 : 4, long: long === 1 };
   }
   const prefixable = form.mandatoryPrefixes === undefined
     || (form.mandatoryPrefixes.length > 0 && !form.mandatoryPrefixes.includes(0x66) && row.operands.includes('v'));
   const prefix = prefixable && (row.class === 'integer' || row.class === 'system' || ENVIRONMENTS.test(row.name))
     && (BRANCHES.test(row.name) ? mode === 32 && random.once(12) : random.once(4));
   const wide = mode === 64 && (w === 1 || (row.default64 === true && !prefix));
-  return { operandPrefix: prefix, rexW: w === 1, operand: wide ? 8 : prefix ? 2 : 4 };
+  return { operandPrefix: prefix, rexW: w === 1, operand: wide ? 8 : prefix ? 2 : 4, long: false };
 }
 
 function sizeOf({ size }: Operand, sizes: Sizes, rexW: boolean): number {
@@ -71,7 +76,9 @@ function sizeOf({ size }: Operand, sizes: Sizes, rexW: boolean): number {
 
 function memorySize({ form: { row, operands } }: Sample, sizes: Sizes): number {
   if (MEMORY_SIZES[row.name] !== undefined) return MEMORY_SIZES[row.name] as number;
-  if (row.bytes !== undefined) return row.bytes;
+  if (row.bytes !== undefined) {
+    return sizes.long && row.sameBytes !== true && row.scalar !== true ? row.bytes * 2 : row.bytes;
+  }
   if (row.name === 'CMPXCHG8B') return 8;
   if (row.name === 'CMPXCHG16B') return 16;
   const operand = operands.find(({ letter }) => letter === 'E' || letter === 'M');
@@ -79,8 +86,9 @@ function memorySize({ form: { row, operands } }: Sample, sizes: Sizes): number {
   return /FAR$|^L[EDSFG]S$/.test(row.name) ? size + 2 : size;
 }
 
-function alignmentOf({ row }: Form): number {
+function alignmentOf({ row }: Form, { long }: Sizes): number {
   if (row.name === 'XSAVE' || row.name === 'XRSTOR') return 64;
+  if (row.aligned === true && long) return 32;
   return row.aligned === true || /^FX|^CMPXCHG16B/.test(row.name) ? 16 : 1;
 }
 
@@ -90,12 +98,13 @@ function encode(sample: Sample): number[] {
   const inMemory = form.modrm && form.memoryAllowed && (!form.registerAllowed || random.below(5) < 3);
   let memory: MemoryEncoding | undefined;
   const registers = mode === 64 ? 16 : 8;
+  if (form.row.name.includes('GATHER')) return encodeGather(sample, sizes);
   const reg = form.extension ?? random.below(form.operands.some(({ letter }) => letter === 'S') ? 8 : registers);
   let rm = 0;
   if (inMemory) {
     const size = memorySize(sample, sizes);
     prepareOperands(sample, reg, undefined);
-    const target = chooseTarget(sample, size, alignmentOf(form));
+    const target = chooseTarget(sample, size, alignmentOf(form, sizes));
     memory = encodeMemory(sample, target);
     sample.record.view.setBigUint64(OPERAND, memory.target, true);
     prepareMemory(sample, target, size);
@@ -124,6 +133,31 @@ function encode(sample: Sample): number[] {
     bytes.splice(displacementAt, 4, ...distance);
   }
   return bytes;
+}
+
+/** Three vectors that differ, and indices that lead to where something is. */
+function encodeGather(sample: Sample, sizes: Sizes): number[] {
+  const { form, random, mode, record } = sample;
+  const registers = mode === 64 ? 16 : 8;
+  const target = random.below(registers);
+  const index = random.once(40) ? target : (target + random.between(1, registers - 1)) % registers;
+  let mask = random.below(registers);
+  while ((mask === index || mask === target) && !random.once(40)) mask = random.below(registers);
+  const base = random.pick([0, 1, 2, 3, 6, 7]);
+  const scale = random.below(4);
+  sample.fix(base, BigInt(random.once(10) ? READ_ONLY - 16 : DATA + 0x1000));
+  const wide = form.row.opcode.includes('91') || form.row.opcode.includes('93');
+  for (let n = 0; n < 32; n += wide ? 8 : 4) {
+    const value = random.between(-200, 200) >> scale;
+    const at = n < 16 ? FXSAVE + 160 + index * 16 + n : UPPER_HALVES + index * 16 + n - 16;
+    if (wide) record.view.setBigInt64(at, BigInt(value), true);
+    else record.view.setInt32(at, value, true);
+  }
+  const r = target > 7 ? 0 : 0x80;
+  const x = index > 7 ? 0 : 0x40;
+  const last = (sizes.rexW ? 0x80 : 0) | (~mask & 15) << 3 | (sizes.long ? 4 : 0) | 1;
+  return [0xc4, r | x | 0x20 | 2, last, ...form.opcode, (target & 7) << 3 | 0x44,
+    scale << 6 | (index & 7) << 3 | base, random.below(128)];
 }
 
 function append(bytes: number[], value: bigint, size: number): void {
@@ -168,8 +202,7 @@ function vexPrefix({ form: { vex, operands }, random, mode }: Sample, sizes: Siz
   if (vex === undefined) return [];
   const extra = operands.some(({ letter }) => /[BH]/.test(letter)) ? random.below(mode === 64 ? 16 : 8)
     : random.once(60) ? random.below(16) : 0;
-  const long = vex.long ?? random.below(2);
-  const last = (~extra & 15) << 3 | long << 2 | vex.prefix;
+  const last = (~extra & 15) << 3 | (sizes.long ? 4 : 0) | vex.prefix;
   const r = reg > 7;
   const x = memory?.rexX ?? (mode === 64 && random.once(16));
   const b = memory?.rexB ?? rm > 7;

@@ -17,7 +17,7 @@ const TRANSLATED_SAMPLES = 40;
 const SHOWN = 10;
 const skip = NativeRunner.unavailable() ?? false;
 
-for (const group of ['integer', 'system', 'x87', 'mmx', 'sse'] as const) {
+for (const group of ['integer', 'system', 'x87', 'mmx', 'sse', 'avx'] as const) {
   test(`${group} instructions do on the engine what they do on the host`, { skip }, (t) => {
     compareGroup(t, group, false, SAMPLES);
   });

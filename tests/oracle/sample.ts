@@ -6,8 +6,8 @@
 import type { Form } from './form.ts';
 import { Random } from './random.ts';
 import {
-  AFTER, CODE, CODE_SIZE, DATA, FLAGS, FS_BASE, FXSAVE, GS_BASE, READ_ONLY, RIP, type SampleRecord, USER_CODE_32,
-  USER_CODE_64, USER_DATA, windowOffset, WINDOWS, WINDOW_LIST,
+  AFTER, CODE, CODE_SIZE, DATA, FLAGS, FS_BASE, FXSAVE, GS_BASE, READ_ONLY, RIP, type SampleRecord, UPPER_HALVES,
+  UPPER_HALVES_SIZE, USER_CODE_32, USER_CODE_64, USER_DATA, windowOffset, WINDOWS, WINDOW_LIST,
 } from './record.ts';
 import { fill, integer, type ValueKind } from './values.ts';
 
@@ -143,6 +143,7 @@ export class Sample {
       else fill(random, view, FXSAVE + 32 + n * 16, 8, this.kind);
     }
     if (of === 'x87') return;
+    if (of === 'avx' || this.form.vex !== undefined) fill(random, view, UPPER_HALVES, UPPER_HALVES_SIZE, this.kind);
     for (let n = 0; n < 16; n++) {
       if (n > 0 && random.once(8)) this.record.bytes.copyWithin(FXSAVE + 160 + n * 16, FXSAVE + 160, FXSAVE + 176);
       else fill(random, view, FXSAVE + 160 + n * 16, 16, this.kind);
@@ -152,7 +153,8 @@ export class Sample {
 
 /** Which values the operands of a form are made of. */
 function kindOf(form: Form, random: Random): ValueKind {
-  const { name, class: of } = form.row;
+  const { class: of } = form.row;
+  const name = of === 'avx' ? form.row.name.slice(1) : form.row.name;
   if (of === 'x87') return 'extended';
   if (of === 'integer' || of === 'system' || random.once(8)) return 'integer';
   if (/^(CVT|CVTT)(SI|DQ|PI)/.test(name) || name.startsWith('P')) return 'integer';

@@ -46,7 +46,7 @@ export function prepareRegisters(sample: Sample): void {
     const table = random.once(8) ? READ_ONLY + 0x1000 - random.below(128) : DATA + 0xf00 - into + random.below(0x200);
     sample.fix(RBX, BigInt(table));
   }
-  if (sample.is('MASKMOVQ', 'MASKMOVDQU')) {
+  if (sample.is('MASKMOVQ', 'MASKMOVDQU', 'VMASKMOVDQU')) {
     sample.fix(RDI, BigInt(random.once(4) ? READ_ONLY - random.below(20) : DATA + 0xf00 + random.below(0x200)));
   }
   if (sample.is('LEAVE', 'ENTER')) {
@@ -57,14 +57,14 @@ export function prepareRegisters(sample: Sample): void {
   if (sample.is('DIV', 'IDIV')) prepareDivide(sample);
   if (sample.is('XSAVE', 'XRSTOR', 'XGETBV')) {
     sample.fix(RDX, 0n);
-    sample.fix(RAX, BigInt(random.below(4)));
+    sample.fix(RAX, BigInt(random.below(8)));
     if (sample.is('XGETBV')) record.setGpr(RCX, BigInt(random.between(2, 9)));
   }
-  if (sample.is('PCMPESTRI', 'PCMPESTRM')) {
+  if (sample.is('PCMPESTRI', 'PCMPESTRM', 'VPCMPESTRI', 'VPCMPESTRM')) {
     for (const register of [RAX, RDX]) if (!random.once(4)) record.setGpr(register, BigInt(random.below(36) - 18));
     if (random.once(2)) pokeText(sample, 0);
   }
-  if (sample.is('PCMPISTRI', 'PCMPISTRM')) pokeText(sample, 1);
+  if (sample.is('PCMPISTRI', 'PCMPISTRM', 'VPCMPISTRI', 'VPCMPISTRM')) pokeText(sample, 1);
   prepareStack(sample);
 }
 
@@ -149,7 +149,7 @@ export function prepareMemory(sample: Sample, target: bigint, size: number): voi
     sample.poke(target, record.gpr(RAX), half);
     sample.poke(target + BigInt(half), record.gpr(RDX), half);
   }
-  if (name === 'LDMXCSR') sample.poke(target, BigInt(random.u32() & (random.once(8) ? 0x1_ffff : 0xffff)), 4);
+  if (/^V?LDMXCSR$/.test(name)) sample.poke(target, BigInt(random.u32() & (random.once(8) ? 0x1_ffff : 0xffff)), 4);
   if (name === 'BOUND') {
     sample.poke(target, 0xffff_f000n, 4);
     sample.poke(target + 4n, 0x7000n, 4);
@@ -175,7 +175,7 @@ function pokeImage(sample: Sample, target: bigint): void {
   sample.poke(target + 24n, BigInt(random.u32() & (random.once(12) ? 0x1_ffff : 0xffff)), 4);
   if (sample.is('FXRSTOR')) return;
   for (let n = 0n; n < 64n; n += 8n) {
-    sample.poke(target + 512n + n, n === 0n ? BigInt(random.below(4)) : random.once(200) ? 1n : 0n, 8);
+    sample.poke(target + 512n + n, n === 0n ? BigInt(random.below(8)) : random.once(200) ? 1n : 0n, 8);
   }
 }
 

@@ -64,7 +64,7 @@ const SHIFTS: Readonly<Record<string, true>> = { SHL: true, SHR: true, SAR: true
 const ROTATES: Readonly<Record<string, true>> = { ROL: true, ROR: true, RCL: true, RCR: true };
 /** Instructions that store in several steps, of which a fault may leave the first ones in memory. */
 const MULTIPLE_STORES = /^(FX|X)SAVE$|^F(NSAVE|NSTENV|STP|BSTP)$|^ENTER$|^PUSHA$|^CALL FAR$/;
-const IMAGES = /^(FX|X)(SAVE|RSTOR)$|^F(NSAVE|RSTOR|NSTENV|LDENV)$/;
+const IMAGES = /^VP?MASKMOV(P[SD]|[DQ])$|^(FX|X)(SAVE|RSTOR)$|^F(NSAVE|RSTOR|NSTENV|LDENV)$/;
 /** Of decimal adjustments [SDM vol. 2]. */
 const UNDEFINED_FLAGS: Readonly<Record<string, number>> = {
   AAA: OF | SZP, AAS: OF | SZP, DAA: OF, DAS: OF, AAM: OF | AF | CF, AAD: OF | AF | CF,
@@ -92,10 +92,10 @@ export function undefinedIn(form: Form, before: SampleRecord): Undefined {
     segmentBases: /^(POP|L)(\s?[FG]S)$/.test(row.name) || form.operands[0]?.letter === 'S',
     memory: /^SH[LR]D$/.test(row.name) && (flags & ALL) === ALL ? [[0, 2]] : imageMemory(form, before),
     partial: MULTIPLE_STORES.test(row.name), mmx: row.class === 'mmx' || /[PQN]/.test(row.operands),
-    looseAlignment: row.name.endsWith('FAR'),
-    maskedStore: row.name.startsWith('MASKMOV'),
+    looseAlignment: row.name.endsWith('FAR') || row.name === 'VCVTPS2PH',
+    maskedStore: /^V?MASKMOV(Q|DQU)$/.test(row.name),
     stack: undefinedStack(form, before), faultAnywhere: IMAGES.test(row.name),
-    tolerance: X87_ESTIMATES.test(row.name) ? 2 ** -60 : /^R(CP|SQRT)(PS|SS)$/.test(row.name) ? 1.5 * 2 ** -11 : 0,
+    tolerance: X87_ESTIMATES.test(row.name) ? 2 ** -60 : /^V?R(CP|SQRT)(PS|SS)$/.test(row.name) ? 1.5 * 2 ** -11 : 0,
   };
 }
 

@@ -5,7 +5,7 @@ import {
   AC, ATTRIBUTES, BASE, CODE_BASE, CPL, CR0, CR2, CR3, CR4, CS, CSTAR, DATA, DF, DR0, DR6, DR7, EFER, EXIT_REQUEST,
   FMASK, FORM, FS_BASE, GS_BASE, HALTED, IF, IOPL, KERNEL_GS_BASE, LENGTH, LSTAR, MODE, MODE_64,
   OFFSET, OPERAND, RAX, RBX, RCX, RDX, RFLAGS, RIP, SHADOW, SOURCE, STAR, SYSENTER_CS, SYSENTER_EIP,
-  SYSENTER_ESP, TARGET, TSC_AUX, XCR0, SEGMENT, DESTINATION, DS,
+  SYSENTER_ESP, TARGET, TSC_AUX, XCR0, COMPONENTS, SEGMENT, DESTINATION, DS,
 } from "./layout";
 import { cpu, DB, GP, NM, raise, raiseError, UD } from "./cpu";
 import { ea } from "./address";
@@ -321,8 +321,13 @@ export function cpuid(u: usize): void {
     ecx &= ~0x08000000;
     if ((load<u64>(cpu + CR4) & CR4_OSXSAVE) != 0) ecx |= 0x08000000;
   }
+  let ebx = load<u32>(cpu + DATA + 4);
+  // The size of the area that XCR0 asks for now.
+  if (leaf == 0xd && load<u32>(cpu + RCX) == 0) {
+    ebx = (load<u32>(cpu + XCR0) & 4) != 0 ? XSAVE_ALL_BYTES : XSAVE_SSE_BYTES;
+  }
   store<u64>(cpu + RAX, <u64>load<u32>(cpu + DATA));
-  store<u64>(cpu + RBX, <u64>load<u32>(cpu + DATA + 4));
+  store<u64>(cpu + RBX, <u64>ebx);
   store<u64>(cpu + RCX, <u64>ecx);
   store<u64>(cpu + RDX, <u64>load<u32>(cpu + DATA + 12));
   completeStores();
@@ -459,7 +464,13 @@ export function fxrstorMemory(u: usize): void {
   else fxrstor(0, cpu + SOURCE, 0);
 }
 
-const XSAVE_BYTES: u32 = 576;
+/** Bytes of the area that holds the components that RAX and XCR0 name. */
+function xsaveBytes(): u32 {
+  return (load<u32>(cpu + RAX) & load<u32>(cpu + XCR0) & 4) != 0 ? XSAVE_ALL_BYTES : XSAVE_SSE_BYTES;
+}
+
+const XSAVE_SSE_BYTES: u32 = 576;
+const XSAVE_ALL_BYTES: u32 = 832;
 
 function checkXsave(address: u64): void {
   if ((load<u64>(cpu + CR4) & CR4_OSXSAVE) == 0) raise(UD);
@@ -470,16 +481,17 @@ function checkXsave(address: u64): void {
 export function xsave(u: usize): void {
   const address = ea(u);
   checkXsave(address);
-  probeWrite(address, XSAVE_BYTES);
-  readBytes(address, cpu + DESTINATION, XSAVE_BYTES);
+  const bytes = xsaveBytes();
+  probeWrite(address, bytes);
+  readBytes(address, cpu + DESTINATION, bytes);
   xsaveImage(cpu + DESTINATION, load<u32>(cpu + RAX), u32(sizeOf(u) == 3));
-  writeBytes(address, cpu + DESTINATION, XSAVE_BYTES);
+  writeBytes(address, cpu + DESTINATION, bytes);
 }
 
 export function xrstor(u: usize): void {
   const address = ea(u);
   checkXsave(address);
-  readBytes(address, cpu + SOURCE, XSAVE_BYTES);
+  readBytes(address, cpu + SOURCE, xsaveBytes());
   xrstorImage(cpu + SOURCE, load<u32>(cpu + RAX), u32(sizeOf(u) == 3));
 }
 
@@ -494,7 +506,9 @@ export function xsetbv(u: usize): void {
   if ((load<u64>(cpu + CR4) & CR4_OSXSAVE) == 0) raise(UD);
   privileged();
   const value = <u64>load<u32>(cpu + RAX) | (<u64>load<u32>(cpu + RDX) << 32);
-  // x87 always, SSE perhaps; nothing else is there.
-  if (load<u32>(cpu + RCX) != 0 || (value & 1) == 0 || (value & ~3) != 0) raiseError(GP, 0);
+  // x87 always; AVX only with SSE.
+  const absent = ~(<u64>load<u32>(configuration, COMPONENTS));
+  if (load<u32>(cpu + RCX) != 0 || (value & 1) == 0 || (value & 6) == 4 || (value & absent) != 0) raiseError(GP, 0);
   store<u64>(cpu + XCR0, value);
+  updateFpuBlocked();
 }

@@ -21,7 +21,7 @@ import {
   IMMEDIATE_BYTE, IMMEDIATE_BYTE_UNSIGNED, IMMEDIATE_ENTER, IMMEDIATE_FAR, IMMEDIATE_FULL, IMMEDIATE_RELATIVE,
   IMMEDIATE_RELATIVE_BYTE, IMMEDIATE_WORD, IMMEDIATE_Z, OP_BRANCH_FAR_DELTA, SELECT_MOD, SELECT_MODE, SELECT_PREFIX,
   SELECT_REG, SELECT_RM, SELECT_SMALL, SELECT_W, SELECT_L, LEAVES, VEX_MAPS,
-  FLAG_SAME, KIND_B, KIND_H, KIND_NONE, isExchange, SYSTEM_LOCKED,
+  FLAG_SAME, FLAG_SCALAR, KIND_B, KIND_H, KIND_NONE, isExchange, SYSTEM_LOCKED,
 } from "./generated/decoder-constants";
 
 // State of the instruction being decoded. Globals, as the core returns single values.
@@ -36,6 +36,7 @@ let modrm: u32 = 0;
 let smallPrefix: u32 = 0; // 1 behind a 66
 let vex: u32 = 0; // 0: no VEX prefix · 1: one with 128-bit vectors · 2: with 256-bit ones
 let extra: u32 = 0; // the register in VEX.vvvv
+let isExtraNamed: bool = false; // it is not the one that stands for none
 
 function byte(): u32 {
   if (at >= end) {
@@ -98,10 +99,9 @@ function decodeAddress(record: usize, segment: i32): void {
       const sib = byte();
       register = (sib & 7) | ((rex & 1) << 3);
       const indexNumber = ((sib >> 3) & 7) | ((rex & 2) << 2);
-      if (indexNumber != 4) {
-        index = generalRegister(indexNumber);
-        scale = sib >> 6;
-      }
+      // Where an index is a vector, 4 is one, too: see vector/masked.ts.
+      scale = sib >> 6;
+      if (indexNumber != 4) index = generalRegister(indexNumber);
       if ((sib & 7) == 5 && mod == 0) displacement = signed(4);
       else base = generalRegister(register);
     } else if (rm == 5 && mod == 0) {
@@ -326,9 +326,10 @@ export function decodeOne(record: usize, start: usize, limit: usize, offset: u32
   const prefix: u32 = repeat == 2 ? 3 : repeat == 3 ? 2 : small ? 1 : 0;
   // 90 with REX.B is XCHG R8, RAX and not NOP.
   const row = map == 0 && opcode == 0x90 && (rex & 1) != 0 && repeat != 3 ? 0x91 : opcode;
-  const leaf = short || wrong ? 0 : findLeaf(map, row, prefix);
+  const leaf = short ? 0 : findLeaf(map, row, prefix);
   if (leaf != 0) decodeOperands(record, leaf, opcode, start, offset, segment, repeat, lock, linkable);
   else if (!short) store<u16>(record, OP_UNDEFINED, OP);
+  if (wrong) store<u16>(record, OP_UNDEFINED, OP);
   if (short) {
     if (end != start + 15) return 0;
     store<u16>(record, OP_TOO_LONG, OP);
@@ -361,6 +362,7 @@ function vexFields(opcode: u32): u32 {
     if (map > 3) map = 0;
   }
   extra = (~last >> 3) & 15;
+  isExtraNamed = extra != 0;
   if (mode != MODE_64) {
     rex &= 8;
     extra &= 7;
@@ -387,6 +389,7 @@ function decodeOperands(
     linkable: bool
 ): void {
   const flags = load<u16>(leaf, 12);
+  if (vex != 0 && (flags & FLAG_SCALAR) != 0) vex = 1;
   if (mode == MODE_64) {
     if ((flags & FLAG_NEAR) != 0) operandSize = 3;
     else if ((flags & FLAG_DEFAULT64) != 0 && operandSize == 2) operandSize = 3;
@@ -417,13 +420,13 @@ function decodeOperands(
     store<u16>(record, load<u16>(leaf, 8), HANDLER);
     const bytes = operandBytes(load<u16>(leaf, 10), (flags & FLAG_X87) != 0);
     store<u16>(record, vex == 2 && (flags & FLAG_SAME) == 0 ? bytes << 1 : bytes, BYTES);
-    if (vex != 0) store<u8>(record, <u8>vex, WIDE);
+    if (vex != 0) store<u8>(record, <u8>(vex | load<u16>(leaf, 14)), WIDE);
     if ((flags & FLAG_X87) != 0 && !inMemory) store<u32>(record, modrm & 7, IMMEDIATE);
   }
   const third: u32 = load<u8>(leaf, 7);
   if (third != KIND_NONE) store<u16>(record, <u16>registerOperand(third, opcode), THIRD);
   // A register that VEX names and nobody uses is none.
-  if (vex != 0 && third == KIND_NONE && targetKind != KIND_B && targetKind != KIND_H && extra != 0) op = 0;
+  if (vex != 0 && third == KIND_NONE && targetKind != KIND_B && targetKind != KIND_H && isExtraNamed) op = 0;
   if (op == 0 || (lock && ((flags & FLAG_LOCK) == 0 || !inMemory))) {
     store<u16>(record, OP_UNDEFINED, OP);
     return;

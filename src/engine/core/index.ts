@@ -54,7 +54,7 @@ export function initialize(processor: usize, configuration: usize): void {
   initializeTlb();
 }
 
-/** The x87 and SSE state as an XSAVE image of 576 bytes at `target`; `components` as in XCR0. */
+/** The x87, SSE and AVX state as an XSAVE image of 832 bytes at `target`; `components` as in XCR0. */
 export function saveExtendedState(target: usize, components: u32): void {
   xsaveImage(target, components, 1);
 }

@@ -134,6 +134,7 @@ export const FDP = 0x620; // u64
 export const MXCSR = 0x628; // u32
 export const FCS = 0x62c; // u16
 export const FDS = 0x62e; // u16
+export const AVX_BLOCKED = 0x630; // u32, not 0: AVX instructions must take their checks
 
 // Where jumps lead: a line of the host's caches each. One holds while its tag is JUMP_TAG: not over a change of
 // privilege, or when a translation was forgotten.
@@ -238,7 +239,12 @@ export const DISPLACEMENT = 20; // i32; of branches: target's offset from CODE_B
 // i64; of vector instructions u8; of branches that leave the page as DISPLACEMENT, in 64 bits
 export const IMMEDIATE = 24;
 export const LINK = 24; // u32, record of the branch target once known
-export const WIDE = 25; // u8, of an instruction with a VEX prefix: 1, with 256-bit vectors: 2
+// u8, of an instruction with a VEX prefix: bits 0-1 its vectors' length, 1: 128, 2: 256 bits · 2-4 its shape (see
+// vector/wide.ts) · 5-7 bits by which the upper lane's immediate is shifted
+export const WIDE = 25;
+export const WIDE_LENGTH = 3;
+export const WIDE_SHAPE = 2;
+export const WIDE_SHIFT = 5;
 export const THIRD = 26; // u16, offset of the register that VEX.vvvv names, when it is read
 export const HANDLER = 28; // u16, of vector, x87 and system instructions
 export const BYTES = 30; // u16, size of a vector memory operand; of locked instructions the operation
@@ -308,6 +314,7 @@ export const SHARED = 0xf4; // u32, address of the words below
 // u32, of the first 64 KiB of RAM: a word each, atomic; not 0 while its bytes have not arrived (absent-memory.ts)
 export const ABSENT = 0xf8;
 export const ABSENT_SHIFT = 16;
+export const COMPONENTS = 0xfc; // u32, state components that XCR0 may name
 export const GENERATION = 0x100; // u32, how often the arena has begun anew
 export const TRANSLATE_AFTER = 0x104; // i32, entries of a block until it is translated
 export const CONFIGURATION_SIZE = 0x200;
@@ -333,4 +340,7 @@ export const OP_VECTOR = 8; // handler over (d, s, i), registers only
 export const OP_VECTOR_LOAD = 9; // source in memory
 export const OP_VECTOR_STORE = 10; // destination in memory
 export const OP_ENTER = 11; // opens a block: counts, or runs its region
-export const OP_GENERATED = 12;
+export const OP_WIDE = 12; // of a VEX prefix: handler for each lane, registers only
+export const OP_WIDE_LOAD = 13;
+export const OP_WIDE_STORE = 14;
+export const OP_GENERATED = 15;

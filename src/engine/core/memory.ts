@@ -56,7 +56,7 @@ export function hostOf(physical: u64): usize {
 }
 
 /** Raises #GP or #SS for a non-canonical address. */
-function checkCanonical(address: u64): void {
+export function checkCanonical(address: u64): void {
   if (isCanonical(address)) return;
   const record: usize = load<u32>(cpu + INSTRUCTION);
   raiseError(record != 0 && isStackAccess(record, address) ? STACK_FAULT : GP, 0);
@@ -216,7 +216,7 @@ export function probeRead(address: u64, size: u32): void {
 function probe(address: u64, size: u32, access: u32): void {
   const crosses = (address & 0xfff) + size > 0x1000;
   // The first part that is accessed as one must be canonical before its pages are looked at.
-  const part = size == 10 ? 8 : size > 16 || size == 14 ? alignmentOf(size) : size;
+  const part = size == 10 ? 8 : size > 32 || size == 28 || size == 14 ? alignmentOf(size) : size;
   if ((address & 0xfff) + part > 0x1000) checkCanonical(linearNextPage(address));
   translate(address, access);
   if (crosses) translate(linearNextPage(address), access);

@@ -4,12 +4,14 @@
  *   0 … 8·256 - 1   root of each opcode of the maps (one byte, 0F, 0F 38, 0F 3A; four more on, the same with VEX)
  *   selectors       kind, then one node for each choice
  *   LEAVES (bytes)  leaves of 16 bytes: op register form u16, op memory form u16, target kind u8, operand kind u8,
- *                   immediate kind u8, third operand's kind u8, handler u16, bytes u16, flags u16, 0 u16
+ *                   immediate kind u8, third operand's kind u8, handler u16, bytes u16, flags u16,
+ *                   shape and shift as in core/layout.ts's WIDE u16
  *
  * A node is 0 (undefined), an index of a selector's first word, or 0x8000 | leaf number.
  */
 
-import type { Instruction } from './instruction.ts';
+import { WIDE_SHAPE, WIDE_SHIFT } from '../core/layout.ts';
+import type { Instruction, Shape } from './instruction.ts';
 
 export const SELECT = { PREFIX: 1, MODE: 2, W: 3, REG: 4, RM: 5, MOD: 6, SMALL: 7, L: 8 } as const;
 const CHOICES: Record<number, number> = { 1: 4, 2: 2, 3: 2, 4: 8, 5: 8, 6: 2, 7: 2, 8: 2 };
@@ -18,7 +20,7 @@ export const VEX_MAPS = 4;
 
 export const FLAG =
   { SIZED: 1, DEFAULT64: 2, LOCK: 4, ENDS: 8, ALIGNED: 16, MODRM: 32, NEAR: 64, X87: 128, WRITES: 256,
-    SAME: 512 } as const;
+    SAME: 512, SCALAR: 1024 } as const;
 
 /** Instructions whose first operand is only read. */
 const READ_ONLY: ReadonlySet<string> = new Set([
@@ -38,6 +40,10 @@ export const KIND: Readonly<Record<Kind,
 export const IMMEDIATE =
   { NONE: 0, BYTE: 1, BYTE_UNSIGNED: 2, WORD: 3, Z: 4, FULL: 5, ENTER: 6, FAR: 7, RELATIVE: 8,
     RELATIVE_BYTE: 9 } as const;
+
+/** Their numbers in core/vector/wide.ts. */
+const SHAPES: readonly Shape[] = ['lanes', 'common', 'widen', 'narrow', 'whole', 'general', 'ternary',
+  'sourceFirst'];
 
 /** Room for the selectors, in bytes; the leaves follow. */
 export const LEAVES = 0x8000;
@@ -194,6 +200,7 @@ function flagsOf(row: Instruction, encoding: Encoding, operations: Operations): 
   if (row.class === 'integer' && BRANCHES.test(row.op)) flags |= FLAG.NEAR;
   if (row.class === 'x87') flags |= FLAG.X87;
   if (row.sameBytes) flags |= FLAG.SAME;
+  if (row.scalar) flags |= FLAG.SCALAR;
   if (/^[EMWQO]/.test(row.operands) && !READ_ONLY.has(row.name)) flags |= FLAG.WRITES;
   return flags;
 }
@@ -264,4 +271,6 @@ function encodeLeaf(
   view.setUint16(at + 8, operations.handler, true);
   view.setUint16(at + 10, row.bytes ?? 0, true);
   view.setUint16(at + 12, flagsOf(row, encoding, operations), true);
+  const shape = SHAPES.indexOf(row.shape ?? 'lanes');
+  view.setUint16(at + 14, shape << WIDE_SHAPE | (row.laneShift ?? 0) << WIDE_SHIFT, true);
 }

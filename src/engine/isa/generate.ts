@@ -17,7 +17,8 @@ import {
 import { LEVELS, levelOf } from './levels.ts';
 import { integerOperations } from './operations.ts';
 import { INSTRUCTION_ROWS } from './rows.ts';
-import { OP_ENTER, OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE } from '../core/layout.ts';
+import { OP_ENTER, OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OP_WIDE, OP_WIDE_LOAD,
+  OP_WIDE_STORE } from '../core/layout.ts';
 import {
   checksByCase, handlersText, systemHandlers, usesVectorHandler, vectorCase, vectorHandlers,
 } from './handlers.ts';
@@ -95,19 +96,19 @@ ${others.map((number) => `    case ${number}:`).join('\n')}
 
 /** Vector instructions: what their handlers share. */
 const VECTOR_CASES = `      case 8: { // VECTOR
-        vector(u, c + load<u16>(u, TARGET), c + load<u16>(u, OPERAND)); break;
+        vector(u, c + load<u16>(u, TARGET), c + load<u16>(u, OPERAND), load<u8>(u, IMMEDIATE)); break;
       }
       case 9: { // VECTOR_LOAD
         if (load<u32>(c + FPU_BLOCKED) != 0 || (load<u16>(c + FSW) & 0x80) != 0) vectorChecks(u);
         const address = ea(u);
         if ((load<u8>(u, FORM) & FORM_ALIGNED) != 0) checkAligned(address);
         readBytes(address, c + SOURCE, load<u16>(u, BYTES));
-        vector(u, c + load<u16>(u, TARGET), c + SOURCE); break;
+        vector(u, c + load<u16>(u, TARGET), c + SOURCE, load<u8>(u, IMMEDIATE)); break;
       }
       case 10: { // VECTOR_STORE
         // A store that faults leaves the x87's control, status, top and tags; one that is withheld does not fault.
         const before = v128.load(c + FCW);
-        vector(u, c + DESTINATION, c + load<u16>(u, OPERAND));
+        vector(u, c + DESTINATION, c + load<u16>(u, OPERAND), load<u8>(u, IMMEDIATE));
         if (takeWithheld()) break;
         const after = v128.load(c + FCW);
         v128.store(c + FCW, before);
@@ -118,6 +119,9 @@ const VECTOR_CASES = `      case 8: { // VECTOR
         v128.store(c + FCW, after);
         writeBytes(address, c + DESTINATION, bytes); break;
       }
+      case 12: { wide(u); break; }
+      case 13: { wideLoad(u); break; }
+      case 14: { wideStore(u); break; }
 `;
 
 const INTERPRETER_HEAD = `
@@ -140,6 +144,7 @@ import { multiplyHighSigned } from "../arithmetic";
 import { crossPage, dispatch, link } from "../dispatch";
 import { enterBlock } from "../regions";
 import { takeWithheld } from "../float/x87-stack";
+import { wide, wideLoad, wideStore } from "../vector/wide";
 import { checkAligned, system, vector, vectorChecks } from "./handlers";
 
 /** Runs records from \`u\` until something stops the processor; STOP says what. */
@@ -196,13 +201,15 @@ const INTERPRETER_TAIL = `
 /** One system or vector instruction for a region. */
 const STEP_TEXT = `${GENERATED_NOTE}
 import {
-  BYTES, DESTINATION, FCW, FORM, FORM_ALIGNED, FPU_BLOCKED, FSW, INSTRUCTION, OP, OPERAND, OP_STALE, SOURCE, TARGET,
+  BYTES, DESTINATION, FCW, FORM, FORM_ALIGNED, FPU_BLOCKED, FSW, IMMEDIATE, INSTRUCTION, OP, OPERAND, OP_STALE,
+  SOURCE, TARGET,
 } from "../layout";
 import { cpu } from "../cpu";
 import { ea } from "../address";
 import { settleFlags } from "../lazy-flags";
 import { probeWrite, readBytes, writeBytes } from "../memory";
 import { takeWithheld } from "../float/x87-stack";
+import { wide, wideLoad, wideStore } from "../vector/wide";
 import { checkAligned, system, vector, vectorChecks } from "./handlers";
 
 /** Does the record's instruction. 1: it has changed the code that runs. */
@@ -237,6 +244,10 @@ function generate(root: string): void {
     if (usesVectorHandler(row)) {
       const first = row.operands.split(',')[0] as string;
       const memory = /^[EWQM]/.test(first) ? OP_VECTOR_STORE : OP_VECTOR_LOAD;
+      if (row.class === 'avx') {
+        return { register: OP_WIDE, memory: memory === OP_VECTOR_STORE ? OP_WIDE_STORE : OP_WIDE_LOAD, sized: false,
+          handler: vectors.indexOf(vectorCase(row)) };
+      }
       return { register: OP_VECTOR, memory, sized: false, handler: vectors.indexOf(vectorCase(row)) };
     }
     const operation = row.ends ? OP_SYSTEM_END : OP_SYSTEM;

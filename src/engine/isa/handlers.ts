@@ -9,8 +9,7 @@ import type { Instruction } from './instruction.ts';
 
 /** The row's handler takes (d, s, i). */
 export function usesVectorHandler(row: Instruction): boolean {
-  return row.class === 'sse' || row.class === 'mmx' || row.class === 'x87' || row.class === 'state'
-    || row.op.startsWith('crc32_');
+  return ['sse', 'avx', 'mmx', 'x87', 'state'].includes(row.class) || row.op.startsWith('crc32_');
 }
 
 /**
@@ -29,7 +28,8 @@ function touchesMmx(row: Instruction): boolean {
 /** What the handler's call is preceded by: it raises #UD, #NM or #MF, and enters the MMX state. */
 function checksOf(row: Instruction): string[] {
   const checks: string[] = [];
-  if (row.class === 'sse' || (row.class === 'mmx' && /(^|,)[VUW]/.test(row.operands)))
+  // AVX has checks of its own before, and shares the case.
+  if (row.class === 'sse' || row.class === 'avx' || (row.class === 'mmx' && /(^|,)[VUW]/.test(row.operands)))
     checks.push('if (blocked & 4) checkSse();');
   if (touchesMmx(row)) checks.push('enterMmx();');
   if (row.class === 'x87') checks.push('if (blocked & 1) checkX87();');
@@ -113,7 +113,7 @@ export function handlersText(core: string, vectors: readonly string[], systems: 
   const checkCases = [...casesByCheck].map(([check, labels]) => `${labels.join('\n')}\n      { ${check} break; }`);
   const imports = importsOf(names, where);
   return `
-import { FORM, FPU_BLOCKED, HANDLER, IMMEDIATE } from "../layout";
+import { FORM, FPU_BLOCKED, HANDLER } from "../layout";
 import { cpu, GP, raise, raiseError, UD } from "../cpu";
 import { checkMmx, checkPending, checkSse, checkX87, enterMmx, leaveMmx } from "../fpu-state";
 import { locked } from "./locked";
@@ -141,8 +141,8 @@ ${checkCases.join('\n')}
   }
 }
 
-export function vector(u: usize, d: usize, s: usize): void {
-  const i = <i32>load<u8>(u, IMMEDIATE);
+/** With the immediate \`i\`. */
+export function vector(u: usize, d: usize, s: usize, i: i32): void {
   const blocked = load<u32>(cpu + FPU_BLOCKED);
   switch (<u32>load<u16>(u, HANDLER)) {
 ${vectorCases.join('\n')}

@@ -30,7 +30,7 @@ export interface Instruction {
   readonly operands: string;
   /**
    * What it does. Class `integer`: the name of a semantic in semantics.ts. Every other class: the name of a handler
-   * function of the core, `(d: usize, s: usize, i: i32): void`.
+   * function of the core, `(d: usize, s: usize, i: i32): void`, which class `avx` shares with `sse`.
    */
   readonly op: string;
   readonly class: InstructionClass;
@@ -38,6 +38,12 @@ export interface Instruction {
   readonly bytes?: number;
   /** Those are so many for 256-bit vectors too, which else have twice as many. */
   readonly sameBytes?: boolean;
+  /** Of a VEX prefix: how the lanes of the vectors meet their operands. */
+  readonly shape?: Shape;
+  /** By how many bits the upper lane's immediate is shifted. */
+  readonly laneShift?: number;
+  /** The length of vectors in the prefix says nothing: one element, as with 128 bits. */
+  readonly scalar?: boolean;
   /** The memory operand must be aligned to 16 bytes, else #GP(0). */
   readonly aligned?: boolean;
   /** The CPUID feature that announces it; none means every x86-64 has it. */
@@ -54,7 +60,15 @@ export interface Instruction {
   readonly undefinedFlags?: number;
 }
 
-export type InstructionClass = 'integer' | 'system' | 'x87' | 'mmx' | 'sse' | 'state';
+export type InstructionClass = 'integer' | 'system' | 'x87' | 'mmx' | 'sse' | 'avx' | 'state';
+
+/**
+ * lanes: a handler for each lane of 128 bits · common: with one source for all · widen: with a shorter source · narrow:
+ * with a shorter destination · ternary: the destination is the third source · whole: one for all lanes · general: the
+ * destination is a general register or the flags · sourceFirst: the source is what the handler changes
+ */
+export type Shape = 'lanes' | 'common' | 'widen' | 'narrow' | 'whole' | 'general' | 'ternary'
+  | 'sourceFirst';
 
 export type Row = readonly [opcode: string, name: string, operands: string, op: string, rest?: Partial<Instruction>];
 

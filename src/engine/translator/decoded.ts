@@ -5,7 +5,8 @@ import { systemHandlers, vectorCase, vectorHandlers } from '../isa/handlers.ts';
 import { INSTRUCTION_ROWS } from '../isa/rows.ts';
 import {
   ADDRESS, BASE_REGISTER, BYTES, COUNT, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, FORM_ALIGNED, HANDLER, IMMEDIATE,
-  INDEX_REGISTER, LENGTH, OFFSET, OP, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OPERAND, SCALE,
+  INDEX_REGISTER, LENGTH, OFFSET, OP, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OP_WIDE,
+  OP_WIDE_LOAD, OP_WIDE_STORE, OPERAND, SCALE,
   SEGMENT_BASE, TARGET, THIRD,
 } from '../core/layout.ts';
 import { type Operation, operationTable } from './operation.ts';
@@ -25,7 +26,8 @@ export interface Operations {
 export function operationsByNumber(): Operations {
   const handlers = new Map(vectorHandlers(INSTRUCTION_ROWS).map((body, number) => [body, number]));
   const handlerOf = (row: Instruction): number => handlers.get(vectorCase(row)) as number;
-  const comparing = INSTRUCTION_ROWS.filter(({ name }) => /^(U?COMIS[SD]|PTEST|PCMP[EI]STR[IM])$/.test(name));
+  const comparing = INSTRUCTION_ROWS
+    .filter(({ name }) => /^V?(U?COMIS[SD]|PTEST|TESTP[SD]|PCMP[EI]STR[IM])$/.test(name));
   const vectors = new Map<number, VectorOperation>();
   for (const row of INSTRUCTION_ROWS) {
     const operation = row.class === 'sse' ? VECTOR_OPERATIONS[row.op] : undefined;
@@ -86,12 +88,13 @@ export class Decoded {
     this.page = page;
     this.op = op;
     this.operation = operations.integer[op];
-    this.hasHandler = op === OP_SYSTEM || op === OP_VECTOR || op === OP_VECTOR_LOAD || op === OP_VECTOR_STORE;
+    const isWide = op === OP_WIDE || op === OP_WIDE_LOAD || op === OP_WIDE_STORE;
+    this.hasHandler = isWide || op === OP_SYSTEM || op === OP_VECTOR || op === OP_VECTOR_LOAD || op === OP_VECTOR_STORE;
     const handler = this.hasHandler ? halves[(at + HANDLER) >>> 1] as number : 0;
     this.system = op === OP_SYSTEM ? operations.systems[handler] : undefined;
     this.addressKind = bytes[at + ADDRESS] as number;
     const isVector = this.hasHandler && op !== OP_SYSTEM;
-    const vector = isVector ? operations.vectors.get(handler) : undefined;
+    const vector = isVector && !isWide ? operations.vectors.get(handler) : undefined;
     this.vector = op === OP_VECTOR || this.addressKind === 1 ? vector : undefined;
     this.comparesVectors = isVector && operations.comparing.has(handler);
     this.offset = halves[(at + OFFSET) >>> 1] as number;

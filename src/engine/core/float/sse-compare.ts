@@ -7,18 +7,14 @@ import { slot } from "./number";
 import { compare, UNORDERED } from "./operations";
 import { enterSse, isOrdinary32, isOrdinary64, leaveSse, operand32, operand64 } from "./sse-environment";
 
-/** The CMPcc predicates whose comparison is signalling: LT LE NLT NLE. */
-const SIGNALLING_PREDICATES: i32 = 0x66;
+/** The predicates whose comparison is signalling: LT LE NLT NLE NGE NGT GE GT, and of the others' second sixteen. */
+const SIGNALLING_PREDICATES: u32 = 0x99996666;
+/** For each predicate the orders for which it holds, as a mask of less, equal, greater and unordered. */
+const HOLDING: u64 = 0xf4650b9a7ced8312;
 
-/** Whether predicate `i` (EQ LT LE UNORD NEQ NLT NLE ORD) holds for an order. */
+/** Whether predicate `i` (of 32, the first eight EQ LT LE UNORD NEQ NLT NLE ORD) holds for an order. */
 function holds(i: i32, order: i32): boolean {
-  const base = i & 3;
-  let result: boolean;
-  if (base == 0) result = order == 0;
-  else if (base == 1) result = order == -1;
-  else if (base == 2) result = order <= 0;
-  else result = order == UNORDERED;
-  return result != ((i & 4) != 0);
+  return ((HOLDING >> <u64>(((i & 15) << 2) + order + 1)) & 1) != 0;
 }
 
 function order32(a: u32, b: u32, signalling: boolean): i32 {
@@ -44,16 +40,17 @@ function order64(a: u64, b: u64, signalling: boolean): i32 {
 }
 
 function mask32(i: i32, d: usize, s: usize): u32 {
-  const signalling = ((SIGNALLING_PREDICATES >> (i & 7)) & 1) != 0;
+  const signalling = ((SIGNALLING_PREDICATES >> i) & 1) != 0;
   return holds(i, order32(load<u32>(d), load<u32>(s), signalling)) ? 0xffffffff : 0;
 }
 
 function mask64(i: i32, d: usize, s: usize): u64 {
-  const signalling = ((SIGNALLING_PREDICATES >> (i & 7)) & 1) != 0;
+  const signalling = ((SIGNALLING_PREDICATES >> i) & 1) != 0;
   return holds(i, order64(load<u64>(d), load<u64>(s), signalling)) ? 0xffffffffffffffff : 0;
 }
 
-export function cmpps(d: usize, s: usize, i: i32): void {
+export function vcmpps(d: usize, s: usize, predicate: i32): void {
+  const i = predicate & 31;
   enterSse();
   const r0 = mask32(i, d, s);
   const r1 = mask32(i, d + 4, s + 4);
@@ -66,7 +63,12 @@ export function cmpps(d: usize, s: usize, i: i32): void {
   store<u32>(d, r3, 12);
 }
 
-export function cmppd(d: usize, s: usize, i: i32): void {
+export function cmpps(d: usize, s: usize, i: i32): void {
+  vcmpps(d, s, i & 7);
+}
+
+export function vcmppd(d: usize, s: usize, predicate: i32): void {
+  const i = predicate & 31;
   enterSse();
   const r0 = mask64(i, d, s);
   const r1 = mask64(i, d + 8, s + 8);
@@ -75,18 +77,32 @@ export function cmppd(d: usize, s: usize, i: i32): void {
   store<u64>(d, r1, 8);
 }
 
-export function cmpss(d: usize, s: usize, i: i32): void {
+export function cmppd(d: usize, s: usize, i: i32): void {
+  vcmppd(d, s, i & 7);
+}
+
+export function vcmpss(d: usize, s: usize, predicate: i32): void {
+  const i = predicate & 31;
   enterSse();
   const result = mask32(i, d, s);
   leaveSse();
   store<u32>(d, result);
 }
 
-export function cmpsd(d: usize, s: usize, i: i32): void {
+export function cmpss(d: usize, s: usize, i: i32): void {
+  vcmpss(d, s, i & 7);
+}
+
+export function vcmpsd(d: usize, s: usize, predicate: i32): void {
+  const i = predicate & 31;
   enterSse();
   const result = mask64(i, d, s);
   leaveSse();
   store<u64>(d, result);
+}
+
+export function cmpsd(d: usize, s: usize, i: i32): void {
+  vcmpsd(d, s, i & 7);
 }
 
 /** ZF PF CF: 000 greater, 001 less, 100 equal, 111 unordered; OF SF AF become zero. */

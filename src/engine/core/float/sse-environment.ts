@@ -25,15 +25,33 @@ const BEFORE: u32 = 0x07;
 /** DAZ is set for the instruction that runs. */
 let denormalsAreZeros: boolean = false;
 
+/** The lanes of a 256-bit instruction are under way: their exceptions add up. */
+let held: boolean = false;
+
+/** The first lane of several begins. */
+export function holdSse(): void {
+  held = true;
+  setRaised(0);
+}
+
+/** The last of several lanes is through. */
+export function releaseSse(): void {
+  held = false;
+  if (raised != 0) leaveSse();
+}
+
 export function enterSse(): void {
   const control = load<u32>(cpu + MXCSR);
+  const before = held ? raised : 0;
   begin((control >> 13) & 3, (control >> 7) & 0x3f, (control & FTZ) != 0);
+  setRaised(before);
   denormalsAreZeros = (control & DAZ) != 0;
   setNaNRule(false);
 }
 
 /** Puts the exceptions into MXCSR and raises #XM (#UD if the system does not take it) when one is unmasked. */
 export function leaveSse(): void {
+  if (held) return;
   const control = load<u32>(cpu + MXCSR);
   const unmasked = raised & ~(control >> 7) & 0x3f;
   if (unmasked & BEFORE) setRaised(raised & BEFORE);

@@ -1,8 +1,9 @@
-// The x87, MMX and SSE state as images in memory: FXSAVE, FXRSTOR, XSAVE and XRSTOR (standard form, components x87 and
-// SSE), LDMXCSR and STMXCSR. SDM volume 1, 10.5 (FXSAVE image) and 13.4 (XSAVE area).
+// The x87, MMX, SSE and AVX state as images in memory: FXSAVE, FXRSTOR, XSAVE and XRSTOR (standard form), LDMXCSR and
+// STMXCSR. SDM volume 1, 10.5 (FXSAVE image) and 13.4 (XSAVE area).
 //
 //   0 FCW u16 · 2 FSW u16 · 4 abridged tags u8 · 6 FOP u16 · 8 FIP · 16 FDP · 24 MXCSR u32 · 28 MXCSR_MASK u32
 //   32 ST0 … ST7, 16 bytes each (ST order) · 160 XMM0 … XMM15 · 512 XSTATE_BV u64 · 520 XCOMP_BV u64 · 528 reserved
+//   576 the upper halves of YMM0 … YMM15
 //
 // FIP and FDP are 64 bits wide in REX.W forms, else 32 bits followed by the selector.
 
@@ -13,6 +14,9 @@ import { GP, cpu, raiseError, st, xmm } from "../cpu";
 export const MXCSR_MASK: u32 = 0xffff;
 const X87_COMPONENT: u32 = 1;
 const SSE_COMPONENT: u32 = 2;
+const AVX_COMPONENT: u32 = 4;
+const COMPONENTS: u32 = X87_COMPONENT | SSE_COMPONENT | AVX_COMPONENT;
+const UPPER_HALVES = 576;
 const XSTATE_BV = 512;
 const XCOMP_BV = 520;
 
@@ -134,36 +138,49 @@ export function fxrstor64(d: usize, s: usize, i: i32): void {
 }
 
 /**
- * XSAVE of the components of `mask` (EAX; ANDed with XCR0 here) into the 576 bytes at `d`, which hold the guest's area
+ * XSAVE of the components of `mask` (EAX; ANDed with XCR0 here) into the area at `d`, which hold the guest's area
  * as it was: what the mask leaves out stays. `wide` is REX.W.
  */
 export function xsaveImage(d: usize, mask: u32, wide: u32 = 1): void {
-  const components = mask & load<u32>(cpu + XCR0) & (X87_COMPONENT | SSE_COMPONENT);
+  const components = mask & load<u32>(cpu + XCR0) & COMPONENTS;
   if (components & X87_COMPONENT) saveX87(d, wide);
-  if (components & SSE_COMPONENT) {
+  if (components & (SSE_COMPONENT | AVX_COMPONENT)) {
     store<u32>(d, load<u32>(cpu + MXCSR), 24);
     store<u32>(d, MXCSR_MASK, 28);
-    saveXmm(d);
+  }
+  if (components & SSE_COMPONENT) saveXmm(d);
+  if (components & AVX_COMPONENT) {
+    const count = xmmRegisters();
+    for (let n: usize = 0; n < count; n++) v128.store(d + UPPER_HALVES + (n << 4), v128.load(xmm(n), 16));
   }
   store<u64>(d, (load<u64>(d, XSTATE_BV) & ~(<u64>components)) | <u64>components, XSTATE_BV);
 }
 
-/** XRSTOR of the components of `mask` from the 576 bytes at `s`; #GP(0) for a header that the manual forbids. */
+/** XRSTOR of the components of `mask` from the area at `s`; #GP(0) for a header that the manual forbids. */
 export function xrstorImage(s: usize, mask: u32, wide: u32 = 1): void {
   const enabled = load<u32>(cpu + XCR0);
   const present = load<u64>(s, XSTATE_BV);
   const reserved = load<u64>(s, XCOMP_BV) | load<u64>(s, XCOMP_BV + 8) | (present & ~(<u64>enabled));
-  const components = mask & enabled & (X87_COMPONENT | SSE_COMPONENT);
+  const components = mask & enabled & COMPONENTS;
   if (reserved != 0) raiseError(GP, 0);
-  if (components & SSE_COMPONENT) checkMxcsr(load<u32>(s, 24));
+  if (components & (SSE_COMPONENT | AVX_COMPONENT)) checkMxcsr(load<u32>(s, 24));
   if (components & X87_COMPONENT) {
     if (<u32>present & X87_COMPONENT) loadX87(s, wide);
     else resetX87();
   }
+  if (components & (SSE_COMPONENT | AVX_COMPONENT)) store<u32>(cpu + MXCSR, load<u32>(s, 24));
   if (components & SSE_COMPONENT) {
-    store<u32>(cpu + MXCSR, load<u32>(s, 24));
     if (<u32>present & SSE_COMPONENT) loadXmm(s);
     else clearXmm();
+  }
+  if (components & AVX_COMPONENT) loadUpperHalves(s, (<u32>present & AVX_COMPONENT) != 0);
+}
+
+/** Those that are not there become zero. */
+function loadUpperHalves(s: usize, areThere: bool): void {
+  const count = xmmRegisters();
+  for (let n: usize = 0; n < count; n++) {
+    v128.store(xmm(n), areThere ? v128.load(s + UPPER_HALVES + (n << 4)) : i64x2.splat(0), 16);
   }
 }
 
