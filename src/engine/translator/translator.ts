@@ -17,6 +17,8 @@ const NEVER = 0x7fff_ffff;
  * V8 needs ten times as much for it.
  */
 const MAXIMUM_BYTES = 6 << 20;
+/** About bytes of machine code that V8 runs of a function until it optimizes it. */
+const TIERING_BUDGET = 6_000_000;
 /** Of a processor at least. */
 const LEAST_BYTES = 1 << 19;
 const TABLE_STEP = 1024;
@@ -114,6 +116,8 @@ export class Translator {
     this.#mostBytes = Math.max(LEAST_BYTES, MAXIMUM_BYTES / processors);
     // V8 then keeps registers across what hardly ever runs; without it regions are right, too, but slower.
     setFlagsFromString('--experimental-wasm-branch-hinting');
+    // V8 11 optimizes functions after a seventh of what later ones let them run: much of a boot is not worth it.
+    if (Number.parseInt(process.versions.v8, 10) < 12) setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`);
     this.#writer = new RegionWriter(this.#processor);
     this.#pages = handle.memory.buffer.byteLength / WASM_PAGE;
     this.#imports = {
