@@ -84,7 +84,7 @@ export const CALL_MULTIPLY_HIGH = 3;
 export const CALL_REACH = 4;
 export const CALL_STEP = 5;
 /** The first of core-calls.ts. */
-export const CALL_FIRST_VECTOR = 7;
+export const CALL_FIRST_VECTOR = 6;
 
 export class FunctionWriter {
   readonly code = new CodeBuffer();
