@@ -14,7 +14,7 @@
 import { readFileSync } from 'node:fs';
 import { GuestMemory, type MemorySlot } from '../hypervisor/guest-memory.ts';
 import {
-  ABSENT, ABSENT_SHIFT, ARENA_END, ARENA_NEXT, ARENA_START, CODE_HOLDERS, COMPONENTS, CONFIGURATION_SIZE,
+  ABSENT, ABSENT_SHIFT, ARENA_END, ARENA_LIMIT, ARENA_NEXT, ARENA_START, CODE_HOLDERS, COMPONENTS, CONFIGURATION_SIZE,
   CONFIGURATIONS, DECODER_TABLES, HASH_BUCKETS, HASH_TABLE, PAGE_ENTRY, PAGE_MAP, PROCESSOR_COUNT, PROCESSOR_INDEX,
   PROCESSORS, RAM_START, SHARED, SLOT_COUNT, SLOTS,
 } from './core/layout.ts';
@@ -104,6 +104,7 @@ export function createEngineMemory(
     put(ARENA_START, arena);
     put(ARENA_NEXT, arena);
     put(ARENA_END, arena + plan.arenaBytes);
+    put(ARENA_LIMIT, arena + plan.arenaBytes);
     put(CODE_HOLDERS, plan.holders);
     put(ABSENT, plan.absent);
     put(RAM_START, plan.ram);

@@ -4,7 +4,7 @@
 // All of this is one processor's own; processors.ts says how the others' stores come in.
 
 import {
-  ARENA_END, ARENA_NEXT, ARENA_START, BASE, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT,
+  ARENA_END, ARENA_NEXT, BASE, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEPT, BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT,
   CODE_BASE, CODE_PHYSICAL, CS, ENTER_REGION, GENERATION, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LENGTH, LIMIT, MODE,
   MODE_64, OFFSET, OP, OP_STALE, PAGE_BLOCKS, PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, PAGE_NUMBER, RAM_START, RECORD_SIZE,
   RIP, SEGMENTS, SEGMENT_SIZE, TAG_EXECUTE,
@@ -14,6 +14,7 @@ import { configuration, hostOf, translateCode } from "./memory";
 import { entryOf, flushTlb } from "./tlb";
 import { holdCode, holdersOf, isAlone, releaseCode } from "./processors";
 import { decodeBlock } from "./decode";
+import { beginArena, blockBehind, findRoom, firstBlock, hostOfBlock } from "./arena";
 import { forgetJumps, knownJump, learnJump } from "./jumps";
 
 /** The most records of one block, its closing one not counted. */
@@ -23,7 +24,7 @@ const BLOCK_CHUNKS: u64 = 0x1ffff;
 
 // @ts-ignore: decorator
 @inline
-function pageEntry(host: usize): usize {
+export function pageEntry(host: usize): usize {
   return load<u32>(configuration, PAGE_MAP) + ((host - load<u32>(configuration, RAM_START)) >> 12) * PAGE_ENTRY;
 }
 
@@ -69,14 +70,11 @@ function invalidatePage(page: usize, host: usize): void {
 
 /** Makes every block stale, and empties the TLB: at any time. */
 export function forgetCode(): void {
-  const end = load<u32>(configuration, ARENA_NEXT);
-  for (let block: usize = load<u32>(configuration, ARENA_START); block < end;) {
-    const key = load<u64>(block, BLOCK_KEY);
-    if (key != ~0) {
-      const host = hostOf(key & 0x0fffffffffffffff);
-      invalidatePage(pageEntry(host), host);
-    }
-    block += BLOCK_HEADER + load<u32>(block, BLOCK_COUNT) * RECORD_SIZE;
+  const end: usize = load<u32>(configuration, ARENA_END);
+  for (let block = firstBlock(); block < end; block = blockBehind(block)) {
+    if (load<u64>(block, BLOCK_KEY) == ~0) continue;
+    const host = hostOfBlock(block);
+    invalidatePage(pageEntry(host), host);
   }
   flushTlb();
 }
@@ -86,13 +84,13 @@ export function flushBlocks(): void {
   forgetCode();
   memory.fill(load<u32>(configuration, HASH_TABLE), 0, HASH_BUCKETS * 4);
   forgetJumps();
-  store<u32>(configuration, load<u32>(configuration, ARENA_START), ARENA_NEXT);
+  beginArena();
   store<u32>(configuration, load<u32>(configuration, GENERATION) + 1, GENERATION);
 }
 
 // @ts-ignore: decorator
 @inline
-function bucketOf(physical: u64): usize {
+export function bucketOf(physical: u64): usize {
   const hash = <u32>physical ^ (<u32>(physical >> 12) * 0x9e3779b1 >> 12);
   return load<u32>(configuration, HASH_TABLE) + <usize>((hash & (HASH_BUCKETS - 1)) << 2);
 }
@@ -148,7 +146,7 @@ export function knownBlock(distance: f64): usize {
 
 function makeBlock(physical: u64, key: u64): usize {
   const room: u32 = BLOCK_HEADER + (BLOCK_RECORDS + 3) * RECORD_SIZE;
-  if (load<u32>(configuration, ARENA_NEXT) + room > load<u32>(configuration, ARENA_END)) flushBlocks();
+  if (!findRoom(room)) flushBlocks();
   const block: usize = load<u32>(configuration, ARENA_NEXT);
   const host = hostOf(physical);
   const offset = <u32>physical & 0xfff;
@@ -167,6 +165,7 @@ function makeBlock(physical: u64, key: u64): usize {
   store<u32>(block, load<u32>(bucket), BLOCK_NEXT);
   store<u32>(block, load<u32>(page, PAGE_BLOCKS), BLOCK_PAGE_NEXT);
   store<u32>(block, count, BLOCK_COUNT);
+  store<u32>(block, 0, BLOCK_KEPT);
   store<u32>(bucket, <u32>block);
   store<u32>(page, <u32>block, PAGE_BLOCKS);
   store<u32>(configuration, <u32>(block + BLOCK_HEADER + count * RECORD_SIZE), ARENA_NEXT);

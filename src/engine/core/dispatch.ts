@@ -1,9 +1,9 @@
 // Between blocks: the checks that every block's end passes, and the ways to the next record.
 
 import {
-  ARENA_NEXT, BUDGET, CODE_BASE, COUNT, CS, BASE, DISPLACEMENT, EXIT_REQUEST, IF, INSTRUCTION, LINK, MODE, MODE_64,
-  OFFSET, OP_NEXT, RFLAGS, RIP,
-  SEGMENTS, SEGMENT_SIZE, SHADOW, STEPPING, STOP, WINDOW,
+  ARENA_CHANGES, BUDGET, CODE_BASE, COUNT, CS, BASE, DISPLACEMENT, EXIT_REQUEST, IF, INSTRUCTION, LINK, LINKED, MODE,
+  MODE_64, OFFSET, OP_NEXT, RFLAGS, RIP,
+  SCALE, SEGMENTS, SEGMENT_SIZE, SHADOW, STEPPING, STOP, WINDOW,
 } from "./layout";
 import { cpu } from "./cpu";
 import { configuration, translateCode } from "./memory";
@@ -59,10 +59,12 @@ function single(): usize {
 
 /** Finds the target of a branch within the page and remembers it in the branch's record. */
 export function link(u: usize): usize {
-  const before = load<u32>(configuration, ARENA_NEXT);
+  const before = load<u32>(configuration, ARENA_CHANGES);
   const target = linkTarget(load<u32>(u, DISPLACEMENT));
-  // When the arena was flushed meanwhile, the branch's record is gone.
-  if (load<u32>(configuration, ARENA_NEXT) >= before) store<u32>(u, <u32>target, LINK);
+  // When records have made room meanwhile, the branch's may be gone.
+  if (load<u32>(configuration, ARENA_CHANGES) != before) return target;
+  store<u32>(u, <u32>target, LINK);
+  store<u8>(u, LINKED, SCALE);
   return target;
 }
 

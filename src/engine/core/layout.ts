@@ -238,7 +238,8 @@ export const SEGMENT_BASE = 18; // u16, offset of the segment base to add
 export const DISPLACEMENT = 20; // i32; of branches: target's offset from CODE_BASE
 // i64; of vector instructions u8; of branches that leave the page as DISPLACEMENT, in 64 bits
 export const IMMEDIATE = 24;
-export const LINK = 24; // u32, record of the branch target once known
+export const LINK = 24; // u32, record of the branch target once known; SCALE is LINKED then
+export const LINKED = 0xff;
 // u8, of an instruction with a VEX prefix: bits 0-1 its vectors' length, 1: 128, 2: 256 bits · 2-4 its shape (see
 // vector/wide.ts) · 5-7 bits by which the upper lane's immediate is shifted
 export const WIDE = 25;
@@ -268,6 +269,7 @@ export const BLOCK_KEY = 0; // u64, physical address | mode << 60
 export const BLOCK_NEXT = 8; // u32, next of the hash bucket
 export const BLOCK_PAGE_NEXT = 12; // u32, next of the page
 export const BLOCK_COUNT = 16; // u32, records
+export const BLOCK_KEPT = 20; // u32, not 0: regions name records of it, which stay where they are
 export const BLOCK_HEADER = 32;
 
 // Per 4 KiB of RAM, 16 bytes: first block u32, u32, bitmap of 64-byte chunks that hold decoded code u64.
@@ -303,7 +305,7 @@ export const ARENA_START = 0x0c; // u32
 export const ARENA_END = 0x10; // u32
 export const PAGE_MAP = 0x14; // u32, entry of the page at the lowest host address of RAM
 export const RAM_START = 0x18; // u32, lowest host address of RAM
-export const ARENA_NEXT = 0x1c; // u32, first free byte
+export const ARENA_NEXT = 0x1c; // u32, where the next block is made
 export const PROCESSOR_COUNT = 0xe0; // u32
 export const PROCESSOR_INDEX = 0xe4; // u32
 export const PROCESSORS = 0xe8; // u32, address of processor 0
@@ -317,6 +319,9 @@ export const ABSENT_SHIFT = 16;
 export const COMPONENTS = 0xfc; // u32, state components that XCR0 may name
 export const GENERATION = 0x100; // u32, how often the arena has begun anew
 export const TRANSLATE_AFTER = 0x104; // i32, entries of a block until it is translated
+export const ARENA_LIMIT = 0x108; // u32, end of the free bytes that begin at ARENA_NEXT
+export const ARENA_FREE = 0x10c; // u32, first of the other free runs; 0: none
+export const ARENA_CHANGES = 0x110; // u32, how often records have made room
 export const CONFIGURATION_SIZE = 0x200;
 // Locks between the processors, i32, atomic.
 export const EXCLUSIVE = 0x00; // held by who runs alone

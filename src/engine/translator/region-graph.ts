@@ -101,6 +101,11 @@ export class RegionGraph {
     return this.#blocks(entry);
   }
 
+  /** Opening records of the interpreter's blocks that the blocks found last are made of; 0 is none. */
+  get openings(): Iterable<number> {
+    return this.#openings.values();
+  }
+
   #enqueue(place: number): void {
     if (this.#limits.far ? Math.abs(place) < REACH : place >= 0 && place < PAGE) this.#queue.push(place);
   }

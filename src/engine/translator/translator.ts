@@ -2,7 +2,8 @@
 
 import { setFlagsFromString } from 'node:v8';
 import {
-  ENTER_COUNT, ENTER_REGION, GENERATION, MODE, MODE_64, OFFSET, OP, OP_ENTER, PROCESSOR_COUNT, TRANSLATE_AFTER,
+  BLOCK_HEADER, BLOCK_KEPT, ENTER_COUNT, ENTER_REGION, GENERATION, MODE, MODE_64, OFFSET, OP, OP_ENTER,
+  PROCESSOR_COUNT, TRANSLATE_AFTER,
 } from '../core/layout.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from '../memory-handle.ts';
 import { Decoded, operationsByNumber, RecordMemory } from './decoded.ts';
@@ -16,7 +17,7 @@ const NEVER = 0x7fff_ffff;
  * WebAssembly of a machine's processors together, until a processor gives up all of its own, and its blocks with it:
  * V8 needs ten times as much for it.
  */
-const MAXIMUM_BYTES = 6 << 20;
+const MAXIMUM_BYTES = 9 << 20;
 /** About bytes of machine code that V8 runs of a function until it optimizes it. */
 const TIERING_BUDGET = 6_000_000;
 /** Of a processor at least. */
@@ -167,6 +168,7 @@ export class Translator {
     }
     this.#pending.push({ opening, body: this.#writer.write(blocks, this.#core), wide });
     again(this.#policy.waiting);
+    for (const used of this.#graph.openings) if (used !== 0) view.setUint32(used - BLOCK_HEADER + BLOCK_KEPT, 1, true);
     this.counters.instructions += blocks.reduce((sum, block) => sum + block.records.length, 0);
   }
 
