@@ -1,6 +1,7 @@
 /**
  * Whatever a guest sends on the channel of its network adapter, and whatever the network does meanwhile: nothing
- * throws, nothing grows, no allocation of the receive buffer is given twice, and a saved state restores.
+ * throws, nothing grows, no allocation of the receive buffer is given twice, and a saved state restores. So it is when
+ * the thread that serves it ends now and then, in the middle of anything, and another goes on.
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
@@ -10,6 +11,7 @@ import { LoopbackPort } from '../src/vmbus/testing/loopback.ts';
 import { NetworkAdapter } from '../src/vsp/network/device.ts';
 import { MAX_WAITING_SENDS } from '../src/vsp/network/transmit.ts';
 import { GuestNic, rndisFrame, words } from '../src/vsp/testing/guest-nic.ts';
+import { MortalAdapter } from '../src/vsp/testing/mortal-adapter.ts';
 import { NetworkEnd } from '../src/vsp/testing/network-end.ts';
 import type { FuzzTarget } from '../tools/fuzz-target.ts';
 
@@ -52,29 +54,45 @@ function changed(message: Uint8Array, { place, numbers }: Step): Uint8Array {
   return copy;
 }
 
+/** Stores of a step, at most, before its thread ends. */
+const MOST_STORES = 64;
+
 class Trial {
   readonly #guest = new GuestDriver();
   readonly #end = new NetworkEnd();
-  readonly #adapter = this.#adapterOn(this.#end, this.#guest.bus);
-  readonly #nic = new GuestNic(this.#guest, this.#adapter);
+  readonly #mortal: MortalAdapter | undefined;
+  readonly #immortal: NetworkAdapter;
+  readonly #nic: GuestNic;
+
+  constructor(isMortal: boolean) {
+    this.#immortal = this.#adapterOn(this.#end, this.#guest.bus);
+    const address = Uint8Array.of(0, 0x15, 0x5d, 0, 0, 1);
+    this.#mortal = isMortal ? new MortalAdapter(this.#guest, this.#end, address) : undefined;
+    this.#nic = new GuestNic(this.#guest, this.#mortal ?? this.#immortal);
+  }
+
+  get #adapter(): NetworkAdapter {
+    return this.#mortal?.adapter ?? this.#immortal;
+  }
 
   run(steps: readonly Step[], isStarted: boolean): void {
     this.#nic.completesTransfers = false;
     if (isStarted) {
       this.#nic.completesTransfers = true;
       this.#nic.start({ filter: 0x2d, capabilities: 0x80 });
-      this.#prepare();
+      if (this.#mortal === undefined) this.#prepare();
     }
     for (const each of steps) {
-      if (this.#guest.bus.offers.get(this.#nic.relid)?.phase !== 'open') return;
-      this.#do(each);
+      if (this.#guest.bus.offers.get(this.#nic.relid)?.phase !== 'open' || this.#mortal?.isBroken === true) return;
+      if (this.#mortal === undefined) this.#do(each);
+      else if (this.#mortal.killAt((each.numbers[7] ?? 0) % MOST_STORES, () => this.#do(each))) this.#mortal.replace();
       this.#end.frames.splice(0).forEach(({ bytes }) => assert.ok(bytes.length >= 14));
       const state = this.#adapter.saveState();
       const held = state.receive.transfers.flat();
       assert.equal(new Set(held).size, held.length, 'an allocation was given twice');
       assert.ok(state.transmit.waiting.length <= MAX_WAITING_SENDS && state.receive.controls.length <= 16);
     }
-    this.#restore();
+    if (this.#mortal === undefined) this.#restore();
   }
 
   #adapterOn(endpoint: NetworkEnd, bus: VmBus): NetworkAdapter {
@@ -166,8 +184,8 @@ export const target: FuzzTarget = {
   covers: ['src/vsp/network/'],
   run(seed, iterations) {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 30 }), fc.boolean(), (steps, isStarted) => {
-        new Trial().run(steps, isStarted);
+      fc.property(fc.array(step, { maxLength: 30 }), fc.boolean(), fc.boolean(), (steps, isStarted, isMortal) => {
+        new Trial(isMortal).run(steps, isStarted);
       }), { seed, numRuns: iterations });
   },
 };

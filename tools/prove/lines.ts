@@ -269,6 +269,14 @@ export const LINES: readonly ProofLine[] = [
     deadlineMinutes: 20,
   },
   {
+    name: 'guards',
+    what: 'a guest that sends from a foreign address, answers DHCP, advertises routes or storms is stopped by the '
+      + 'guard that is on, counted by name, and harms nobody else',
+    folders: ['src/machine', 'src/vmbus', 'src/vsp/network', 'src/vswitch', 'src/host', 'tests/proofs/guards.ts'],
+    command: ['dist/tests/proofs/guards.js'],
+    deadlineMinutes: 30,
+  },
+  {
     name: 'network-thread',
     what: 'the network threads of two guests are killed, 50 times under TCP and numbered datagrams: frames pass again '
       + 'within two seconds, none comes twice, nothing that a guest has begun stays unanswered',

@@ -18,6 +18,8 @@ export class MortalAdapter implements ChannelService {
   readonly description = networkOffer(INSTANCE);
   readonly maxPacketBytes = MAX_PACKET_BYTES;
   adapter: NetworkAdapter;
+  /** The guest broke the protocol. */
+  isBroken = false;
   readonly #guest: GuestDriver;
   readonly #end: NetworkEnd;
   readonly #macAddress: Uint8Array;
@@ -105,7 +107,10 @@ export class MortalAdapter implements ChannelService {
       receivePosition: isRestored ? journal.queues[0]?.receivePosition : undefined,
       signalGuest: () => {},
       comeAgain: () => {},
-      fail: (reason) => { throw new Error(reason); },
+      fail: () => {
+        this.isBroken = true;
+        this.closed();
+      },
       pagesOf: (gpadl) => original.pagesOf(gpadl),
     });
     this.adapter.opened(this.#channel);
