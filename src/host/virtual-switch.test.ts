@@ -55,6 +55,17 @@ test("a program's own code is on a switch, sees what passes, and nothing is left
   assert.equal(a.isConnected, false);
 });
 
+test('a capture that nothing passes ends when it is told to', async () => {
+  await using host = await Host.open();
+  const lab = await host.createSwitch({ name: 'quiet' });
+  await using port = await lab.connect({ name: 'a' });
+  assert.ok(port.isConnected);
+  const frames = lab.capture();
+  const next = frames.next();
+  await frames.return(undefined);
+  assert.equal((await next).done, true);
+});
+
 test('what cannot be is refused in a sentence', async () => {
   await using host = await Host.open();
   const lab = await host.createSwitch({ name: 'other' });

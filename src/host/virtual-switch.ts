@@ -63,8 +63,20 @@ export class VirtualSwitch implements AsyncDisposable {
   }
 
   /** Frames as they pass, until the loop over them ends. */
-  async *capture(options: CaptureOptions = {}): AsyncGenerator<CapturedFrame, void, undefined> {
+  capture(options: CaptureOptions = {}): AsyncGenerator<CapturedFrame, void, undefined> {
     const frames = new CapturedFrames();
+    const passing = this.#passing(frames, options);
+    const finish = passing.return.bind(passing);
+    return Object.assign(passing, {
+      return: () => {
+        // Who waits for the next frame waits no more.
+        frames.end();
+        return finish(undefined);
+      },
+    });
+  }
+
+  async *#passing(frames: CapturedFrames, options: CaptureOptions): AsyncGenerator<CapturedFrame, void, undefined> {
     const socket = await this.#switches.capture(
       this.name, { nic: options.nic, points: options.points ?? ALL_POINTS }, (block) => frames.push(block),
       () => frames.end());

@@ -73,9 +73,8 @@ async function given(lab: VirtualSwitch, action: () => Promise<void>): Promise<n
   await new Promise((resolve) => { setTimeout(resolve, 500); });
   await action();
   await new Promise((resolve) => { setTimeout(resolve, 500); });
-  // It ends with the next frame, for which nobody waits.
-  void frames.return(undefined);
-  void ended;
+  await frames.return(undefined);
+  await ended;
   return count;
 }
 

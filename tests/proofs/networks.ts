@@ -74,7 +74,7 @@ async function captured(lab: VirtualSwitch, action: () => Promise<void>): Promis
   await action();
   await wait(SETTLE_MS);
   await frames.return(undefined);
-  await Promise.race([ended, wait(SETTLE_MS)]);
+  await ended;
   return counts;
 }
 
