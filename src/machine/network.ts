@@ -34,8 +34,8 @@ const FIRST_ADDRESS = 0x80_0000;
 
 const NAT = 'nat';
 const MAXIMUM_CHANNELS = 8;
-/** A guest that has not given back its frames by then does not want to. */
-const DRAIN_MS = 2000;
+/** A guest that still sends by then, or has not given back its frames, does not want to stop. */
+const DRAIN_MS = 5000;
 /** Its garbage is frames, which die at once. */
 const YOUNG_HEAP_MIB = 6;
 

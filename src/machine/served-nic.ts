@@ -9,6 +9,7 @@ import type { PlacedNic } from './network-protocol.ts';
 
 /** The switch process comes back within that, and so does the network thread. */
 const LINK_PATIENCE_MS = 1000;
+const QUIET_MS = 100;
 
 export interface ServedNicOptions {
   readonly placed: PlacedNic;
@@ -36,7 +37,7 @@ export class ServedNic {
     this.#endpoint = endpoint;
     this.adapter = new NetworkAdapter({
       instanceId, macAddress, queueCount, ram, endpoint, offerSubChannel, journal: this.journal,
-      linkPatienceMs: LINK_PATIENCE_MS,
+      linkPatienceMs: LINK_PATIENCE_MS, quietMs: QUIET_MS,
     });
   }
 

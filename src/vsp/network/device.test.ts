@@ -509,4 +509,31 @@ test('a link that is gone for a moment is not missed, and one that stays away is
   assert.equal(nic.received.length, 1, 'it is gone');
   turnTo(true);
   assert.equal(nic.received.length, 2, 'it is back');
+  turnTo(false);
+  turnTo(true);
+  assert.equal(nic.received.length, 2, 'and gone for a moment once more');
+});
+
+test('an adapter that leaves waits until its guest has been quiet for a while', () => {
+  const timers = new ManualTimers();
+  const guest = new GuestDriver();
+  const end = new NetworkEnd();
+  const adapter = new NetworkAdapter({
+    instanceId: INSTANCE, macAddress: MAC, ram: guest.memory, endpoint: end, timers, quietMs: 100,
+  });
+  const nic = new GuestNic(guest, adapter);
+  nic.start();
+  let isReady = false;
+  adapter.leave(() => { isReady = true; });
+  timers.advance(1000);
+  assert.equal(isReady, false, 'the guest has not read that its link is down');
+  nic.poll();
+  nic.channel.ring();
+  timers.advance(90);
+  nic.send({ section: rndisFrame(frame(PEER)) });
+  nic.channel.ring();
+  timers.advance(90);
+  assert.equal(isReady, false, 'it still sends');
+  timers.advance(10);
+  assert.equal(isReady, true);
 });

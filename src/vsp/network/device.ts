@@ -17,6 +17,7 @@ import { expectStateVersion, type Service } from '../service.ts';
 import { Adapter } from './adapter.ts';
 import { statusMessage } from './answers.ts';
 import { AdapterJournal, type ControlState } from './journal.ts';
+import { Departure } from './departure.ts';
 import { LinkNews } from './link-news.ts';
 import { DEFAULT_FRAME_BYTES, Negotiation } from './negotiation.ts';
 import { adapterOptions, type NetworkAdapterOptions } from './options.ts';
@@ -60,12 +61,13 @@ export class NetworkAdapter implements Service<NetworkState> {
   readonly #negotiation: Negotiation;
   #resumption: Resumption | undefined;
   #isHeld = false;
-  /** Called once the guest holds no frame any more; the link is down meanwhile. */
-  #onDrained: (() => void) | undefined;
-  #isLeaving = false;
+  readonly #options: NetworkAdapterOptions;
+  /** Of an adapter that is to be taken from the guest; the link is down meanwhile. */
+  #departure: Departure | undefined;
   readonly #linkNews: LinkNews;
 
   constructor(options: NetworkAdapterOptions) {
+    this.#options = options;
     this.description = networkOffer(options.instanceId);
     const { endpoint, queueCount = 1, journal = new AdapterJournal(queueCount) } = options;
     const statistics = this.statistics = new NetworkStatistics(journal.counters);
@@ -74,7 +76,8 @@ export class NetworkAdapter implements Service<NetworkState> {
     this.#queues = journal.queues.map((queue, index) => new Queue(index, queue));
     this.#subChannels = new SubChannels(this.#queues, options.offerSubChannel ?? ((): void => {}));
     this.#adapter = new Adapter({
-      ...adapterOptions(options), statistics, queueCount, isConnected: () => endpoint.isConnected && !this.#isLeaving,
+      ...adapterOptions(options), statistics, queueCount,
+      isConnected: () => endpoint.isConnected && this.#departure === undefined,
     });
     this.#receive = new ReceivePath({
       queueCount, adapter: this.#adapter, statistics, journal, onRoom: () => endpoint.flush(),
@@ -120,22 +123,21 @@ export class NetworkAdapter implements Service<NetworkState> {
   signalled(index = 0): void {
     if (this.#isHeld || this.#resumption !== undefined) return;
     const queue = this.#queues[index] as Queue;
-    while (queue.receive()) this.#take(queue, queue.channel as Channel);
+    while (queue.receive()) {
+      this.#departure?.stir();
+      this.#take(queue, queue.channel as Channel);
+    }
     queue.journal.forgetFinished();
     this.#transmit.flush();
     this.#receive.turn();
-    this.#tellDrained();
+    this.#departure?.look();
   }
 
-  /**
-   * The adapter is going to be taken from the guest: nothing is sent or received any more, and `drained` is called when
-   * the guest has given back what it was given. Once it hears of the end, Linux can give nothing back and waits for it.
-   */
-  leave(drained: () => void): void {
-    this.#isLeaving = true;
-    this.#onDrained = drained;
+  /** It is going to be taken from the guest: nothing is sent or received any more; `ready` when that may be done. */
+  leave(ready: () => void): void {
+    this.#departure = new Departure({ ...this.#options, ready, isIdle: () => this.#isIdle });
     this.#tellLink();
-    this.#tellDrained();
+    this.#departure.look();
   }
 
   closed(index = 0): void {
@@ -143,7 +145,7 @@ export class NetworkAdapter implements Service<NetworkState> {
     this.#receive.detach(index);
     if (index === 0) {
       this.#clear();
-      this.#tellDrained();
+      this.#departure?.end();
     } else if (this.#resumption !== undefined) {
       this.#resumption.isOpen[index] = false;
       this.#goOn();
@@ -234,11 +236,13 @@ export class NetworkAdapter implements Service<NetworkState> {
     if (!this.#isHeld && this.#resumption === undefined) this.#transmit.resume();
   }
 
-  #tellDrained(): void {
-    if (this.#receive.heldAllocations > 0) return;
-    const drained = this.#onDrained;
-    this.#onDrained = undefined;
-    drained?.();
+  /** The guest has nothing of us, nothing of it is under way, and it has read all that we said. */
+  get #isIdle(): boolean {
+    return this.#receive.heldAllocations === 0 && this.#receive.controls.length === 0
+      && this.#queues.every(({ journal, channel }) => {
+        journal.forgetFinished();
+        return journal.count === 0 && (channel === undefined || channel.isDrained());
+      });
   }
 
   /** Once the channels are there that were open. */
@@ -328,8 +332,8 @@ export class NetworkAdapter implements Service<NetworkState> {
   /** False: the guest knows how the link is, or need not know yet. */
   #noteLink(): boolean {
     if (this.#resumption !== undefined) return false;
-    const isConnected = this.#endpoint.isConnected || this.#isLeaving;
-    if (this.#adapter.believesConnected && !this.#linkNews.isDue(isConnected)) return false;
+    const isConnected = this.#endpoint.isConnected || this.#departure !== undefined;
+    if (!this.#linkNews.isDue(isConnected) && this.#adapter.believesConnected) return false;
     const message = this.#adapter.linkChange();
     return message !== undefined && this.#receive.addControl(message);
   }

@@ -18,7 +18,7 @@ export class LinkNews {
     this.#onDue = onDue;
   }
 
-  /** Whether the guest, which believes that its link is there, is to hear how it is. */
+  /** Whether a guest that believes its link to be there is to hear how it is. To be asked at each change. */
   isDue(isConnected: boolean): boolean {
     if (isConnected || this.#patienceMs === 0) {
       this.stop();

@@ -27,6 +27,8 @@ export interface NetworkAdapterOptions {
   readonly offerSubChannel?: (index: number) => void;
   /** How long a link may be gone before the guest is told; by default it is told at once. */
   readonly linkPatienceMs?: number;
+  /** How long a guest whose adapter leaves has to have sent nothing; 0 unless given. */
+  readonly quietMs?: number;
   readonly timers?: Timers;
   /** What outlives this thread, for as many channels; by default nothing does. */
   readonly journal?: AdapterJournal;
