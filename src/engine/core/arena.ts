@@ -5,13 +5,12 @@
 
 import {
   ARENA_CHANGES, ARENA_END, ARENA_FREE, ARENA_LIMIT, ARENA_NEXT, ARENA_START, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEPT,
-  BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT, ENTER_COUNT, HASH_BUCKETS, HASH_TABLE, LINK, LINKED, PAGE_BLOCKS, PAGE_CHUNKS,
+  BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT, ENTER_COUNT, HASH_BUCKETS, HASH_TABLE, LINK, LINKED, PAGE_BLOCKS,
   RECORD_SIZE, SCALE, TRANSLATE_AFTER,
 } from "./layout";
 import { bucketOf, pageEntry } from "./blocks";
 import { forgetJumps } from "./jumps";
 import { configuration, hostOf } from "./memory";
-import { releaseCode } from "./processors";
 
 const NO_KEY: u64 = ~0;
 /** A sweep that leaves less than one part of so many free is not worth it. */
@@ -95,7 +94,10 @@ function stays(block: usize): bool {
   return load<i32>(block + BLOCK_HEADER, ENTER_COUNT) <= load<i32>(configuration, TRANSLATE_AFTER) / 2;
 }
 
-/** The hash and the pages know those that stay, and these know of no others. */
+/**
+ * The hash and the pages know those that stay, and these know of no others. Pages go on taking notice of stores to what
+ * was code: it mostly is decoded again, and the first store to it ends that.
+ */
 function keepBlocks(): void {
   memory.fill(load<u32>(configuration, HASH_TABLE), 0, HASH_BUCKETS * 4);
   const end: usize = load<u32>(configuration, ARENA_END);
@@ -137,18 +139,8 @@ function freeOthers(): void {
       run = 0;
       continue;
     }
-    if (!isStale) leavePage(block);
+    store<u64>(block, NO_KEY, BLOCK_KEY);
     if (run == 0) run = block;
     else store<u32>(run, (<u32>(next - run) - BLOCK_HEADER) / RECORD_SIZE, BLOCK_COUNT);
   }
-}
-
-function leavePage(block: usize): void {
-  const host = hostOfBlock(block);
-  const page = pageEntry(host);
-  store<u64>(block, NO_KEY, BLOCK_KEY);
-  // Pages of which something stays remember more than they hold code of, which is no harm.
-  if (load<u32>(page, PAGE_BLOCKS) != 0 || load<u64>(page, PAGE_CHUNKS) == 0) return;
-  store<u64>(page, 0, PAGE_CHUNKS);
-  releaseCode(host);
 }
