@@ -7,10 +7,10 @@ import {
   ADDRESS, BASE_REGISTER, BYTES, COUNT, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, FORM_ALIGNED, HANDLER, IMMEDIATE,
   INDEX_REGISTER, LENGTH, OFFSET, OP, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OP_WIDE,
   OP_WIDE_LOAD, OP_WIDE_STORE, OPERAND, SCALE,
-  SEGMENT_BASE, TARGET, THIRD,
+  SEGMENT_BASE, TARGET, THIRD, WIDE, WIDE_LENGTH, WIDE_SHAPE,
 } from '../core/layout.ts';
 import { type Operation, operationTable } from './operation.ts';
-import { VECTOR_OPERATIONS, type VectorOperation } from './vector-operations.ts';
+import { VECTOR_OPERATIONS, type VectorOperation, ZERO_UPPER } from './vector-operations.ts';
 
 /** What the numbers in records mean. */
 export interface Operations {
@@ -30,7 +30,7 @@ export function operationsByNumber(): Operations {
     .filter(({ name }) => /^V?(U?COMIS[SD]|PTEST|TESTP[SD]|PCMP[EI]STR[IM])$/.test(name));
   const vectors = new Map<number, VectorOperation>();
   for (const row of INSTRUCTION_ROWS) {
-    const operation = row.class === 'sse' ? VECTOR_OPERATIONS[row.op] : undefined;
+    const operation = row.class === 'sse' || row.class === 'avx' ? VECTOR_OPERATIONS[row.op] : undefined;
     if (operation && !/[PQN]/.test(row.operands)) vectors.set(handlerOf(row), operation);
   }
   return {
@@ -55,6 +55,26 @@ export class RecordMemory {
 }
 
 /** One record. */
+/** Shapes of core/vector/wide.ts. */
+const SHAPES = 7;
+const WHOLE = 4;
+const GENERAL = 5;
+const SOURCE_FIRST = 7;
+
+/** Whether regions do an instruction with a VEX prefix of a shape, when they do the operation of a lane. */
+function isWritten(operation: VectorOperation, wide: number): boolean {
+  const shape = (wide >> WIDE_SHAPE) & SHAPES;
+  const isLong = (wide & WIDE_LENGTH) === 2;
+  switch (operation.kind) {
+    case 'splat': return shape === WHOLE;
+    case 'order': return shape === GENERAL;
+    case 'shift': return shape === SOURCE_FIRST;
+    case 'shuffle': return shape === 0 || shape === SOURCE_FIRST;
+    case 'binary': case 'unary': case 'choose': case 'whole': case 'mask': return shape === 0;
+    default: return shape === 0 && !isLong;
+  }
+}
+
 export class Decoded {
   readonly #memory: RecordMemory;
   /** Its address. */
@@ -69,6 +89,8 @@ export class Decoded {
   readonly addressKind: number;
   /** Of a vector instruction: what regions do for it; undefined: the core does it. */
   readonly vector: VectorOperation | undefined;
+  /** Of an instruction with a VEX prefix: as core/layout.ts's WIDE, else 0. */
+  readonly wide: number;
   /** Of a vector instruction: it sets arithmetic flags. */
   readonly comparesVectors: boolean;
   readonly offset: number;
@@ -86,16 +108,20 @@ export class Decoded {
     this.#memory = memory;
     this.at = at;
     this.page = page;
-    this.op = op;
-    this.operation = operations.integer[op];
     const isWide = op === OP_WIDE || op === OP_WIDE_LOAD || op === OP_WIDE_STORE;
+    // Where operands lie is what it is without the prefix.
+    this.op = isWide ? op - OP_WIDE + OP_VECTOR : op;
+    this.operation = operations.integer[op];
+    this.wide = isWide ? bytes[at + WIDE] as number : 0;
     this.hasHandler = isWide || op === OP_SYSTEM || op === OP_VECTOR || op === OP_VECTOR_LOAD || op === OP_VECTOR_STORE;
     const handler = this.hasHandler ? halves[(at + HANDLER) >>> 1] as number : 0;
     this.system = op === OP_SYSTEM ? operations.systems[handler] : undefined;
     this.addressKind = bytes[at + ADDRESS] as number;
     const isVector = this.hasHandler && op !== OP_SYSTEM;
-    const vector = isVector && !isWide ? operations.vectors.get(handler) : undefined;
-    this.vector = op === OP_VECTOR || this.addressKind === 1 ? vector : undefined;
+    const found = isVector ? operations.vectors.get(handler)
+      : this.system === 'vzeroupper' ? ZERO_UPPER : undefined;
+    const vector = found && isWide && !isWritten(found, this.wide) ? undefined : found;
+    this.vector = this.addressKind <= 1 ? vector : undefined;
     this.comparesVectors = isVector && operations.comparing.has(handler);
     this.offset = halves[(at + OFFSET) >>> 1] as number;
     this.length = bytes[at + LENGTH] as number;
@@ -109,7 +135,16 @@ export class Decoded {
   get size(): number { return 8 << ((this.#memory.bytes[this.at + FORM] as number) & 3); }
   /** Of a vector instruction: how many bytes its operand in memory has. */
   get bytes(): number { return this.#memory.halves[(this.at + BYTES) >>> 1] as number; }
-  /** They must be aligned to 16. */
+  /** Vectors are of 256 bits. */
+  get isLong(): boolean { return (this.wide & WIDE_LENGTH) === 2; }
+  /** What a vector instruction starts from: with a VEX prefix that is not the destination. */
+  get first(): number {
+    if (this.wide === 0) return this.target;
+    const shape = (this.wide >> WIDE_SHAPE) & SHAPES;
+    if (shape === GENERAL) return this.target;
+    return shape === SOURCE_FIRST ? this.operand : this.third;
+  }
+  /** They must be aligned to 16, or to as many as there are. */
   get isAligned(): boolean { return ((this.#memory.bytes[this.at + FORM] as number) & FORM_ALIGNED) !== 0; }
   get addressSize(): number { return ((this.#memory.bytes[this.at + FORM] as number) >> FORM_ADDRESS_SHIFT) & 3; }
   get target(): number { return this.#memory.halves[(this.at + TARGET) >>> 1] as number; }

@@ -27,8 +27,8 @@ export interface Knowledge {
   dirty: number;
   /** The flags may. */
   dirtyFlags: boolean;
-  /** The system has enabled SSE. */
-  vectors: boolean;
+  /** Which vector instructions the system has enabled: SSE 1, AVX 2, both 3. */
+  vectors: number;
 }
 
 // Registers of the processor that have locals, by number: general ones in encoding order, then XMM ones.
@@ -54,14 +54,14 @@ export function offsetOf(number: number): number {
 
 /** Where anything may have come before. */
 export function nothingKnown(): Knowledge {
-  return { flags: FLAGS_UNKNOWN, upperZero: 0, dirty: -1, dirtyFlags: true, vectors: false };
+  return { flags: FLAGS_UNKNOWN, upperZero: 0, dirty: -1, dirtyFlags: true, vectors: 0 };
 }
 
 /** What holds on both ways to a point. */
 export function meet(a: Knowledge | undefined, b: Knowledge): Knowledge {
   if (a === undefined) return { ...b };
   return { flags: a.flags === b.flags ? a.flags : FLAGS_UNKNOWN, upperZero: a.upperZero & b.upperZero,
-    dirty: a.dirty | b.dirty, dirtyFlags: a.dirtyFlags || b.dirtyFlags, vectors: a.vectors && b.vectors };
+    dirty: a.dirty | b.dirty, dirtyFlags: a.dirtyFlags || b.dirtyFlags, vectors: a.vectors & b.vectors };
 }
 
 // Fixed locals of every region: i32 first, then i64.

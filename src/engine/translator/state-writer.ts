@@ -44,6 +44,8 @@ export class StateWriter {
   }
 
   #allotVector(record: Decoded, vector: VectorOperation): void {
+    if (vector.kind === 'zeroUpper') return;
+    if (record.first >= XMM) this.#use(record.first);
     if (vector.kind === 'call' && CORE_CALLS[vector.name] === 'three') this.#use(XMM);
     if (record.op !== OP_VECTOR_STORE) this.#use(record.target);
     if (record.op !== OP_VECTOR_LOAD) this.#use(record.operand);
@@ -73,7 +75,7 @@ export class StateWriter {
     if (knowledge.dirtyFlags) this.#storeFlags();
     knowledge.dirty = 0;
     knowledge.dirtyFlags = false;
-    if (record.op === OP_SYSTEM) knowledge.vectors = false;
+    if (record.op === OP_SYSTEM) knowledge.vectors = 0;
     code.constant32(record.at);
     code.byte(CALL);
     code.unsigned(CALL_STEP);

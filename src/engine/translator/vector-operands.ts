@@ -7,9 +7,12 @@ import {
   I32X4_EXTRACT_LANE, I32_LOAD, I32_WRAP, I64X2_EXTRACT_LANE, I64_LOAD, V128_LOAD, V128_LOAD32_ZERO, V128_LOAD64_ZERO,
 } from './opcodes.ts';
 
+const LANE_BYTES = 16;
+
 export class VectorOperands {
   readonly #writer: FunctionWriter;
   readonly #processor: number;
+  #upper = 0;
 
   constructor(writer: FunctionWriter, processor: number) {
     this.#writer = writer;
@@ -21,8 +24,16 @@ export class VectorOperands {
     this.#writer.code.loadFrom(this.#processor + offset, opcode);
   }
 
+  /** What is pushed meanwhile is of the upper lane, whose registers lie in the processor's memory alone. */
+  inUpperLane(write: () => void): void {
+    this.#upper = LANE_BYTES;
+    write();
+    this.#upper = 0;
+  }
+
   /** Pushes a register. */
   push(offset: number): void {
+    if (this.#upper !== 0) return this.field(V128_LOAD, offset + LANE_BYTES);
     this.#writer.get(this.#writer.register(registerAt(offset)));
   }
 
@@ -31,15 +42,17 @@ export class VectorOperands {
     this.#writer.setVector(registerAt(target));
   }
 
-  pushTarget({ target }: Decoded): void {
-    this.push(target);
+  /** Pushes what the operation starts from; where that is nothing, whatever there is. */
+  pushTarget(record: Decoded): void {
+    if (record.first < ZERO) this.pushSource(record);
+    else this.push(record.first);
   }
 
   /** Pushes the source; what is short is zero-extended. */
   pushSource({ op, operand, bytes }: Decoded): void {
     if (op === OP_VECTOR) return this.push(operand);
     this.#writer.get(LOCAL_HOST);
-    this.#writer.memory(bytes === 4 ? V128_LOAD32_ZERO : bytes === 8 ? V128_LOAD64_ZERO : V128_LOAD, 0);
+    this.#writer.memory(bytes === 4 ? V128_LOAD32_ZERO : bytes === 8 ? V128_LOAD64_ZERO : V128_LOAD, this.#upper);
   }
 
   /** Pushes an i32 or i64 of the source. */

@@ -24,6 +24,10 @@ export type VectorOperation =
   /** d = the bytes of d that those of s choose, 0 where their bit 7 is set. */
   | { readonly kind: 'choose' }
   | { readonly kind: 'whole' }
+  /** d = the lowest `bytes` of s, in all places. */
+  | { readonly kind: 'splat'; readonly bytes: 1 | 2 | 4 | 8; readonly load: number }
+  /** All registers' upper halves become 0. */
+  | { readonly kind: 'zeroUpper' }
   /** d = what a function of the core makes. */
   | { readonly kind: 'call'; readonly name: CoreCall }
   /** A general register gets the sign bits of s. */
@@ -142,6 +146,18 @@ const FLOATS: Readonly<Record<string, VectorOperation>> = {
   cvttsd2si: { kind: 'toInteger', wide: false }, cvttsd2si64: { kind: 'toInteger', wide: true },
 };
 
+const splat = (bytes: 1 | 2 | 4 | 8, load: number): VectorOperation => ({ kind: 'splat', bytes, load });
+
+/** AVX's own. */
+const WIDE: Readonly<Record<string, VectorOperation>> = {
+  vbroadcast8: splat(1, op.V128_LOAD8_SPLAT), vbroadcast16: splat(2, op.V128_LOAD16_SPLAT),
+  vbroadcast32: splat(4, op.V128_LOAD32_SPLAT), vbroadcast64: splat(8, op.V128_LOAD64_SPLAT),
+  vpmovmskb: { kind: 'mask', opcode: op.I8X16_BITMASK },
+  vmovmskps: { kind: 'mask', opcode: op.I32X4_BITMASK }, vmovmskpd: { kind: 'mask', opcode: op.I64X2_BITMASK },
+};
+
+export const ZERO_UPPER: VectorOperation = { kind: 'zeroUpper' };
+
 const call = (name: CoreCall): VectorOperation => ({ kind: 'call', name });
 
 const CRYPTOGRAPHY: Readonly<Record<string, VectorOperation>> = {
@@ -153,4 +169,4 @@ const CRYPTOGRAPHY: Readonly<Record<string, VectorOperation>> = {
 };
 
 export const VECTOR_OPERATIONS: Readonly<Record<string, VectorOperation>> =
-  { ...MOVES, ...SHUFFLES, ...LOGIC, ...INTEGERS, ...FLOATS, ...CRYPTOGRAPHY };
+  { ...MOVES, ...SHUFFLES, ...LOGIC, ...INTEGERS, ...FLOATS, ...CRYPTOGRAPHY, ...WIDE };
