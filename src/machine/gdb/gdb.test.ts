@@ -48,6 +48,15 @@ test('registers come back as they were written, but for those that are only show
   assert.equal(writeRegisters(state, all.subarray(1)), false);
 });
 
+test('upper halves of vector registers are there where the state has them', () => {
+  const state = { ...emptyProcessorState(), xsave: new Uint8Array(832) };
+  state.xsave[576 + 15 * 16] = 0x5a;
+  const names = [...TARGET_DESCRIPTION.matchAll(/<reg name="(\w+)"/g)].map(([, name]) => name);
+  assert.equal(readRegister(state, names.indexOf('ymm15h'))?.[0], 0x5a);
+  assert.ok(writeRegister(state, names.indexOf('ymm0h'), Buffer.alloc(16, 1)));
+  assert.equal(state.xsave[576 + 15], 1);
+});
+
 test('the description has a line for each register', () => {
   assert.equal(TARGET_DESCRIPTION.match(/<reg /g)?.length, REGISTER_COUNT);
 });

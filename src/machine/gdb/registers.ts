@@ -26,6 +26,9 @@ const GENERAL: readonly (readonly [name: string, encoding: number])[] = [
 // Offsets in an FXSAVE image [Intel SDM 1, table 10-2].
 const FXSAVE = { control: 0, status: 2, tags: 4, opcode: 6, instruction: 8, data: 16, mxcsr: 24, st: 32, xmm: 160 };
 
+/** In an XSAVE area [Intel SDM 1, 13.4]. */
+const UPPER_HALVES = 576;
+
 function bytesOf(state: ProcessorState, at: number, count: number): bigint {
   let value = 0n;
   for (let n = count - 1; n >= 0; n--) value = (value << 8n) | BigInt(state.xsave[at + n] ?? 0);
@@ -101,6 +104,10 @@ const SSE: readonly Register[] = [
   extended('mxcsr', FXSAVE.mxcsr, 4, 32, 'i386_mxcsr'),
 ];
 
+/** The upper halves, from which gdb makes YMM registers; zeros that stay zeros where there is no AVX. */
+const AVX: readonly Register[] =
+  Array.from({ length: 16 }, (_, n) => extended(`ymm${n}h`, UPPER_HALVES + n * 16, 16, 128, 'uint128'));
+
 const BASES: readonly Register[] = [base('fs_base', 'fs'), base('gs_base', 'gs')];
 
 const SYSTEM: readonly Register[] = [
@@ -111,7 +118,7 @@ const SYSTEM: readonly Register[] = [
   shown('tr_base', (state) => state.segments.tr.base), shown('ldt_base', (state) => state.segments.ldtr.base),
 ];
 
-const REGISTERS: readonly Register[] = [...CORE, ...SSE, ...BASES, ...SYSTEM];
+const REGISTERS: readonly Register[] = [...CORE, ...SSE, ...AVX, ...BASES, ...SYSTEM];
 
 export const REGISTER_COUNT = REGISTERS.length;
 
@@ -184,5 +191,5 @@ export const TARGET_DESCRIPTION = '<?xml version="1.0"?><!DOCTYPE target SYSTEM 
   '<architecture>i386:x86-64</architecture>' +
   feature('org.gnu.gdb.i386.core', CORE, [flags('i386_eflags', FLAG_NAMES)]) +
   feature('org.gnu.gdb.i386.sse', SSE, [...VECTOR_TYPES, flags('i386_mxcsr', MXCSR_NAMES)]) +
-  feature('org.gnu.gdb.i386.segments', BASES) +
+  feature('org.gnu.gdb.i386.avx', AVX) + feature('org.gnu.gdb.i386.segments', BASES) +
   feature('partout.system', SYSTEM) + '</target>';
