@@ -1,12 +1,11 @@
 // Where decoded blocks lie: one behind the other until the arena is full. Then those make room that no region has been
-// made of and that were not entered often; the others stay where they are, for regions name records by their addresses.
+// made of; the others stay where they are, for regions name records by their addresses.
 // Between them blocks are made in runs of free bytes, each of which looks like a block that has no key. What a region
 // was made of keeps its place, even when it is stale, until the arena begins anew.
 
 import {
   ARENA_CHANGES, ARENA_END, ARENA_FREE, ARENA_LIMIT, ARENA_NEXT, ARENA_START, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEPT,
-  BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT, ENTER_COUNT, HASH_BUCKETS, HASH_TABLE, LINK, LINKED, PAGE_BLOCKS,
-  RECORD_SIZE, SCALE, TRANSLATE_AFTER,
+  BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT, HASH_BUCKETS, HASH_TABLE, LINK, LINKED, PAGE_BLOCKS, RECORD_SIZE, SCALE,
 } from "./layout";
 import { bucketOf, pageEntry } from "./blocks";
 import { forgetJumps } from "./jumps";
@@ -80,7 +79,7 @@ function sweep(room: u32): bool {
   const end: usize = load<u32>(configuration, ARENA_END);
   let free: u32 = 0;
   for (let block = firstBlock(); block < end; block = blockBehind(block)) {
-    if (load<u64>(block, BLOCK_KEY) != NO_KEY || load<u32>(block, BLOCK_KEPT) != 0 || sizeOf(block) < room) continue;
+    if (load<u64>(block, BLOCK_KEY) != NO_KEY || stays(block) || sizeOf(block) < room) continue;
     store<u32>(block, load<u32>(configuration, ARENA_FREE), BLOCK_NEXT);
     store<u32>(configuration, <u32>block, ARENA_FREE);
     free += sizeOf(block);
@@ -88,10 +87,9 @@ function sweep(room: u32): bool {
   return free >= (<u32>end - load<u32>(configuration, ARENA_START)) / LEAST_FREE;
 }
 
-/** A block with a key stays: a region has been made of it, or that is half done. */
+/** What a region has been made of stays. */
 function stays(block: usize): bool {
-  if (load<u32>(block, BLOCK_KEPT) != 0) return true;
-  return load<i32>(block + BLOCK_HEADER, ENTER_COUNT) <= load<i32>(configuration, TRANSLATE_AFTER) / 2;
+  return load<u32>(block, BLOCK_KEPT) != 0;
 }
 
 /**
@@ -134,8 +132,7 @@ function freeOthers(): void {
   let next: usize = 0;
   for (let block = firstBlock(); block < end; block = next) {
     next = blockBehind(block);
-    const isStale = load<u64>(block, BLOCK_KEY) == NO_KEY;
-    if (isStale ? load<u32>(block, BLOCK_KEPT) != 0 : stays(block)) {
+    if (stays(block)) {
       run = 0;
       continue;
     }
