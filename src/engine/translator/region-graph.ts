@@ -43,12 +43,10 @@ export interface CodeSource {
 export interface Limits {
   readonly records: number;
   readonly blocks: number;
-  /** Into calls and other pages. */
-  readonly far: boolean;
 }
 
-export const NARROW: Limits = { records: 64, blocks: 24, far: false };
-export const WIDE: Limits = { records: 160, blocks: 48, far: true };
+export const NARROW: Limits = { records: 64, blocks: 24 };
+export const WIDE: Limits = { records: 160, blocks: 48 };
 /** Return addresses that a return is compared with. */
 const MAXIMUM_RETURNS = 4;
 const PAGE = 0x1000;
@@ -107,7 +105,7 @@ export class RegionGraph {
   }
 
   #enqueue(place: number): void {
-    if (this.#limits.far ? Math.abs(place) < REACH : place >= 0 && place < PAGE) this.#queue.push(place);
+    if (Math.abs(place) < REACH) this.#queue.push(place);
   }
 
   /** Takes in straight-line code. */
@@ -126,9 +124,9 @@ export class RegionGraph {
       this.#known.set(record.place, record);
       const end = endOf(record);
       if (end === undefined) continue;
-      if (end === 'jump' || end === 'branch' || (end === 'call' && this.#limits.far)) this.#enqueue(targetOf(record));
+      if (end === 'jump' || end === 'branch' || end === 'call') this.#enqueue(targetOf(record));
       const next = record.place + record.length;
-      if (end === 'call' && this.#limits.far) {
+      if (end === 'call') {
         this.#returns.add(next);
         this.#enqueue(next);
       }

@@ -30,7 +30,7 @@ export interface Policy {
   readonly entries: number;
   /** Entries of a block before it becomes part of others' regions. */
   readonly warm: number;
-  /** Entries of a region until it is made anew, with what it calls and what lies in other pages. */
+  /** Entries of a region until it is made anew, with more of what it leads to. */
   readonly entriesUntilWide: number;
   /** Entries of a written region's block until it is compiled without waiting for more. */
   readonly waiting: number;
