@@ -38,6 +38,12 @@ class Machine {
     this.#memory.view.setUint8(this.#memory.offsetOf(address, 1), byte);
   }
 
+  /** Changes memory as a device does. */
+  change(address: number, byte: number): void {
+    this.poke(address, byte);
+    this.#engine.memoryChanged(address, 1);
+  }
+
   /** Begins at CODE. */
   begin(): WasmEngine {
     this.#engine.reset();
@@ -88,6 +94,50 @@ test('translated programs leave behind what interpreted ones do', () => {
   assert.equal(interpreted.translated, 0);
   assert.ok(machines.soon.translated > PROGRAMS, `only ${machines.soon.translated} regions`);
   assert.ok(machines['in lockstep'].compared > PROGRAMS, `only ${machines['in lockstep'].compared} compared`);
+});
+
+/** Runs what lies at CODE until it halts; the budget of the test's slices is its deadline. */
+function untilHalt(machine: Machine): bigint {
+  const engine = machine.begin();
+  let reason: StopReason = StopReason.Slice;
+  for (let n = 0; n < SLICES && reason === StopReason.Slice; n++) reason = engine.run();
+  assert.equal(reason, StopReason.Halt);
+  return engine.saveState().gpr[0] as bigint;
+}
+
+test('an instruction that reaches into the next page is what both pages say', () => {
+  // mov ecx, 0x100000; jmp again; again, 3 bytes in front of a page's end: add rax, 0x01010101; dec ecx; jnz again; hlt
+  const begin = [0xb9, 0, 0, 0x10, 0, 0xe9, 0xf3, 0x0f, 0, 0];
+  const again = [0x48, 0x05, 1, 1, 1, 1, 0xff, 0xc9, 0x75, 0xf6, 0xf4];
+  for (const machine of [new Machine('never'), new Machine('soon'), new Machine('soon', true)]) {
+    begin.forEach((byte, at) => machine.poke(CODE + at, byte));
+    again.forEach((byte, at) => machine.poke(CODE + 0xffd + at, byte));
+    const engine = machine.begin();
+    let before = 0n;
+    // Each slice adds another number, first because of the second page, then of the first.
+    for (const [added, at, byte] of [[0x01010101n, 0x1002, 2], [0x02010101n, 0xfff, 3], [0x02010103n, 0, 0]] as const) {
+      assert.equal(engine.run(), StopReason.Slice);
+      const sum = engine.saveState().gpr[0] as bigint;
+      assert.ok(sum > before);
+      assert.equal((sum - before) % added, 0n);
+      before = sum;
+      if (at !== 0) machine.change(CODE + at, byte);
+    }
+  }
+});
+
+test('a string instruction of more elements than it does at once is gone on with', () => {
+  // mov edx, 50; again: mov edi, 0x100000; mov ecx, 10000; mov al, dl; rep stosb; mov esi, 0x100000; mov edi, 0x200000;
+  // mov ecx, 10000; rep movsb; dec edx; jnz again; movzx eax, byte [0x200000 + 9999]; add eax, edi; hlt
+  const code = [
+    0xba, 50, 0, 0, 0, 0xbf, 0, 0, 0x10, 0, 0xb9, 0x10, 0x27, 0, 0, 0x88, 0xd0, 0xf3, 0xaa, 0xbe, 0, 0, 0x10, 0,
+    0xbf, 0, 0, 0x20, 0, 0xb9, 0x10, 0x27, 0, 0, 0xf3, 0xa4, 0xff, 0xca, 0x75, 0xdd,
+    0x0f, 0xb6, 0x04, 0x25, 0x0f, 0x27, 0x20, 0, 0x01, 0xf8, 0xf4,
+  ];
+  for (const machine of [new Machine('never'), new Machine('soon'), new Machine('soon', true)]) {
+    code.forEach((byte, at) => machine.poke(CODE + at, byte));
+    assert.equal(untilHalt(machine), 0x200000n + 10000n + 1n);
+  }
 });
 
 test('lockstep finds a region that does something else than the code', () => {

@@ -1,13 +1,12 @@
 // Between blocks: the checks that every block's end passes, and the ways to the next record.
 
 import {
-  ARENA_CHANGES, BUDGET, CODE_BASE, COUNT, CS, BASE, DISPLACEMENT, EXIT_REQUEST, IF, INSTRUCTION, LINK, LINKED, MODE,
-  MODE_64, OFFSET, OP_NEXT, RFLAGS, RIP,
-  SCALE, SEGMENTS, SEGMENT_SIZE, SHADOW, STEPPING, STOP, WINDOW,
+  ARENA_CHANGES, BASE, BUDGET, CODE_BASE, COUNT, CS, DISPLACEMENT, EXIT_REQUEST, IF, INSTRUCTION, LENGTH, LINK, LINKED,
+  MODE, MODE_64, OFFSET, OP_NEXT, RFLAGS, RIP, SCALE, SEGMENT_SIZE, SEGMENTS, SHADOW, STEPPING, STOP, WINDOW,
 } from "./layout";
 import { cpu } from "./cpu";
 import { configuration, translateCode } from "./memory";
-import { linkTarget, lookup } from "./blocks";
+import { codePageNumber, linkTarget, lookup } from "./blocks";
 import { decodeStep } from "./decode";
 import { breaksAt } from "./debug";
 import { attend } from "./processors";
@@ -73,6 +72,20 @@ export function linearRip(): u64 {
   const ip = load<u64>(cpu + RIP);
   if (load<u32>(cpu + MODE) == MODE_64) return ip;
   return (ip + load<u64>(cpu + SEGMENTS + CS * SEGMENT_SIZE, BASE)) & 0xffffffff;
+}
+
+/**
+ * For the translator: the record of the instruction at a distance from the page that runs, in 64-bit mode, that reaches
+ * into the next page. 0: it does not, a debugger waits there, or the TLB does not know both pages.
+ */
+export function decodeCrossing(distance: f64): usize {
+  const offset = <u32>(<i64>distance & 0xfff);
+  const page = codePageNumber(distance);
+  if (page < 0 || codePageNumber(distance + <f64>(0x1000 - offset)) < 0) return 0;
+  const linear = load<u64>(cpu + CODE_BASE) + <u64><i64>distance;
+  if (breaksAt(linear)) return 0;
+  const record = decodeStep((<u64>page << 12) | offset, linear, offset, 1, OP_NEXT);
+  return offset + load<u8>(record, LENGTH) > 0x1000 ? record : 0;
 }
 
 /**

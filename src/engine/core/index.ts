@@ -13,7 +13,7 @@ import { codePageNumber, flushBlocks, knownBlock } from "./blocks";
 import { lazyAux, lazyCondition, lazyResult, settleFlags } from "./lazy-flags";
 import { attend, enterGuest, leaveExclusive, leaveGuest } from "./processors";
 import {
-  crossPage, dispatch, linearRip, stop, STOP_DEBUG,
+  crossPage, decodeCrossing, dispatch, linearRip, stop, STOP_DEBUG,
   STOP_HALT, STOP_KICK, STOP_MODE, STOP_SHUTDOWN, STOP_SLICE, STOP_WINDOW,
 } from "./dispatch";
 import { decodeStep } from "./decode";
@@ -37,7 +37,7 @@ import { multiplyHighSigned } from "./arithmetic";
 
 export {
   enterGuest, leaveGuest, deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived,
-  armStep, askFlush, awaitFlush, codePageNumber, initializeX87, journalWrites,
+  armStep, askFlush, awaitFlush, codePageNumber, decodeCrossing, initializeX87, journalWrites,
   knownBlock, lazyAux, lazyCondition, lazyResult,
   carrylessProduct, decryptLastRound, decryptRound, encryptLastRound, encryptRound, mixColumnsInversely,
   sha1Message1, sha1Message2, sha1NextE, sha1Rounds, sha256Message1, sha256Message2, sha256Rounds,

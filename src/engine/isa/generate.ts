@@ -201,8 +201,8 @@ const INTERPRETER_TAIL = `
 /** One system or vector instruction for a region. */
 const STEP_TEXT = `${GENERATED_NOTE}
 import {
-  BYTES, DESTINATION, FCW, FORM, FORM_ALIGNED, FPU_BLOCKED, FSW, IMMEDIATE, INSTRUCTION, OP, OPERAND, OP_STALE,
-  SOURCE, TARGET,
+  BYTES, CODE_BASE, DESTINATION, FCW, FORM, FORM_ALIGNED, FPU_BLOCKED, FSW, IMMEDIATE, INSTRUCTION, LENGTH, OFFSET, OP,
+  OPERAND, OP_STALE, RIP, SOURCE, TARGET,
 } from "../layout";
 import { cpu } from "../cpu";
 import { ea } from "../address";
@@ -219,6 +219,10 @@ export function step(u: usize): u32 {
   settleFlags();
   switch (<u32>load<u16>(u, OP)) {
       case 6: { system(u); break; }
+      case 7: { // SYSTEM_END: one that may come back to itself
+        store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET) + load<u8>(u, LENGTH));
+        system(u); break;
+      }
 ${VECTOR_CASES}
   }
   return u32(load<u16>(u, OP) == OP_STALE);

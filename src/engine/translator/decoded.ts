@@ -5,9 +5,8 @@ import { systemHandlers, vectorCase, vectorHandlers } from '../isa/handlers.ts';
 import { INSTRUCTION_ROWS } from '../isa/rows.ts';
 import {
   ADDRESS, BASE_REGISTER, BYTES, COUNT, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, FORM_ALIGNED, HANDLER, IMMEDIATE,
-  INDEX_REGISTER, LENGTH, OFFSET, OP, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OP_WIDE,
-  OP_WIDE_LOAD, OP_WIDE_STORE, OPERAND, SCALE,
-  SEGMENT_BASE, TARGET, THIRD, WIDE, WIDE_LENGTH, WIDE_SHAPE,
+  INDEX_REGISTER, LENGTH, OFFSET, OP, OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OP_WIDE,
+  OP_WIDE_LOAD, OP_WIDE_STORE, OPERAND, SCALE, SEGMENT_BASE, TARGET, THIRD, WIDE, WIDE_LENGTH, WIDE_SHAPE,
 } from '../core/layout.ts';
 import { type Operation, operationTable } from './operation.ts';
 import { VECTOR_OPERATIONS, type VectorOperation, ZERO_UPPER } from './vector-operations.ts';
@@ -77,12 +76,13 @@ function isWritten(operation: VectorOperation, wide: number): boolean {
 
 export class Decoded {
   readonly #memory: RecordMemory;
+  readonly #from: number;
   /** Its address. */
   readonly at: number;
   /** Undefined: not one of the integer operations. */
   readonly operation: Operation | undefined;
   readonly op: number;
-  /** Of a system instruction: its handler. */
+  /** Of a system instruction: its handler. One that ends a block has it, too. */
   readonly system: string | undefined;
   /** The core has a handler for it, after which a region goes on. */
   readonly hasHandler: boolean;
@@ -99,42 +99,48 @@ export class Decoded {
   /** Its page's linear address, from the page that the region is entered in. */
   readonly page: number;
 
+  /** Of one that reaches into the next page: the opening record of a block there, which holds while its bytes do. */
+  readonly nextOpening: number;
   /** The arithmetic flags that it sets may be looked at. */
   areFlagsLive = true;
 
-  constructor(memory: RecordMemory, at: number, page: number) {
+  /** `at` is the address of the interpreter's record, `from` where the instruction is described. */
+  constructor(memory: RecordMemory, at: number, page: number, from = at, nextOpening = 0) {
     const { halves, bytes, operations } = memory;
-    const op = halves[(at + OP) >>> 1] as number;
+    const op = halves[(from + OP) >>> 1] as number;
     this.#memory = memory;
+    this.#from = from;
+    this.nextOpening = nextOpening;
     this.at = at;
     this.page = page;
     const isWide = op === OP_WIDE || op === OP_WIDE_LOAD || op === OP_WIDE_STORE;
     // Where operands lie is what it is without the prefix.
     this.op = isWide ? op - OP_WIDE + OP_VECTOR : op;
     this.operation = operations.integer[op];
-    this.wide = isWide ? bytes[at + WIDE] as number : 0;
+    this.wide = isWide ? bytes[from + WIDE] as number : 0;
     this.hasHandler = isWide || op === OP_SYSTEM || op === OP_VECTOR || op === OP_VECTOR_LOAD || op === OP_VECTOR_STORE;
-    const handler = this.hasHandler ? halves[(at + HANDLER) >>> 1] as number : 0;
-    this.system = op === OP_SYSTEM ? operations.systems[handler] : undefined;
-    this.addressKind = bytes[at + ADDRESS] as number;
+    const isSystem = op === OP_SYSTEM || op === OP_SYSTEM_END;
+    const handler = this.hasHandler || isSystem ? halves[(from + HANDLER) >>> 1] as number : 0;
+    this.system = isSystem ? operations.systems[handler] : undefined;
+    this.addressKind = bytes[from + ADDRESS] as number;
     const isVector = this.hasHandler && op !== OP_SYSTEM;
     const found = isVector ? operations.vectors.get(handler)
       : this.system === 'vzeroupper' ? ZERO_UPPER : undefined;
     const vector = found && isWide && !isWritten(found, this.wide) ? undefined : found;
     this.vector = this.addressKind <= 1 ? vector : undefined;
     this.comparesVectors = isVector && operations.comparing.has(handler);
-    this.offset = halves[(at + OFFSET) >>> 1] as number;
-    this.length = bytes[at + LENGTH] as number;
-    this.count = bytes[at + COUNT] as number;
+    this.offset = halves[(from + OFFSET) >>> 1] as number;
+    this.length = bytes[from + LENGTH] as number;
+    this.count = bytes[from + COUNT] as number;
   }
 
   /** Its own linear address, from the page that the region is entered in. */
   get place(): number { return this.page + this.offset; }
 
   /** Operand size in bits. */
-  get size(): number { return 8 << ((this.#memory.bytes[this.at + FORM] as number) & 3); }
+  get size(): number { return 8 << ((this.#memory.bytes[this.#from + FORM] as number) & 3); }
   /** Of a vector instruction: how many bytes its operand in memory has. */
-  get bytes(): number { return this.#memory.halves[(this.at + BYTES) >>> 1] as number; }
+  get bytes(): number { return this.#memory.halves[(this.#from + BYTES) >>> 1] as number; }
   /** Vectors are of 256 bits. */
   get isLong(): boolean { return (this.wide & WIDE_LENGTH) === 2; }
   /** What a vector instruction starts from: with a VEX prefix that is not the destination. */
@@ -147,15 +153,15 @@ export class Decoded {
   /** They must be aligned to 16, or to as many as there are. */
   get isAligned(): boolean { return ((this.#memory.bytes[this.at + FORM] as number) & FORM_ALIGNED) !== 0; }
   get addressSize(): number { return ((this.#memory.bytes[this.at + FORM] as number) >> FORM_ADDRESS_SHIFT) & 3; }
-  get target(): number { return this.#memory.halves[(this.at + TARGET) >>> 1] as number; }
-  get operand(): number { return this.#memory.halves[(this.at + OPERAND) >>> 1] as number; }
+  get target(): number { return this.#memory.halves[(this.#from + TARGET) >>> 1] as number; }
+  get operand(): number { return this.#memory.halves[(this.#from + OPERAND) >>> 1] as number; }
   /** The register that VEX.vvvv names, of an instruction that reads it. */
-  get third(): number { return this.#memory.halves[(this.at + THIRD) >>> 1] as number; }
-  get base(): number { return this.#memory.halves[(this.at + BASE_REGISTER) >>> 1] as number; }
-  get index(): number { return this.#memory.halves[(this.at + INDEX_REGISTER) >>> 1] as number; }
-  get scale(): number { return this.#memory.bytes[this.at + SCALE] as number; }
-  get segmentBase(): number { return this.#memory.halves[(this.at + SEGMENT_BASE) >>> 1] as number; }
-  get displacement(): number { return this.#memory.words[(this.at + DISPLACEMENT) >>> 2] as number; }
-  get immediateLow(): number { return this.#memory.words[(this.at + IMMEDIATE) >>> 2] as number; }
-  get immediateHigh(): number { return this.#memory.words[(this.at + IMMEDIATE + 4) >>> 2] as number; }
+  get third(): number { return this.#memory.halves[(this.#from + THIRD) >>> 1] as number; }
+  get base(): number { return this.#memory.halves[(this.#from + BASE_REGISTER) >>> 1] as number; }
+  get index(): number { return this.#memory.halves[(this.#from + INDEX_REGISTER) >>> 1] as number; }
+  get scale(): number { return this.#memory.bytes[this.#from + SCALE] as number; }
+  get segmentBase(): number { return this.#memory.halves[(this.#from + SEGMENT_BASE) >>> 1] as number; }
+  get displacement(): number { return this.#memory.words[(this.#from + DISPLACEMENT) >>> 2] as number; }
+  get immediateLow(): number { return this.#memory.words[(this.#from + IMMEDIATE) >>> 2] as number; }
+  get immediateHigh(): number { return this.#memory.words[(this.#from + IMMEDIATE + 4) >>> 2] as number; }
 }

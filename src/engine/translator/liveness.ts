@@ -23,7 +23,7 @@ export function findLiveFlags(blocks: readonly Block[], { order, place }: Shape)
       const record = records[at] as Decoded;
       record.areFlagsLive = live;
       if (setsAll(record)) live = false;
-      if (record.operation?.looksAtFlags ?? true) live = true;
+      if (record.nextOpening !== 0 || (record.operation?.looksAtFlags ?? true)) live = true;
     }
     entering[index] = live;
   }
@@ -34,7 +34,7 @@ function leavesRegion(
   index: number, blocks: readonly Block[], place: readonly number[], entering: readonly boolean[],
 ): boolean {
   const { end, edges, page } = blocks[index] as Block;
-  if (end === 'leave' || end === 'indirect') return true;
+  if (end === 'leave' || end === 'indirect' || end === 'string') return true;
   for (const { to } of edges) {
     if (to < 0 || entering[to] === true || (place[to] as number) <= (place[index] as number)) return true;
     if (blocks[to]?.page !== page) return true;

@@ -8,9 +8,10 @@ import { SEMANTICS, type Semantic, type Size } from '../isa/semantics.ts';
 
 /**
  * How an instruction ends a block of a region. jump: an unconditional branch · branch: a conditional one · call: as
- * jump, behind pushing the return address · indirect: to a computed address · leave: the region does not do it
+ * jump, behind pushing the return address · indirect: to a computed address · string: into the next instruction, or it
+ * has not done all of its elements · leave: the region does not do it
  */
-export type Ending = 'jump' | 'branch' | 'call' | 'indirect' | 'leave';
+export type Ending = 'jump' | 'branch' | 'call' | 'indirect' | 'string' | 'leave';
 
 export interface Operation {
   /** The semantic, or what the interpreter calls it: `ADD`, `JZ`, `PUSH` … */

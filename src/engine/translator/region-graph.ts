@@ -6,7 +6,7 @@
  * Places are linear addresses from the beginning of the page that the region is entered in.
  */
 
-import { OP_NEXT, RECORD_SIZE } from '../core/layout.ts';
+import { OP_CROSS, OP_NEXT, RECORD_SIZE } from '../core/layout.ts';
 import type { Decoded } from './decoded.ts';
 import type { Ending } from './operation.ts';
 
@@ -37,6 +37,8 @@ export interface CodeSource {
   /** Opening record of the interpreter's block at a place; 0 when it is not to be part of a region. */
   openingAt(place: number): number;
   decode(record: number, page: number): Decoded;
+  /** The instruction that an OP_CROSS record stands for; undefined when a region is not to do it. */
+  crossing(record: Decoded): Decoded | undefined;
 }
 
 /** How far a region grows. */
@@ -52,10 +54,13 @@ const MAXIMUM_RETURNS = 4;
 const PAGE = 0x1000;
 const REACH = 0x7fff_0000;
 
+/** String instructions that regions have the core do; they set no flags. */
+const STRINGS: ReadonlySet<string> = new Set(['movs8', 'movs', 'stos8', 'stos']);
+
 /** How a record ends a block; undefined: it does not. */
-function endOf({ hasHandler, operation, addressKind }: Decoded): Ending | undefined {
+function endOf({ hasHandler, system, operation, addressKind }: Decoded): Ending | undefined {
   if (hasHandler) return undefined;
-  if (operation === undefined) return 'leave';
+  if (operation === undefined) return STRINGS.has(system ?? '') ? 'string' : 'leave';
   // Addresses that are masked or checked are the interpreter's.
   if (operation.inMemory && addressKind !== 1 && !(operation.isAddress && addressKind === 2)) return 'leave';
   return operation.end;
@@ -115,17 +120,21 @@ export class RegionGraph {
     if (opening === 0 || this.#known.has(start)) return;
     const page = Math.floor(start / PAGE) * PAGE;
     for (let at = opening + RECORD_SIZE; ; at += RECORD_SIZE) {
-      const record = this.#source.decode(at, page);
+      let record = this.#source.decode(at, page);
       if (record.op === OP_NEXT) return this.#enqueue(record.place);
+      if (record.op === OP_CROSS) record = this.#source.crossing(record) ?? record;
       if (this.#known.has(record.place)) {
         this.#leaders.add(record.place);
         return;
       }
       this.#known.set(record.place, record);
       const end = endOf(record);
-      if (end === undefined) continue;
-      if (end === 'jump' || end === 'branch' || end === 'call') this.#enqueue(targetOf(record));
       const next = record.place + record.length;
+      if (end === undefined && record.nextOpening === 0) continue;
+      // The region stands on that block too, whether it goes there or not.
+      if (record.nextOpening !== 0) this.#openings.set(next, record.nextOpening);
+      if (end === undefined || end === 'string') return this.#enqueue(next);
+      if (end === 'jump' || end === 'branch' || end === 'call') this.#enqueue(targetOf(record));
       if (end === 'call') {
         this.#returns.add(next);
         this.#enqueue(next);
@@ -157,6 +166,7 @@ export class RegionGraph {
         case 'indirect': return { records, end, edges: this.#returnsOf(record), opening, page };
         case 'branch':
           return { records, end, edges: [this.#edge(targetOf(record), page), this.#edge(next, page)], opening, page };
+        case 'string': return { records, end, edges: [this.#edge(next, page)], opening, page };
         case 'jump': case 'call': return { records, end, edges: [this.#edge(targetOf(record), page)], opening, page };
         default:
       }

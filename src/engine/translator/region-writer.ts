@@ -3,26 +3,22 @@
  * the record at which the interpreter is to go on, or 0 when RIP says where.
  */
 
-import {
-  CODE_BASE, CODE_PHYSICAL, EXIT_REQUEST, OP, OP_ENTER, PAGE_NUMBER, RECORD_SIZE, TAG_EXECUTE,
-} from '../core/layout.ts';
+import { EXIT_REQUEST, RECORD_SIZE, RIP } from '../core/layout.ts';
 import { CodeBuffer } from './code-buffer.ts';
 import type { Decoded } from './decoded.ts';
-import {
-  FunctionWriter, type Knowledge, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_ENTRY, meet,
-  nothingKnown,
-} from './function-writer.ts';
+import { FunctionWriter, type Knowledge, LOCAL_ADDRESS, LOCAL_BUDGET, meet, nothingKnown } from './function-writer.ts';
 import { InstructionWriter, isStep } from './instruction-writer.ts';
 import { findLiveFlags } from './liveness.ts';
 import {
-  BLOCK, BR, ELSE, END, I32_LE_S, I32_LOAD, I32_LOAD16_U, I32_NE, I32_OR, I32_SUB, I64_LOAD, I64_NE, I64_STORE, IF,
-  LOOP, NO_RESULT, TYPE_I32, UNREACHABLE,
+  BLOCK, BR, ELSE, END, I32_LE_S, I32_LOAD, I32_OR, I32_SUB, I64_LOAD, I64_NE, IF, LOOP, NO_RESULT, TYPE_I32,
+  UNREACHABLE,
 } from './opcodes.ts';
 import type { Operation } from './operation.ts';
+import { PageWriter } from './page-writer.ts';
 import type { Block, Edge } from './region-graph.ts';
 import { type Shape, shapeOf } from './region-order.ts';
 import { StateWriter } from './state-writer.ts';
-import { constantOf, localOf, type Value } from './value.ts';
+import { type Value } from './value.ts';
 
 /** A label that a branch can name: the region's end, a loop's head, the place of a block, or none. */
 interface Label {
@@ -30,6 +26,7 @@ interface Label {
   readonly block: number;
 }
 
+const PAGE = 0x1000;
 const IF_LABEL: Label = { kind: 'if', block: -1 };
 
 /** A region's function. */
@@ -48,8 +45,9 @@ export class RegionWriter {
   readonly #processor: number;
   readonly #instructions: InstructionWriter;
   readonly #state: StateWriter;
+  readonly #pages: PageWriter;
   #blocks: readonly Block[] = [];
-  #pages!: { codePageNumber(distance: number): number };
+  #pageNumbers!: { codePageNumber(distance: number): number };
   #shape!: Shape;
   #labels: Label[] = [];
   /** What is known where a merge begins, by the branches to it so far. */
@@ -64,11 +62,12 @@ export class RegionWriter {
       writer: this.#writer, processor, leaveIf: (depth) => this.#leaveIf(depth),
       unless: (record, quickly) => this.#state.unless(record, quickly),
     });
+    this.#pages = new PageWriter(this.#writer, this.#instructions, processor);
   }
 
   write(blocks: readonly Block[], pages: { codePageNumber(distance: number): number }): RegionBody {
     this.#blocks = blocks;
-    this.#pages = pages;
+    this.#pageNumbers = pages;
     this.#shape = shapeOf(blocks);
     findLiveFlags(blocks, this.#shape);
     this.#known = blocks.map(() => undefined);
@@ -176,6 +175,7 @@ export class RegionWriter {
     for (let n = 0; n <= last; n++) {
       const record = block.records[n] as Decoded;
       this.#record = record.at;
+      if (record.nextOpening !== 0) this.#holdNextPage(record);
       if (isStep(record)) {
         this.#state.step(record);
         // It has changed this code: the interpreter looks what is there now.
@@ -203,6 +203,10 @@ export class RegionWriter {
         this.#branch(index, first);
         return;
       case 'jump':
+        this.#branch(index, first);
+        return;
+      case 'string':
+        this.#string(record);
         this.#branch(index, first);
         return;
       default: {
@@ -289,35 +293,36 @@ export class RegionWriter {
     } else this.#tree(to);
   }
 
+  /** The core does some of its elements, or all; unless it does the latter the region is left to where RIP is. */
+  #string(record: Decoded): void {
+    const { code } = this.#writer;
+    this.#state.step(record);
+    code.loadFrom(this.#processor + RIP, I64_LOAD);
+    this.#writer.values.wide(this.#instructions.pointer(record.offset + record.length));
+    code.byte(I64_NE);
+    code.byte(I32_OR);
+    this.#ifUnlikely(() => {
+      this.#spend(record.count);
+      this.#leaveTo(this.#instructions.memory.field(RIP));
+    });
+  }
+
+  /** Leaves the region before an instruction whose second part is not what it was. */
+  #holdNextPage({ at, page, nextOpening }: Decoded): void {
+    this.#pages.differs(this.#pageNumbers.codePageNumber(page + PAGE), PAGE, nextOpening);
+    this.#ifUnlikely(() => this.#leaveAt(at));
+  }
+
   /** Goes on in another page when it still is where it was and its code what it was; else leaves the region. */
   #turnPage(to: number, distance: number, before: number, offset: number): void {
-    const { code } = this.#writer;
     const { opening, page } = this.#blocks[to] as Block;
-    const number = this.#pages.codePageNumber(page);
-    const base = this.#writer.temporary(false);
-    this.#writer.setTo(base, this.#instructions.pointer(distance));
-    this.#instructions.memory.findEntry(localOf(base));
-    this.#writer.memory(I64_LOAD, TAG_EXECUTE);
-    this.#writer.get(base);
-    code.byte(I64_NE);
-    this.#writer.get(LOCAL_ENTRY);
-    this.#writer.memory(I32_LOAD, PAGE_NUMBER);
-    code.constant32(number);
-    code.byte(I32_NE);
-    code.byte(I32_OR);
-    code.loadFrom(opening + OP, I32_LOAD16_U);
-    code.constant32(OP_ENTER);
-    code.byte(I32_NE);
-    code.byte(I32_OR);
+    const number = this.#pageNumbers.codePageNumber(page);
+    const base = this.#pages.differs(number, distance, opening);
     this.#ifUnlikely(() => {
       this.#spend(before);
       this.#leaveTo(this.#instructions.pointer(offset));
     });
-    this.#writer.setTo(LOCAL_CODE_BASE, localOf(base));
-    this.#state.storeField(I64_STORE, CODE_BASE, base);
-    code.constant32(0);
-    this.#writer.values.wide(constantOf(number << 12, number >>> 20));
-    this.#writer.memory(I64_STORE, this.#processor + CODE_PHYSICAL);
+    this.#pages.enter(number, base);
   }
 
   #jump(kind: Label['kind'], block: number): void {

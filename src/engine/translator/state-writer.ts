@@ -1,8 +1,8 @@
 /** The processor's memory and a region's locals: what is read when the region begins and written when it is left. */
 
 import {
-  BUDGET, CODE_BASE, FLAGS_AUX, FLAGS_RESULT, LAZY_A, LAZY_B, LAZY_KIND, OP_SYSTEM, OP_VECTOR, OP_VECTOR_LOAD,
-  OP_VECTOR_STORE, RAX, RDX, RIP, TLB_BASE, XMM,
+  BUDGET, CODE_BASE, FLAGS_AUX, FLAGS_RESULT, LAZY_A, LAZY_B, LAZY_KIND, OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR,
+  OP_VECTOR_LOAD, OP_VECTOR_STORE, RAX, RCX, RDI, RDX, RIP, RSI, TLB_BASE, XMM,
 } from '../core/layout.ts';
 import { CORE_CALLS } from './core-calls.ts';
 import type { Decoded } from './decoded.ts';
@@ -84,6 +84,7 @@ export class StateWriter {
       this.#loadRegister(register);
       knowledge.upperZero &= ~(1 << register.number);
     }
+    if (CHOOSES_TLB.has(record.system ?? '')) this.#loadField(I32_LOAD, TLB_BASE, LOCAL_TLB);
     if (changesFlags(record)) {
       this.#loadFlags();
       knowledge.flags = FLAGS_RAW;
@@ -163,12 +164,23 @@ export class StateWriter {
   }
 }
 
+/** General registers that string instructions change which regions have the core do. */
+const STRING_REGISTERS: ReadonlySet<number> = new Set([RCX, RSI, RDI].map(registerAt));
+/** System instructions that change neither general registers nor arithmetic flags. */
+const KEEPS_REGISTERS: ReadonlySet<string> = new Set(['cli', 'clac', 'stac', 'swapgs', 'cld', 'std']);
+/** Those behind which another TLB may be in use. */
+const CHOOSES_TLB: ReadonlySet<string> = new Set(['clac', 'stac']);
+
 /** Whether the core's doing of an instruction may change a register. */
 function changesRegister(record: Decoded, number: number): boolean {
-  return record.op === OP_SYSTEM || record.comparesVectors || registerAt(record.target) === number;
+  if (record.op === OP_SYSTEM_END) return STRING_REGISTERS.has(number);
+  if (record.op === OP_SYSTEM) return !KEEPS_REGISTERS.has(record.system ?? '');
+  return record.comparesVectors || registerAt(record.target) === number;
 }
 
 /** Whether it may change arithmetic flags: vector instructions are taken to when they have no vector destination. */
 function changesFlags(record: Decoded): boolean {
-  return record.op === OP_SYSTEM || record.target < XMM || record.comparesVectors;
+  if (record.op === OP_SYSTEM_END) return false;
+  if (record.op === OP_SYSTEM) return !KEEPS_REGISTERS.has(record.system ?? '');
+  return record.target < XMM || record.comparesVectors;
 }

@@ -2,8 +2,8 @@
 
 import { setFlagsFromString } from 'node:v8';
 import {
-  BLOCK_HEADER, BLOCK_KEPT, ENTER_COUNT, ENTER_REGION, GENERATION, MODE, MODE_64, OFFSET, OP, OP_ENTER,
-  PROCESSOR_COUNT, TRANSLATE_AFTER,
+  BLOCK_HEADER, BLOCK_KEPT, COUNT, ENTER_COUNT, ENTER_REGION, GENERATION, LENGTH, MODE, MODE_64, OFFSET, OP, OP_ENTER,
+  PROCESSOR_COUNT, RECORD_SIZE, TRANSLATE_AFTER,
 } from '../core/layout.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from '../memory-handle.ts';
 import { Decoded, operationsByNumber, RecordMemory } from './decoded.ts';
@@ -56,6 +56,8 @@ export interface TranslatorCore {
   knownBlock(distance: number): number;
   /** Forgets all decoded code. */
   flushBlocks(): void;
+  /** The instruction at a distance that reaches into the next page, decoded, until the next one is; 0: none is. */
+  decodeCrossing(distance: number): number;
   /** Guest-physical number of the page at a distance from the page that runs. */
   codePageNumber(distance: number): number;
 }
@@ -109,6 +111,7 @@ export class Translator {
     const records = new RecordMemory(handle.memory.buffer, operationsByNumber());
     this.#graph = new RegionGraph({
       openingAt: (place) => this.#warmBlock(place), decode: (at, page) => new Decoded(records, at, page),
+      crossing: (record) => this.#crossing(record, records),
     });
     this.#configuration = configurationAddress(handle, index);
     this.#view.setInt32(this.#configuration + TRANSLATE_AFTER, policy.entries, true);
@@ -179,6 +182,22 @@ export class Translator {
     const left = this.#view.getInt32(opening + ENTER_COUNT, true);
     const { entries, warm } = this.#policy;
     return left > entries - warm && left <= entries ? 0 : opening;
+  }
+
+  /**
+   * The instruction that reaches into the next page from where the record is. Only integer ones, which regions do
+   * themselves.
+   */
+  #crossing({ at, page, place, count }: Decoded, records: RecordMemory): Decoded | undefined {
+    const scratch = this.#core.decodeCrossing(place);
+    if (scratch === 0) return undefined;
+    const next = place + (records.bytes[scratch + LENGTH] as number);
+    const opening = this.#warmBlock(next);
+    if (opening === 0) return undefined;
+    const copy = records.bytes.slice(scratch, scratch + RECORD_SIZE);
+    copy[COUNT] = count;
+    const decoded = new Decoded(new RecordMemory(copy.buffer, records.operations), at, page, 0, opening);
+    return decoded.operation === undefined ? undefined : decoded;
   }
 
   #compile(): void {
