@@ -15,9 +15,9 @@ const WASM_PAGE = 0x10000;
 const NEVER = 0x7fff_ffff;
 /**
  * WebAssembly of a machine's processors together, until a processor gives up all of its own, and its blocks with it:
- * V8 needs ten times as much for it.
+ * V8 keeps several times as much for it.
  */
-const MAXIMUM_BYTES = 9 << 20;
+const MAXIMUM_BYTES = 12 << 20;
 /** About bytes of machine code that V8 runs of a function until it optimizes it. */
 const TIERING_BUDGET = 6_000_000;
 /** Of a processor at least. */
