@@ -11,7 +11,8 @@ import { bucketOf, pageEntry } from "./blocks";
 import { forgetJumps } from "./jumps";
 import { configuration, hostOf } from "./memory";
 
-const NO_KEY: u64 = ~0;
+/** The key of a block that is stale, or of free bytes: no address in any mode. */
+export const NO_KEY: u64 = ~0;
 /** A sweep that leaves less than one part of so many free is not worth it. */
 const LEAST_FREE: u32 = 4;
 

@@ -14,7 +14,7 @@ import { configuration, hostOf, translateCode } from "./memory";
 import { entryOf, flushTlb } from "./tlb";
 import { holdCode, holdersOf, isAlone, releaseCode } from "./processors";
 import { decodeBlock } from "./decode";
-import { beginArena, blockBehind, findRoom, firstBlock, hostOfBlock } from "./arena";
+import { beginArena, blockBehind, findRoom, firstBlock, hostOfBlock, NO_KEY } from "./arena";
 import { forgetJumps, knownJump, learnJump } from "./jumps";
 
 /** The most records of one block, its closing one not counted. */
@@ -58,7 +58,7 @@ function invalidatePage(page: usize, host: usize): void {
       record += RECORD_SIZE;
     }
     // Out of the hash: the key no longer matches anything.
-    store<u64>(block, ~0, BLOCK_KEY);
+    store<u64>(block, NO_KEY, BLOCK_KEY);
     block = load<u32>(block, BLOCK_PAGE_NEXT);
   }
   store<u32>(page, 0, PAGE_BLOCKS);
@@ -72,7 +72,7 @@ function invalidatePage(page: usize, host: usize): void {
 export function forgetCode(): void {
   const end: usize = load<u32>(configuration, ARENA_END);
   for (let block = firstBlock(); block < end; block = blockBehind(block)) {
-    if (load<u64>(block, BLOCK_KEY) == ~0) continue;
+    if (load<u64>(block, BLOCK_KEY) == NO_KEY) continue;
     const host = hostOfBlock(block);
     invalidatePage(pageEntry(host), host);
   }
@@ -83,7 +83,6 @@ export function forgetCode(): void {
 export function flushBlocks(): void {
   forgetCode();
   memory.fill(load<u32>(configuration, HASH_TABLE), 0, HASH_BUCKETS * 4);
-  forgetJumps();
   beginArena();
   store<u32>(configuration, load<u32>(configuration, GENERATION) + 1, GENERATION);
 }
@@ -111,7 +110,7 @@ function knownBlockAt(physical: u64): usize {
   let before = first;
   for (let block: usize = load<u32>(first, BLOCK_NEXT); block != 0; block = load<u32>(before, BLOCK_NEXT)) {
     const its = load<u64>(block, BLOCK_KEY);
-    if (its != key && its != ~0) {
+    if (its != key && its != NO_KEY) {
       before = block;
       continue;
     }

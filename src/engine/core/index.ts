@@ -20,7 +20,7 @@ import { decodeStep } from "./decode";
 import { armStep, breaksAt, codeBreakpoints, traceInstruction, updateDebugger } from "./debug";
 import { journalWrites, replayInstruction } from "./replay";
 import { askFlush, awaitFlush } from "./flushes";
-import { initializeTlb } from "./tlb";
+import { forgetEverything } from "./tlb";
 import { deliverFault, interrupt, nonMaskableInterrupt } from "./exceptions";
 import { readFlags, setArithmeticFlags } from "./flags";
 import { updateDerived } from "./control";
@@ -51,7 +51,7 @@ const DR6_STEP: u32 = 0x4000;
 export function initialize(processor: usize, configuration: usize): void {
   setProcessor(processor);
   setConfiguration(configuration);
-  initializeTlb();
+  forgetEverything();
 }
 
 /** The x87, SSE and AVX state as an XSAVE image of 832 bytes at `target`; `components` as in XCR0. */

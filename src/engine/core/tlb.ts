@@ -62,11 +62,6 @@ export function flushTlb(): void {
   forgetJumps();
 }
 
-/** Empties the TLBs of a processor that has not run yet, whose memory says nothing. */
-export function initializeTlb(): void {
-  forgetEverything();
-}
-
 /** Forgets what the TLBs hold of pages that are not global. */
 export function flushSpace(): void {
   if (!isSpaceListed()) {
@@ -87,7 +82,8 @@ function forgetVictims(): void {
   memory.fill(cpu + VICTIMS, 0xff, TLB - VICTIMS);
 }
 
-function forgetEverything(): void {
+/** Whatever the lists say, which of a processor that has not run yet is nothing. */
+export function forgetEverything(): void {
   // No page has that address; what else an entry says is not looked at.
   memory.fill(cpu + VICTIMS, 0xff, TLB + TLB_KINDS * TLB_SIZE - VICTIMS);
 }

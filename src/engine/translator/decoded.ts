@@ -53,7 +53,6 @@ export class RecordMemory {
   }
 }
 
-/** One record. */
 /** Shapes of core/vector/wide.ts. */
 const SHAPES = 7;
 const WHOLE = 4;
@@ -74,6 +73,7 @@ function isWritten(operation: VectorOperation, wide: number): boolean {
   }
 }
 
+/** One record. */
 export class Decoded {
   readonly #memory: RecordMemory;
   readonly #from: number;

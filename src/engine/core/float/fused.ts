@@ -80,14 +80,14 @@ export function packed64(d: usize, x: usize, y: usize, z: usize, even: u32, odd:
   v128.store(d, v128.load(pending()));
 }
 
-export function scalar32(d: usize, x: usize, y: usize, z: usize, negated: u32, alsoNegated: u32): void {
+export function scalar32(d: usize, x: usize, y: usize, z: usize, negated: u32): void {
   enterSse();
   const result = fuse32(load<u32>(x), load<u32>(y), load<u32>(z), negated);
   leaveSse();
   store<u32>(d, result);
 }
 
-export function scalar64(d: usize, x: usize, y: usize, z: usize, negated: u32, alsoNegated: u32): void {
+export function scalar64(d: usize, x: usize, y: usize, z: usize, negated: u32): void {
   enterSse();
   const result = fuse64(load<u64>(x), load<u64>(y), load<u64>(z), negated);
   leaveSse();
