@@ -240,16 +240,27 @@ export const DISPLACEMENT = 20; // i32; of branches: target's offset from CODE_B
 export const IMMEDIATE = 24;
 export const LINK = 24; // u32, record of the branch target once known; SCALE is LINKED then
 export const LINKED = 0xff;
-// u8, of an instruction with a VEX prefix: bits 0-1 its vectors' length, 1: 128, 2: 256 bits · 2-4 its shape (see
-// vector/wide.ts) · 5-7 bits by which the upper lane's immediate is shifted
+// u8, of an instruction with a VEX prefix: bits 0-1 its vectors' length, 1: 128, 2: 256 bits · 2-4 its shape (below) ·
+// 5-7 bits by which the upper lane's immediate is shifted
 export const WIDE = 25;
 export const WIDE_LENGTH = 3;
 export const WIDE_SHAPE = 2;
+export const WIDE_SHAPE_MASK = 7;
 export const WIDE_SHIFT = 5;
 export const THIRD = 26; // u16, offset of the register that VEX.vvvv names, when it is read
 export const HANDLER = 28; // u16, of vector, x87 and system instructions
 export const BYTES = 30; // u16, size of a vector memory operand; of locked instructions the operation
 export const RECORD_SIZE = 32;
+
+// Shapes of instructions with a VEX prefix: how lanes meet their operands (vector/wide.ts).
+export const SHAPE_LANES = 0; // source and destination are of one length
+export const SHAPE_COMMON = 1; // each lane has the same source of 128 bits: a shift's count
+export const SHAPE_WIDEN = 2; // the source is shorter
+export const SHAPE_NARROW = 3; // the destination is: half as long
+export const SHAPE_WHOLE = 4; // the handler does all lanes
+export const SHAPE_GENERAL = 5; // the destination is no vector, or flags
+export const SHAPE_TERNARY = 6; // the destination is a source too
+export const SHAPE_SOURCE_FIRST = 7; // the source is what SSE has as its destination: of shifts by an immediate
 
 // Fields of a block's opening record.
 export const ENTER_COUNT = 8; // i32, entries until the block is translated

@@ -10,7 +10,10 @@
  * A node is 0 (undefined), an index of a selector's first word, or 0x8000 | leaf number.
  */
 
-import { WIDE_SHAPE, WIDE_SHIFT } from '../core/layout.ts';
+import {
+  SHAPE_COMMON, SHAPE_GENERAL, SHAPE_LANES, SHAPE_NARROW, SHAPE_SOURCE_FIRST, SHAPE_TERNARY, SHAPE_WHOLE, SHAPE_WIDEN,
+  WIDE_SHAPE, WIDE_SHIFT,
+} from '../core/layout.ts';
 import type { Instruction, Shape } from './instruction.ts';
 
 export const SELECT = { PREFIX: 1, MODE: 2, W: 3, REG: 4, RM: 5, MOD: 6, SMALL: 7, L: 8 } as const;
@@ -41,9 +44,10 @@ export const IMMEDIATE =
   { NONE: 0, BYTE: 1, BYTE_UNSIGNED: 2, WORD: 3, Z: 4, FULL: 5, ENTER: 6, FAR: 7, RELATIVE: 8,
     RELATIVE_BYTE: 9 } as const;
 
-/** Their numbers in core/vector/wide.ts. */
-const SHAPES: readonly Shape[] = ['lanes', 'common', 'widen', 'narrow', 'whole', 'general', 'ternary',
-  'sourceFirst'];
+const SHAPES: Readonly<Record<Shape, number>> = {
+  lanes: SHAPE_LANES, common: SHAPE_COMMON, widen: SHAPE_WIDEN, narrow: SHAPE_NARROW, whole: SHAPE_WHOLE,
+  general: SHAPE_GENERAL, ternary: SHAPE_TERNARY, sourceFirst: SHAPE_SOURCE_FIRST,
+};
 
 /** Room for the selectors, in bytes; the leaves follow. */
 export const LEAVES = 0x8000;
@@ -271,6 +275,6 @@ function encodeLeaf(
   view.setUint16(at + 8, operations.handler, true);
   view.setUint16(at + 10, row.bytes ?? 0, true);
   view.setUint16(at + 12, flagsOf(row, encoding, operations), true);
-  const shape = SHAPES.indexOf(row.shape ?? 'lanes');
+  const shape = SHAPES[row.shape ?? 'lanes'];
   view.setUint16(at + 14, shape << WIDE_SHAPE | (row.laneShift ?? 0) << WIDE_SHIFT, true);
 }

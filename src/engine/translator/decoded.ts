@@ -6,7 +6,8 @@ import { INSTRUCTION_ROWS } from '../isa/rows.ts';
 import {
   ADDRESS, BASE_REGISTER, BYTES, COUNT, DISPLACEMENT, FORM, FORM_ADDRESS_SHIFT, FORM_ALIGNED, HANDLER, IMMEDIATE,
   INDEX_REGISTER, LENGTH, OFFSET, OP, OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OP_WIDE,
-  OP_WIDE_LOAD, OP_WIDE_STORE, OPERAND, SCALE, SEGMENT_BASE, TARGET, THIRD, WIDE, WIDE_LENGTH, WIDE_SHAPE,
+  OP_WIDE_LOAD, OP_WIDE_STORE, OPERAND, SCALE, SEGMENT_BASE, SHAPE_GENERAL, SHAPE_LANES, SHAPE_SOURCE_FIRST,
+  SHAPE_WHOLE, TARGET, THIRD, WIDE, WIDE_LENGTH, WIDE_SHAPE, WIDE_SHAPE_MASK,
 } from '../core/layout.ts';
 import { type Operation, operationTable } from './operation.ts';
 import { VECTOR_OPERATIONS, type VectorOperation, ZERO_UPPER } from './vector-operations.ts';
@@ -53,23 +54,17 @@ export class RecordMemory {
   }
 }
 
-/** Shapes of core/vector/wide.ts. */
-const SHAPES = 7;
-const WHOLE = 4;
-const GENERAL = 5;
-const SOURCE_FIRST = 7;
-
 /** Whether regions do an instruction with a VEX prefix of a shape, when they do the operation of a lane. */
 function isWritten(operation: VectorOperation, wide: number): boolean {
-  const shape = (wide >> WIDE_SHAPE) & SHAPES;
+  const shape = (wide >> WIDE_SHAPE) & WIDE_SHAPE_MASK;
   const isLong = (wide & WIDE_LENGTH) === 2;
   switch (operation.kind) {
-    case 'splat': return shape === WHOLE;
-    case 'order': return shape === GENERAL;
-    case 'shift': return shape === SOURCE_FIRST;
-    case 'shuffle': return shape === 0 || shape === SOURCE_FIRST;
-    case 'binary': case 'unary': case 'choose': case 'whole': case 'mask': return shape === 0;
-    default: return shape === 0 && !isLong;
+    case 'splat': return shape === SHAPE_WHOLE;
+    case 'order': return shape === SHAPE_GENERAL;
+    case 'shift': return shape === SHAPE_SOURCE_FIRST;
+    case 'shuffle': return shape === SHAPE_LANES || shape === SHAPE_SOURCE_FIRST;
+    case 'binary': case 'unary': case 'choose': case 'whole': case 'mask': return shape === SHAPE_LANES;
+    default: return shape === SHAPE_LANES && !isLong;
   }
 }
 
@@ -146,9 +141,9 @@ export class Decoded {
   /** What a vector instruction starts from: with a VEX prefix that is not the destination. */
   get first(): number {
     if (this.wide === 0) return this.target;
-    const shape = (this.wide >> WIDE_SHAPE) & SHAPES;
-    if (shape === GENERAL) return this.target;
-    return shape === SOURCE_FIRST ? this.operand : this.third;
+    const shape = (this.wide >> WIDE_SHAPE) & WIDE_SHAPE_MASK;
+    if (shape === SHAPE_GENERAL) return this.target;
+    return shape === SHAPE_SOURCE_FIRST ? this.operand : this.third;
   }
   /** They must be aligned to 16, or to as many as there are. */
   get isAligned(): boolean { return ((this.#memory.bytes[this.at + FORM] as number) & FORM_ALIGNED) !== 0; }

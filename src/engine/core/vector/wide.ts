@@ -3,8 +3,9 @@
 // for them, on a copy of the first source. The row's shape says how lanes meet their operands.
 
 import {
-  AC, BYTES, DESTINATION, FORM, FORM_ALIGNED, IMMEDIATE, OPERAND, RFLAGS, SOURCE, TARGET, THIRD, WIDE, WIDE_LENGTH,
-  WIDE_SHAPE, WIDE_SHIFT, XMM,
+  AC, BYTES, DESTINATION, FORM, FORM_ALIGNED, IMMEDIATE, OPERAND, RFLAGS, SHAPE_COMMON, SHAPE_GENERAL, SHAPE_NARROW,
+  SHAPE_SOURCE_FIRST, SHAPE_TERNARY, SHAPE_WHOLE, SHAPE_WIDEN, SOURCE, TARGET, THIRD, WIDE, WIDE_LENGTH, WIDE_SHAPE,
+  WIDE_SHAPE_MASK, WIDE_SHIFT, XMM,
 } from "../layout";
 import { cpu, GP, raiseError } from "../cpu";
 import { ea } from "../address";
@@ -12,22 +13,6 @@ import { probeWrite, readBytes, writeBytes } from "../memory";
 import { checkAvx } from "../fpu-state";
 import { holdSse, releaseSse } from "../float/sse-environment";
 import { vector } from "../generated/handlers";
-
-// Shapes, of which 0 is none of these: source and destination are of one length. isa/instruction.ts names them.
-/** Each lane has the same source of 128 bits: a shift's count. */
-const COMMON: u32 = 1;
-/** The source is shorter. */
-const WIDEN: u32 = 2;
-/** The destination is: half as long. */
-const NARROW: u32 = 3;
-/** The handler does all lanes. */
-const WHOLE: u32 = 4;
-/** The destination is no vector, or flags. */
-const GENERAL: u32 = 5;
-/** The destination is a source too. */
-const TERNARY: u32 = 6;
-/** The source is what SSE has as its destination: of shifts by an immediate. */
-const SOURCE_FIRST: u32 = 7;
 
 /** The register of VEX.vvvv, for handlers that have three sources. */
 export let second: usize = 0;
@@ -39,20 +24,20 @@ export let isLong: bool = false;
 /** Runs the handler for all lanes, on `t`, which holds the first source. */
 function run(u: usize, s: usize, t: usize): void {
   const form = <u32>load<u8>(u, WIDE);
-  const shape = (form >> WIDE_SHAPE) & 7;
+  const shape = (form >> WIDE_SHAPE) & WIDE_SHAPE_MASK;
   const i = <i32>load<u8>(u, IMMEDIATE);
   isLong = (form & WIDE_LENGTH) == 2;
   lane = 0;
-  if (!isLong || shape == WHOLE) {
+  if (!isLong || shape == SHAPE_WHOLE) {
     vector(u, t, s, i);
     return;
   }
   holdSse();
   vector(u, t, s, i);
   lane = 16;
-  const next = shape == COMMON ? s : shape == WIDEN ? s + (<usize>load<u16>(u, BYTES) >> 1) : s + 16;
+  const next = shape == SHAPE_COMMON ? s : shape == SHAPE_WIDEN ? s + (<usize>load<u16>(u, BYTES) >> 1) : s + 16;
   vector(u, t + 16, next, i >> (form >> WIDE_SHIFT));
-  if (shape == NARROW) {
+  if (shape == SHAPE_NARROW) {
     store<u64>(t, load<u64>(t, 16), 8);
     v128.store(t, i64x2.splat(0), 16);
   }
@@ -62,16 +47,16 @@ function run(u: usize, s: usize, t: usize): void {
 /** With the source at `s`, into a register. */
 function intoRegister(u: usize, s: usize): void {
   const form = <u32>load<u8>(u, WIDE);
-  const shape = (form >> WIDE_SHAPE) & 7;
+  const shape = (form >> WIDE_SHAPE) & WIDE_SHAPE_MASK;
   const target = cpu + load<u16>(u, TARGET);
   second = cpu + load<u16>(u, THIRD);
-  if (shape == GENERAL || target < cpu + XMM) {
+  if (shape == SHAPE_GENERAL || target < cpu + XMM) {
     isLong = (form & WIDE_LENGTH) == 2;
     vector(u, target, s, load<u8>(u, IMMEDIATE));
     return;
   }
   const t = cpu + DESTINATION;
-  const first = shape == TERNARY ? target : shape == SOURCE_FIRST ? s : second;
+  const first = shape == SHAPE_TERNARY ? target : shape == SHAPE_SOURCE_FIRST ? s : second;
   v128.store(t, v128.load(first));
   v128.store(t, v128.load(first, 16), 16);
   run(u, s, t);
