@@ -1,24 +1,14 @@
 /** What the main thread and the network thread say to each other. */
 
-import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
 import type { ChannelHandle } from '../vmbus/channel.ts';
 import type { GuestPagesValue } from '../vmbus/guest-pages.ts';
 import type { NetworkState } from '../vsp/network/state.ts';
 import type { SwitchLinkOptions } from '../vswitch/link/switch-link.ts';
 import { MAXIMUM_CONTROLLERS } from './description.ts';
-import type { SavedMemory } from './saved-state/memory-source.ts';
 import { STORAGE_DOORBELL } from './storage-protocol.ts';
 
 /** Behind those of the storage threads. */
 export const NETWORK_DOORBELL = STORAGE_DOORBELL + MAXIMUM_CONTROLLERS;
-
-export interface NetworkWorkerData {
-  readonly engine: EngineMemoryHandle;
-  /** Guest memory that arrives as it is needed, of a guest that is being restored. */
-  readonly memory: SavedMemory | undefined;
-  readonly control: SharedArrayBuffer;
-  readonly ledger: SharedArrayBuffer;
-}
 
 /** What a NIC is plugged into. */
 export type NicNetwork =

@@ -6,31 +6,21 @@
 
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { ProcessorRequests } from '../engine/processor-requests.ts';
-import { Connections } from '../hypervisor/connections.ts';
-import { ControlBuffer } from '../hypervisor/control-buffer.ts';
-import type { GuestMemory } from '../hypervisor/guest-memory.ts';
-import { InterruptRouter } from '../hypervisor/interrupt-router.ts';
-import { SynicPort } from '../hypervisor/synic-port.ts';
+import { parentPort, workerData } from 'node:worker_threads';
 import { OperatingError } from '../kit/errors.ts';
-import { NO_TARGET_VP, VMBUS_SINT } from '../protocols/vmbus/message-table.ts';
 import { Channel } from '../vmbus/channel.ts';
 import { GuestPages, type GuestPagesValue } from '../vmbus/guest-pages.ts';
-import { ChannelLedger } from '../vmbus/ledger.ts';
 import { SwitchLink } from '../vswitch/link/switch-link.ts';
 import { reachSwitches } from '../vswitch/service/start.ts';
 import { SwitchDirectory } from '../vswitch/service/switch-directory.ts';
 import { CrossedEndpoint } from './crossed-endpoint.ts';
 import {
-  NETWORK_DOORBELL, type NetworkCommand, type NetworkReport, type NetworkWorkerData, type NicNetwork,
-  type SavedNic,
+  NETWORK_DOORBELL, type NetworkCommand, type NetworkReport, type NicNetwork, type SavedNic,
 } from './network-protocol.ts';
-import { attachMemory } from './saved-state/attach-memory.ts';
-import { ServiceWord, type ServiceWorkerData, type StartReport } from './service-protocol.ts';
+import type { ServiceMachineData, ServiceWorkerData, StartReport } from './service-protocol.ts';
+import { ServiceSide } from './service-side.ts';
 import { ServedNic } from './served-nic.ts';
 
-type NumberedCommand = NetworkCommand & { readonly number: number };
 type Command<Kind extends NetworkCommand['kind']> = Extract<NetworkCommand, { readonly kind: Kind }>;
 
 /** An open channel, and whose it is. */
@@ -41,12 +31,7 @@ interface Line {
 }
 
 class NetworkThread {
-  readonly #data: NetworkWorkerData;
-  readonly #port: MessagePort;
-  readonly #memory: GuestMemory;
-  readonly #synic: SynicPort;
-  readonly #connections: Connections;
-  readonly #words: Int32Array;
+  readonly #side: ServiceSide<NetworkCommand>;
   readonly #nics = new Map<number, ServedNic>();
   /** By the connection with which the guest rings. */
   readonly #lines = new Map<number, Line>();
@@ -54,29 +39,21 @@ class NetworkThread {
   #isHeld = false;
   #switchesWanted: { resolve(): void; reject(error: Error): void }[] = [];
 
-  constructor(data: NetworkWorkerData & ServiceWorkerData) {
-    this.#data = data;
-    this.#port = data.commands;
-    const control = new ControlBuffer(data.control);
-    this.#memory = attachMemory(data.engine, data.memory).memory;
-    const requests = new ProcessorRequests(data.engine);
-    const router = new InterruptRouter({ control, kick: (index) => requests.kick(index) });
-    this.#synic = new SynicPort({ control, router });
-    this.#connections = new Connections(control);
-    this.#words = new Int32Array(data.words);
+  constructor(data: ServiceMachineData & ServiceWorkerData) {
+    this.#side = new ServiceSide(data);
   }
 
   async run(): Promise<void> {
-    const bell = this.#connections.doorbell(NETWORK_DOORBELL);
+    const bell = this.#side.connections.doorbell(NETWORK_DOORBELL);
     for (;;) {
-      Atomics.store(this.#words, ServiceWord.Idle, 1);
+      this.#side.isIdle = true;
       // What was rung meanwhile does not keep sockets from being heard.
       if (bell.isRung) await setImmediate();
       else await bell.wait();
-      Atomics.store(this.#words, ServiceWord.Idle, 0);
+      this.#side.isIdle = false;
       if (!bell.answer()) continue;
-      Atomics.add(this.#words, ServiceWord.Progress, 1);
-      if (!this.#obey()) return;
+      this.#side.progress();
+      if (!this.#side.obey((command) => this.#carryOut(command))) return;
       if (!this.#isHeld) this.#turn();
     }
   }
@@ -84,7 +61,7 @@ class NetworkThread {
   #turn(): void {
     const rung = this.#again;
     this.#again = new Set();
-    this.#connections.takeSignals(NETWORK_DOORBELL, (connection) => {
+    this.#side.connections.takeSignals(NETWORK_DOORBELL, (connection) => {
       const line = this.#lines.get(connection);
       if (line !== undefined) rung.add(line);
     });
@@ -94,19 +71,6 @@ class NetworkThread {
       channel.endTurn();
     }
     for (const nic of this.#nics.values()) nic.turn();
-  }
-
-  /** False when the thread is to end. */
-  #obey(): boolean {
-    for (;;) {
-      const received = receiveMessageOnPort(this.#port) as { message: NumberedCommand } | undefined;
-      if (received === undefined) return true;
-      const { message } = received;
-      this.#carryOut(message);
-      Atomics.store(this.#words, ServiceWord.Acknowledged, message.number);
-      Atomics.notify(this.#words, ServiceWord.Acknowledged);
-      if (message.kind === 'stop') return false;
-    }
   }
 
   #carryOut(command: NetworkCommand): void {
@@ -156,7 +120,7 @@ class NetworkThread {
 
   #add({ nic: number, placed, isOpen }: Command<'add'>): void {
     const nic = new ServedNic({
-      placed, ram: this.#memory, endpoint: this.#endpointOf(placed.network),
+      placed, ram: this.#side.memory, endpoint: this.#endpointOf(placed.network),
       offerSubChannel: (index) => report({ kind: 'sub-channel', nic: number, index }),
       isTakenOver: isOpen !== undefined,
     });
@@ -166,7 +130,7 @@ class NetworkThread {
 
   #endpointOf(network: NicNetwork): CrossedEndpoint | SwitchLink {
     if (network.kind === 'crossed') {
-      return new CrossedEndpoint(network.buffer, () => this.#connections.doorbell(NETWORK_DOORBELL).ring());
+      return new CrossedEndpoint(network.buffer, () => this.#side.connections.doorbell(NETWORK_DOORBELL).ring());
     }
     const directory = new SwitchDirectory(network.directory);
     return new SwitchLink({ ...network.link, reach: () => this.#reachSwitches(directory) });
@@ -199,25 +163,19 @@ class NetworkThread {
       adapter.hold();
       return { nic, state: adapter.saveState() };
     });
-    this.#port.postMessage(states);
+    this.#side.commands.postMessage(states);
   }
 
   #open({ nic: number, index, channel: handle, connection, pages }: Command<'open'>): void {
     const nic = this.#nics.get(number);
     if (nic === undefined) return;
-    const { relid } = handle;
     for (const { gpadl, pages: value } of pages) nic.pages.set(gpadl, this.#pagesOf(value));
-    const ledger = new ChannelLedger(this.#data.ledger, relid);
-    const signalGuest = (): void => {
-      const processor = ledger.targetVp;
-      if (processor !== NO_TARGET_VP) this.#synic.signalEvent(processor, VMBUS_SINT, relid);
-    };
+    const parts = this.#side.partsOf(handle.relid);
     const channel = new Channel({
       ...handle,
+      ...parts,
       ring: this.#pagesOf(handle.ring),
-      ledger,
       receivePosition: handle.isRestored ? nic.journal.queues[index]?.receivePosition : undefined,
-      signalGuest,
       comeAgain: () => this.#comeAgain(connection),
       fail: (reason) => {
         this.#close(number, index);
@@ -229,7 +187,7 @@ class NetworkThread {
     this.#lines.set(connection, { nic, index, channel });
     nic.adapter.opened(channel, index);
     // The last thread may have ended between a packet and its interrupt, and the guest rung before the bell was ours.
-    if (handle.isRestored) signalGuest();
+    if (handle.isRestored) parts.signalGuest();
     this.#comeAgain(connection);
   }
 
@@ -237,7 +195,7 @@ class NetworkThread {
     const line = this.#lines.get(connection);
     if (line === undefined) return;
     this.#again.add(line);
-    this.#connections.doorbell(NETWORK_DOORBELL).ring();
+    this.#side.connections.doorbell(NETWORK_DOORBELL).ring();
   }
 
   #close(number: number, index: number): void {
@@ -253,7 +211,7 @@ class NetworkThread {
   }
 
   #pagesOf(value: GuestPagesValue): GuestPages {
-    return new GuestPages({ buffer: this.#memory.buffer, ...value });
+    return new GuestPages({ buffer: this.#side.memory.buffer, ...value });
   }
 }
 
@@ -262,7 +220,7 @@ function report(message: NetworkReport | StartReport): void {
 }
 
 async function main(): Promise<void> {
-  const data = workerData as NetworkWorkerData & ServiceWorkerData;
+  const data = workerData as ServiceMachineData & ServiceWorkerData;
   // Waiting for the bell alone keeps no event loop going.
   data.commands.ref();
   const thread = new NetworkThread(data);

@@ -21,9 +21,10 @@ import { type MachinePorts, MAXIMUM_NICS, type NicDescription } from './descript
 import { MachineAdapter } from './machine-adapter.ts';
 import { MachineNat } from './network-nat.ts';
 import {
-  NETWORK_DOORBELL, type NetworkCommand, type NetworkReport, type NetworkWorkerData, type NicNetwork, type SavedNic,
+  NETWORK_DOORBELL, type NetworkCommand, type NetworkReport, type NicNetwork, type SavedNic,
 } from './network-protocol.ts';
 import type { SavedMemory } from './saved-state/memory-source.ts';
+import type { ServiceMachineData } from './service-protocol.ts';
 import { ServiceThread } from './service-thread.ts';
 
 /**
@@ -87,7 +88,7 @@ export class MachineNetwork {
     this.#options = options;
     this.nat = new MachineNat(options.natSubnet);
     const { engine, memory, control, bus, connections } = options;
-    const data: NetworkWorkerData = { engine, memory, control, ledger: bus.channels.ledger };
+    const data: ServiceMachineData = { engine, memory, control, ledger: bus.channels.ledger };
     this.#thread = new ServiceThread({
       name: 'network', program: 'network-worker.js', dataOf: () => data, youngHeapMib: YOUNG_HEAP_MIB,
       bell: connections.doorbell(NETWORK_DOORBELL), onFailure: options.onFailure,

@@ -1,6 +1,8 @@
 /** What the main thread and a thread that serves devices say to each other, whatever the devices are. */
 
 import type { MessagePort } from 'node:worker_threads';
+import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
+import type { SavedMemory } from './saved-state/memory-source.ts';
 
 /** The words of a buffer that both threads have. */
 export const ServiceWord = {
@@ -12,6 +14,15 @@ export const ServiceWord = {
   Idle: 2,
   Count: 3,
 } as const;
+
+/** What a thread needs to reach the guest. */
+export interface ServiceMachineData {
+  readonly engine: EngineMemoryHandle;
+  /** Guest memory that arrives as it is needed, of a guest that is being restored. */
+  readonly memory: SavedMemory | undefined;
+  readonly control: SharedArrayBuffer;
+  readonly ledger: SharedArrayBuffer;
+}
 
 export interface ServiceWorkerData {
   /** ServiceWord. */

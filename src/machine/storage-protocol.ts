@@ -1,9 +1,8 @@
 /** What the main thread and the storage thread of a controller say to each other. */
 
-import type { EngineMemoryHandle } from '../engine/memory-handle.ts';
+import type { ServiceMachineData } from './service-protocol.ts';
 import type { ChannelHandle } from '../vmbus/channel.ts';
 import type { StorageDescription } from './description.ts';
-import type { SavedMemory } from './saved-state/memory-source.ts';
 
 /** The synthetic controllers; the same in every VM, as nothing outside sees them. */
 export const CONTROLLER_INSTANCES = [
@@ -15,19 +14,14 @@ export const CONTROLLER_INSTANCES = [
 /** The bell of the first storage thread, the others follow; the main thread has the first of all. */
 export const STORAGE_DOORBELL = 1;
 
-export interface StorageWorkerData {
+export interface StorageWorkerData extends ServiceMachineData {
   readonly controller: number;
-  readonly engine: EngineMemoryHandle;
-  readonly control: SharedArrayBuffer;
-  readonly ledger: SharedArrayBuffer;
   /** REQUEST_TABLE_BYTES each, for every channel that the guest may open. */
   readonly requests: readonly SharedArrayBuffer[];
   /** UNIT_STATES_BYTES. */
   readonly unitStates: SharedArrayBuffer;
   /** By logical unit number. */
   readonly units: readonly (StorageDescription | undefined)[];
-  /** Guest memory that arrives as it is needed, of a guest that is being restored. */
-  readonly memory: SavedMemory | undefined;
 }
 
 /** From the main thread, with the bell. Each is acknowledged by its number. */

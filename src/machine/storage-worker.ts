@@ -4,23 +4,15 @@
  * one and its acknowledgement the last access to guest memory for that channel is over.
  */
 
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { ProcessorRequests } from '../engine/processor-requests.ts';
-import { Connections } from '../hypervisor/connections.ts';
-import { ControlBuffer } from '../hypervisor/control-buffer.ts';
-import type { GuestMemory } from '../hypervisor/guest-memory.ts';
-import { InterruptRouter } from '../hypervisor/interrupt-router.ts';
-import { SynicPort } from '../hypervisor/synic-port.ts';
+import { parentPort, workerData } from 'node:worker_threads';
 import { OperatingError } from '../kit/errors.ts';
-import { NO_TARGET_VP, VMBUS_SINT } from '../protocols/vmbus/message-table.ts';
 import { Channel, type ChannelHandle } from '../vmbus/channel.ts';
 import { GuestPages } from '../vmbus/guest-pages.ts';
-import { ChannelLedger } from '../vmbus/ledger.ts';
 import { StorageController } from '../vsp/storage/device.ts';
 import { RequestTable } from '../vsp/storage/request-table.ts';
 import { UnitCondition } from '../vsp/storage/unit-state.ts';
-import { attachMemory } from './saved-state/attach-memory.ts';
-import { ServiceWord, type ServiceWorkerData, type StartReport } from './service-protocol.ts';
+import type { ServiceWorkerData, StartReport } from './service-protocol.ts';
+import { ServiceSide } from './service-side.ts';
 import {
   CONTROLLER_INSTANCES, STORAGE_DOORBELL, type StorageChange, type StorageCommand, type StorageFailure,
   type StorageReport, type StorageWorkerData,
@@ -33,13 +25,9 @@ const WAIT_MS = 60_000;
 type NumberedCommand = StorageCommand & { readonly number: number };
 
 class StorageThread {
-  readonly #data: StorageWorkerData;
-  readonly #port: MessagePort;
-  readonly #memory: GuestMemory;
-  readonly #synic: SynicPort;
-  readonly #connections: Connections;
+  readonly #side: ServiceSide<StorageCommand>;
+  readonly #requests: readonly SharedArrayBuffer[];
   readonly #doorbell: number;
-  readonly #words: Int32Array;
   readonly #units: StorageUnits;
   readonly #controller: StorageController;
   readonly #channels = new Map<number, Channel>();
@@ -47,16 +35,9 @@ class StorageThread {
   #isHeld = false;
 
   constructor(data: StorageWorkerData & ServiceWorkerData) {
-    this.#data = data;
-    this.#port = data.commands;
-    const control = new ControlBuffer(data.control);
-    this.#memory = attachMemory(data.engine, data.memory).memory;
-    const requests = new ProcessorRequests(data.engine);
-    const router = new InterruptRouter({ control, kick: (index) => requests.kick(index) });
-    this.#synic = new SynicPort({ control, router });
-    this.#connections = new Connections(control);
+    this.#side = new ServiceSide(data);
+    this.#requests = data.requests;
     this.#doorbell = STORAGE_DOORBELL + data.controller;
-    this.#words = new Int32Array(data.words);
     this.#units = new StorageUnits({
       controller: data.controller, unitStates: data.unitStates, descriptions: data.units,
       onEject: (lun) => report({ kind: 'ejected', lun }),
@@ -64,11 +45,11 @@ class StorageThread {
     });
     this.#controller = new StorageController({
       instanceId: CONTROLLER_INSTANCES[data.controller] as string,
-      memory: this.#memory,
+      memory: this.#side.memory,
       requests: data.requests,
       unitStates: data.unitStates,
       units: this.#units.units,
-      onMemoryWritten: this.#memory.written,
+      onMemoryWritten: this.#side.memory.written,
       nowMs: () => performance.now(),
       onSubChannels: (count) => report({ kind: 'sub-channels', count }),
       onCondition: (lun, condition) => {
@@ -78,7 +59,7 @@ class StorageThread {
   }
 
   run(): void {
-    const bell = this.#connections.doorbell(this.#doorbell);
+    const bell = this.#side.connections.doorbell(this.#doorbell);
     const onSignal = (): void => {
       this.#wantsTurn = true;
     };
@@ -88,13 +69,13 @@ class StorageThread {
         if (!this.#isHeld && this.#units.copyMerges()) break;
         const waitMs = this.#isHeld ? WAIT_MS : Math.min(WAIT_MS, this.#controller.dueMs - performance.now());
         if (waitMs <= 0) break;
-        Atomics.store(this.#words, ServiceWord.Idle, 1);
+        this.#side.isIdle = true;
         bell.block(waitMs);
-        Atomics.store(this.#words, ServiceWord.Idle, 0);
+        this.#side.isIdle = false;
       }
-      Atomics.add(this.#words, ServiceWord.Progress, 1);
-      if (!this.#obey()) return;
-      this.#connections.takeSignals(this.#doorbell, onSignal);
+      this.#side.progress();
+      if (!this.#side.obey((command) => this.#carryOut(command))) return;
+      this.#side.connections.takeSignals(this.#doorbell, onSignal);
       this.#turn();
     }
   }
@@ -105,19 +86,6 @@ class StorageThread {
     for (const channel of this.#channels.values()) channel.beginTurn();
     this.#controller.turn();
     for (const channel of this.#channels.values()) channel.endTurn();
-  }
-
-  /** False when the thread is to end. */
-  #obey(): boolean {
-    for (;;) {
-      const received = receiveMessageOnPort(this.#port) as { message: NumberedCommand } | undefined;
-      if (received === undefined) return true;
-      const { message } = received;
-      this.#carryOut(message);
-      Atomics.store(this.#words, ServiceWord.Acknowledged, message.number);
-      Atomics.notify(this.#words, ServiceWord.Acknowledged);
-      if (message.kind === 'stop') return false;
-    }
   }
 
   #carryOut(command: NumberedCommand): void {
@@ -193,19 +161,13 @@ class StorageThread {
   }
 
   #open(index: number, handle: ChannelHandle): void {
-    const { relid } = handle;
-    const ledger = new ChannelLedger(this.#data.ledger, relid);
-    const table = this.#data.requests[index] as SharedArrayBuffer;
-    const signalGuest = (): void => {
-      const processor = ledger.targetVp;
-      if (processor !== NO_TARGET_VP) this.#synic.signalEvent(processor, VMBUS_SINT, relid);
-    };
+    const table = this.#requests[index] as SharedArrayBuffer;
+    const parts = this.#side.partsOf(handle.relid);
     const channel = new Channel({
       ...handle,
-      ring: new GuestPages({ buffer: this.#memory.buffer, ...handle.ring }),
-      ledger,
+      ...parts,
+      ring: new GuestPages({ buffer: this.#side.memory.buffer, ...handle.ring }),
       receivePosition: handle.isRestored ? new RequestTable(table).receivePosition : undefined,
-      signalGuest,
       comeAgain: () => {
         this.#wantsTurn = true;
       },
@@ -218,7 +180,7 @@ class StorageThread {
     this.#channels.set(index, channel);
     this.#controller.opened(channel, index);
     // The last thread may have ended between an answer and its interrupt.
-    if (handle.isRestored) signalGuest();
+    if (handle.isRestored) parts.signalGuest();
     // The guest may have rung before the bell was ours.
     this.#wantsTurn = true;
   }
