@@ -12,6 +12,7 @@ import { Host, type VirtualSwitch, type VM } from 'partout';
 import { guestImage } from '../guest.ts';
 import { extendInitramfs } from '../initramfs.ts';
 import { packagedPrograms } from '../program-files.ts';
+import { addressLine, runIn, startOnSwitch } from './lab-guests.ts';
 
 const COMMAND_MS = 10 * 60_000;
 const FRAMES = 50;
@@ -51,11 +52,7 @@ async function succeeds(vm: VM, line: string): Promise<boolean> {
   return (await vm.exec(['sh', '-c', line], { deadlineMs: COMMAND_MS })).exitCode === 0;
 }
 
-async function run(vm: VM, line: string): Promise<string> {
-  const { stdout, stderr, exitCode } = await vm.exec(['sh', '-c', line], { deadlineMs: COMMAND_MS });
-  assert.equal(exitCode, 0, `${vm.name}: ${line}: ${stdout}${stderr}`);
-  return stdout;
-}
+const run = (vm: VM, line: string): Promise<string> => runIn(vm, line, COMMAND_MS);
 
 async function dropped(lab: VirtualSwitch, cause: string): Promise<number> {
   const { ports = [] } = await lab.status();
@@ -96,17 +93,10 @@ try {
   }, initrd);
   await using host = await Host.open();
   const lab = await host.createSwitch({ name: 'lab', type: 'private' });
-  const guests: VM[] = [];
-  for (const [i, name] of ['bad', 'victim', 'other'].entries()) {
-    const vm = await host.createVM({
-      name, kernel, initrd, commandLine: `${commandLine} partout.address=none`, memory: '128M',
-      nics: [{ switch: lab, name }],
-    });
-    await vm.start();
-    await run(vm, `ip addr add 10.5.0.${i + 1}/24 dev eth0; ip link set eth0 up`);
-    guests.push(vm);
-  }
-  const [bad, victim, other] = guests as [VM, VM, VM];
+  const [bad, victim, other] = await startOnSwitch(host, lab, {
+    image: { kernel, initrd, commandLine }, memory: '128M', deadlineMs: COMMAND_MS,
+    lines: { bad: addressLine(1), victim: addressLine(2), other: addressLine(3) },
+  }) as [VM, VM, VM];
   const [own, to] = await Promise.all([bad, victim].map(async (vm) =>
     (await run(vm, 'cat /sys/class/net/eth0/address')).trim().replaceAll(':', '')));
   await run(other, 'until ping -c 1 -W 1 10.5.0.2 > /dev/null; do :; done');

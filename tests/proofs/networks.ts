@@ -16,6 +16,7 @@ import { Host, type VirtualSwitch, type VM } from 'partout';
 import { guestImage } from '../guest.ts';
 import { extendInitramfs } from '../initramfs.ts';
 import { packagedPrograms } from '../program-files.ts';
+import { addressLine, startOnSwitch } from './lab-guests.ts';
 
 const INSIDE = 'inside';
 const SPACE = `n${process.pid}`;
@@ -24,6 +25,7 @@ const PEER = process.argv[3] ?? `p${process.pid}`;
 const MARK = '5a5b5c5d';
 const COUNT = 3;
 const SETTLE_MS = 600;
+const COMMAND_MS = 60_000;
 const GROUP4 = '224.0.0.251';
 const GROUP6 = 'ff02::1';
 /** By the name of the port: the last part of the addresses of who is behind it. */
@@ -153,17 +155,12 @@ async function inside(): Promise<void> {
     extendInitramfs(plain, await packagedPrograms('iputils-ping', ['bin/ping']), initrd);
     await using host = await Host.open();
     const lab = await host.createSwitch({ name: 'lab', type: 'private' });
-    const guests: VM[] = [];
-    for (const name of ['a', 'b'] as const) {
-      const vm = await host.createVM({
-        name, kernel, initrd, commandLine: `${commandLine} partout.address=none`, memory: '128M',
-        nics: [{ switch: lab, name }],
-      });
-      await vm.start();
-      await vm.exec(['sh', '-c', `ip addr add ${address4(name)}/24 dev eth0; ip link set eth0 up; `
-        + `ip -6 addr add ${address6(name)}/64 dev eth0`]);
-      guests.push(vm);
-    }
+    const lineOf = (name: Member): string =>
+      `${addressLine(MEMBERS[name])}; ip -6 addr add ${address6(name)}/64 dev eth0`;
+    const guests = await startOnSwitch(host, lab, {
+      image: { kernel, initrd, commandLine }, memory: '128M', deadlineMs: COMMAND_MS,
+      lines: { a: lineOf('a'), b: lineOf('b') },
+    });
     const inGuest = (vm: VM): Sender => async (words) => (await vm.exec(['/bin/ping', ...words])).exitCode === 0;
     const proof = new Lab(lab, {
       a: inGuest(guests[0] as VM), b: inGuest(guests[1] as VM), host: pings('ping', []),

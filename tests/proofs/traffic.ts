@@ -13,6 +13,7 @@ import { Host, type VirtualSwitch, type VM } from 'partout';
 import { guestImage } from '../guest.ts';
 import { extendInitramfs } from '../initramfs.ts';
 import { packagedPrograms } from '../program-files.ts';
+import { addressLine, runIn, startOnSwitch } from './lab-guests.ts';
 
 const SECONDS = Number(process.argv[2] ?? 90);
 const TURNS = Number(process.argv[3] ?? 200_000);
@@ -61,11 +62,7 @@ const programs = await Promise.all([
 const files = Object.assign({}, ...programs) as Record<string, Uint8Array>;
 extendInitramfs(plain, { ...files, 'bin/turns': TURNS_PROGRAM }, initrd);
 
-async function run(vm: VM, line: string): Promise<string> {
-  const { stdout, stderr, exitCode } = await vm.exec(['sh', '-c', line], { deadlineMs: COMMAND_MS });
-  assert.equal(exitCode, 0, `${vm.name}: ${line}: ${stdout}${stderr}`);
-  return stdout;
-}
+const run = (vm: VM, line: string): Promise<string> => runIn(vm, line, COMMAND_MS);
 
 /** Frames as the guest has counted them, and as the switch has. */
 interface Counts {
@@ -117,16 +114,10 @@ async function streams(from: VM): Promise<string[]> {
 try {
   await using host = await Host.open();
   const lab = await host.createSwitch({ name: 'lab', type: 'private' });
-  const guests: VM[] = [];
-  for (const [i, name] of ['a', 'b'].entries()) {
-    const vm = await host.createVM({
-      name, kernel, initrd, commandLine: `${commandLine} partout.address=none`, memory: '256M',
-      nics: [{ switch: lab, name }],
-    });
-    await vm.start();
-    await run(vm, `ip addr add 10.5.0.${i + 1}/24 dev eth0; ip link set eth0 up`);
-    guests.push(vm);
-  }
+  const guests = await startOnSwitch(host, lab, {
+    image: { kernel, initrd, commandLine }, memory: '256M', deadlineMs: COMMAND_MS,
+    lines: { a: addressLine(1), b: addressLine(2) },
+  });
   const [a, b] = guests as [VM, VM];
   await run(b, `iperf3 -s -D; turns ${TURNS_PORT} > /dev/null 2>&1 & true`);
   await run(a, 'until ping -c 1 -W 1 10.5.0.2 > /dev/null; do :; done');

@@ -48,7 +48,8 @@ export const LINES: readonly ProofLine[] = [
     what: 'guests on a private, an internal and an external switch reach whom they should by IPv4, IPv6, broadcast and '
       + 'multicast, and captures hold exactly the expected frames; as root',
     folders: [
-      ...GUEST, 'src/host', 'src/index.ts', 'tests/initramfs.ts', 'tests/program-files.ts', 'tests/proofs/networks.ts',
+      ...GUEST, 'src/host', 'src/index.ts', 'tests/initramfs.ts', 'tests/program-files.ts',
+      'tests/proofs/lab-guests.ts', 'tests/proofs/networks.ts',
     ],
     command: ['dist/tests/proofs/networks.js'],
     deadlineMinutes: 60,
@@ -58,7 +59,8 @@ export const LINES: readonly ProofLine[] = [
     what: 'iperf3 over TCP and UDP with 1 and 4 streams and 200,000 requests with their responses between two guests '
       + 'on a switch, ten minutes and more: no error counter rises, and guests and switch agree to the frame',
     folders: [
-      ...GUEST, 'src/host', 'src/index.ts', 'tests/initramfs.ts', 'tests/program-files.ts', 'tests/proofs/traffic.ts',
+      ...GUEST, 'src/host', 'src/index.ts', 'tests/initramfs.ts', 'tests/program-files.ts',
+      'tests/proofs/lab-guests.ts', 'tests/proofs/traffic.ts',
     ],
     command: ['dist/tests/proofs/traffic.js', '90', '200000'],
     deadlineMinutes: 120,
@@ -272,7 +274,10 @@ export const LINES: readonly ProofLine[] = [
     name: 'guards',
     what: 'a guest that sends from a foreign address, answers DHCP, advertises routes or storms is stopped by the '
       + 'guard that is on, counted by name, and harms nobody else',
-    folders: ['src/machine', 'src/vmbus', 'src/vsp/network', 'src/vswitch', 'src/host', 'tests/proofs/guards.ts'],
+    folders: [
+      'src/machine', 'src/vmbus', 'src/vsp/network', 'src/vswitch', 'src/host', 'tests/proofs/guards.ts',
+      'tests/proofs/lab-guests.ts',
+    ],
     command: ['dist/tests/proofs/guards.js'],
     deadlineMinutes: 30,
   },
