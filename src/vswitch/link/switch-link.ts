@@ -15,8 +15,6 @@ import { controlMessage, MessageReader } from './message-reader.ts';
 const MAX_WAITING_BYTES = 1 << 20;
 const FIRST_RETRY_MS = 20;
 const LONGEST_RETRY_MS = 200;
-/** Frames to the NIC that wait for its room. */
-const MAX_QUEUED_FRAMES = 512;
 
 export interface SwitchLinkOptions {
   readonly switch: string;
@@ -43,9 +41,8 @@ export class SwitchLink implements NetworkEndpoint {
   #hasRefused = false;
   #retry: Timer | undefined;
   #retryMs = FIRST_RETRY_MS;
+  /** Frames of what was read last for which the NIC had no room. While there are some no more is read. */
   #queue: { readonly bytes: Uint8Array; readonly offload: number; readonly segmentBytes: number }[] = [];
-  /** Frames that the NIC had no room for. */
-  lostFrames = 0;
   /** Why the link is down. */
   reason = 'not connected yet';
 
@@ -106,7 +103,11 @@ export class SwitchLink implements NetworkEndpoint {
       frames: { deliver: (...frame) => this.#give(...frame) },
       capture: () => {},
     });
-    socket.on('data', (chunk) => { if (!reader.push(chunk)) socket.destroy(); });
+    socket.on('data', (chunk) => {
+      if (!reader.push(chunk)) socket.destroy();
+      // What the NIC has no room for waits at the switch, which counts what it cannot keep.
+      else if (this.#queue.length > 0) socket.pause();
+    });
     socket.on('drain', () => {
       if (!this.#hasRefused) return;
       this.#hasRefused = false;
@@ -147,7 +148,7 @@ export class SwitchLink implements NetworkEndpoint {
     if (this.#isUp === isUp) return;
     this.#isUp = isUp;
     this.#hasRefused = false;
-    if (!isUp) this.#queue = [];
+    if (!isUp) this.#forgetQueued();
     this.onConnectionChange?.();
   }
 
@@ -161,9 +162,13 @@ export class SwitchLink implements NetworkEndpoint {
     const receiver = this.#receiver;
     if (receiver === undefined) return true;
     if (this.#queue.length === 0 && receiver.deliver(buffer, offset, length, offload, segmentBytes)) return true;
-    if (this.#queue.length >= MAX_QUEUED_FRAMES) this.lostFrames++;
-    else this.#queue.push({ bytes: buffer.slice(offset, offset + length), offload, segmentBytes });
+    this.#queue.push({ bytes: buffer.slice(offset, offset + length), offload, segmentBytes });
     return true;
+  }
+
+  #forgetQueued(): void {
+    this.#queue = [];
+    this.#socket?.resume();
   }
 
   /** The NIC may have room again. */
@@ -173,6 +178,8 @@ export class SwitchLink implements NetworkEndpoint {
       if (this.#receiver?.deliver(bytes, 0, bytes.length, offload, segmentBytes) !== true) break;
       given++;
     }
-    if (given > 0) this.#queue.splice(0, given);
+    if (given === 0) return;
+    if (given === this.#queue.length) this.#forgetQueued();
+    else this.#queue.splice(0, given);
   }
 }

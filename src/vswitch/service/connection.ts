@@ -15,8 +15,11 @@ import {
   type AttachRequest, type CaptureRequest, type ClientRequest, readRequest, type ServerReply,
 } from './requests.ts';
 
-/** What may wait for a client that does not read: more of it is lost, as a NIC without room loses it. */
-const MAX_WAITING_BYTES = 4 << 20;
+/**
+ * What may wait for a client that does not read: more of it is lost, as a NIC without room loses it. The windows of
+ * a few TCP connections, which a guest of some memory opens up to 6 MiB each, fit into it.
+ */
+const MAX_WAITING_BYTES = 16 << 20;
 
 export interface ConnectionOwner {
   /** @throws OperatingError when there is none of that name. */

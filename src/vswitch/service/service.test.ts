@@ -31,6 +31,42 @@ test('NICs of a switch exchange frames whole, with what is said about them', asy
   assert.equal(a!.got.length, 0);
 });
 
+test('frames for a NIC without room wait in their order, and those that no longer can are counted', async () => {
+  await using own = new OwnSwitches();
+  own.directory.write(LAB);
+  const [a, b] = [own.nic({ switch: 'lab', nic: 'a', mac: A }), own.nic({ switch: 'lab', nic: 'b', mac: B })];
+  await until('the links come up', () => a.link.isConnected && b.link.isConnected);
+  b.hasRoom = false;
+  const [frames, bytes] = [2000, 16_000];
+  for (let i = 0; i < frames;) {
+    const each = new Uint8Array(bytes);
+    each.set(frame(B, A));
+    new DataView(each.buffer).setUint32(60, i);
+    if (a.send(each)) i++;
+    else await new Promise(setImmediate);
+  }
+  const counters = async (): Promise<{ framesOut: number; drops: Record<string, number> }> => {
+    const { ports } = await ask((await reachSwitches(own.directory))!, { kind: 'status', switch: 'lab' }) as
+      { ports: { nic: string; counters: { framesOut: number; drops: Record<string, number> } }[] };
+    return ports.find(({ nic }) => nic === 'b')!.counters;
+  };
+  const switched = async (): Promise<boolean> => {
+    const { framesOut, drops: { nicFull = 0 } } = await counters();
+    return framesOut + nicFull === frames;
+  };
+  await until('all of them are switched', switched);
+  b.hasRoom = true;
+  const { framesOut, drops } = await counters();
+  assert.deepEqual(Object.keys(drops), ['nicFull']);
+  assert.ok(framesOut > 1000 && framesOut < frames, `${framesOut} frames`);
+  await until('all that it sent on come', () => {
+    b.link.flush();
+    return b.got.length >= framesOut;
+  });
+  const numbers = b.got.map((each) => new DataView(each.buffer).getUint32(60));
+  assert.deepEqual(numbers, Array.from({ length: framesOut }, (_, i) => i));
+});
+
 test('only one process runs, whoever starts it, and a switch that there is not is refused in a sentence', async () => {
   await using own = new OwnSwitches();
   own.directory.write(LAB);

@@ -38,11 +38,14 @@ export class OwnSwitches implements AsyncDisposable {
 export class StreamNic {
   readonly link: SwitchLink;
   readonly got: Uint8Array[] = [];
+  /** It takes frames. */
+  hasRoom = true;
 
   constructor(options: SwitchLinkOptions) {
     this.link = new SwitchLink(options);
     this.link.setReceiver({
-      deliver: (buffer, offset, length) => this.got.push(buffer.slice(offset, offset + length)) > 0,
+      deliver: (buffer, offset, length) =>
+        this.hasRoom && this.got.push(buffer.slice(offset, offset + length)) > 0,
     }, () => {});
   }
 
