@@ -126,6 +126,25 @@ test('an instruction that reaches into the next page is what both pages say', ()
   }
 });
 
+test('accesses by one register in two pages are done in both', () => {
+  // mov ecx, 0x20000; again: mov edi, 0x100ff0; mov esp, 0x201018; mov [rdi], rcx; mov [rdi+0x10], ecx;
+  // add [rdi+0x18], rcx; push rcx × 6; add rax, [rdi+0x14]; xor rax, [rdi+8]; add rax, [rsp]; pop rdx × 6;
+  // add rax, rdx; lea rsi, [rdi+0x20]; add rax, [rsi-8]; sub rsi, 0x18; mov [rsi], eax; add rax, [rdi+11]; dec ecx;
+  // jnz again; hlt
+  const code = [
+    0xb9, 0, 0, 2, 0, 0xbf, 0xf0, 0x0f, 0x10, 0, 0xbc, 0x18, 0x10, 0x20, 0, 0x48, 0x89, 0x0f, 0x89, 0x4f, 0x10,
+    0x48, 0x01, 0x4f, 0x18, 0x51, 0x51, 0x51, 0x51, 0x51, 0x51, 0x48, 0x03, 0x47, 0x14, 0x48, 0x33, 0x47, 8,
+    0x48, 0x03, 0x04, 0x24, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x5a, 0x48, 0x01, 0xd0, 0x48, 0x8d, 0x77, 0x20,
+    0x48, 0x03, 0x46, 0xf8, 0x48, 0x83, 0xee, 0x18, 0x89, 0x06, 0x48, 0x03, 0x47, 11, 0xff, 0xc9, 0x75, 0xbb, 0xf4,
+  ];
+  const results = [new Machine('never'), new Machine('soon'), new Machine('soon', true)].map((machine) => {
+    code.forEach((byte, at) => machine.poke(CODE + at, byte));
+    return untilHalt(machine);
+  });
+  assert.notEqual(results[0], 0n);
+  assert.deepEqual(results, [results[0], results[0], results[0]]);
+});
+
 test('a string instruction of more elements than it does at once is gone on with', () => {
   // mov edx, 50; again: mov edi, 0x100000; mov ecx, 10000; mov al, dl; rep stosb; mov esi, 0x100000; mov edi, 0x200000;
   // mov ecx, 10000; rep movsb; dec edx; jnz again; movzx eax, byte [0x200000 + 9999]; add eax, edi; hlt

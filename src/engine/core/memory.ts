@@ -83,13 +83,17 @@ export function translate(address: u64, access: u32): u64 {
 }
 
 /**
- * Fills the TLB for an access that missed it, without raising anything. 0: the access has to be done the long way.
+ * Fills the TLB for an access that missed it, without raising anything. The host address of its `size` bytes; 0: the
+ * access has to be done the long way.
  */
 export function reach(address: u64, size: u32, write: u32): u32 {
   if ((address & 0xfff) + size > 0x1000) return 0;
   const entry = entryOf(address);
-  if (!fillQuietly(address, write != 0 ? ACCESS_WRITE : ACCESS_READ, entry)) return 0;
-  return u32(load<u64>(entry + (write != 0 ? TAG_WRITE : TAG_READ)) == (address & ~0xfff));
+  const page = address & ~0xfff;
+  const tag = write != 0 ? TAG_WRITE : TAG_READ;
+  const isThere = load<u64>(entry + tag) == page
+    || fillQuietly(address, write != 0 ? ACCESS_WRITE : ACCESS_READ, entry) && load<u64>(entry + tag) == page;
+  return isThere ? <u32>address + load<u32>(entry, ADDEND) : 0;
 }
 
 /** As `translate`, as a supervisor whatever the privilege now is: descriptor tables, task state, interrupt stacks. */

@@ -68,8 +68,7 @@ function again(u: usize, mask: u64): void {
  */
 function direct(address: u64, write: bool): usize {
   const host = inTlb(address, write);
-  if (host != 0 || reach(address, 1, u32(write)) == 0) return host;
-  return inTlb(address, write);
+  return host != 0 ? host : <usize>reach(address, 1, u32(write));
 }
 
 // @ts-ignore: decorator

@@ -134,6 +134,13 @@ export class Decoded {
 
   /** Operand size in bits. */
   get size(): number { return 8 << ((this.#memory.bytes[this.#from + FORM] as number) & 3); }
+  /** MUL and DIV of 32 and 64 bits, which regions do though the core has a handler for them. */
+  get isProduct(): boolean {
+    return this.op === OP_SYSTEM && (this.system === 'mul' || this.system === 'div') && this.size >= 32
+      && this.addressKind <= 1;
+  }
+  /** One that the core does for a region, which does some of them itself. */
+  get isStep(): boolean { return this.hasHandler && this.vector === undefined && !this.isProduct; }
   /** Of a vector instruction: how many bytes its operand in memory has. */
   get bytes(): number { return this.#memory.halves[(this.#from + BYTES) >>> 1] as number; }
   /** Vectors are of 256 bits. */

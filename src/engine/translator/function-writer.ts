@@ -6,8 +6,11 @@
 import { GPR, XMM, XMM_STRIDE, ZERO } from '../core/layout.ts';
 import { CodeBuffer } from './code-buffer.ts';
 import { type CoreCall, coreCallNumber } from './core-calls.ts';
-import { CALL, IF, LOCAL_GET, LOCAL_SET, NO_RESULT, TYPE_I32, TYPE_I64, TYPE_V128 } from './opcodes.ts';
-import { localOf, type Value, ValueWriter } from './value.ts';
+import {
+  CALL, I64_ADD, I64_SUB, IF, LOCAL_GET, LOCAL_SET, NO_RESULT, TYPE_I32, TYPE_I64, TYPE_V128,
+} from './opcodes.ts';
+import { type Pointer, Origins, Pointers } from './pointers.ts';
+import { localOf, small, type Value, ValueWriter } from './value.ts';
 
 /** Where the flags stand is not known before the region runs. */
 export const FLAGS_UNKNOWN = -1;
@@ -29,6 +32,8 @@ export interface Knowledge {
   dirtyFlags: boolean;
   /** Which vector instructions the system has enabled: SSE 1, AVX 2, both 3. */
   vectors: number;
+  /** Where registers point to. */
+  pointers: Pointers;
 }
 
 // Registers of the processor that have locals, by number: general ones in encoding order, then XMM ones.
@@ -54,14 +59,23 @@ export function offsetOf(number: number): number {
 
 /** Where anything may have come before. */
 export function nothingKnown(): Knowledge {
-  return { flags: FLAGS_UNKNOWN, upperZero: 0, dirty: -1, dirtyFlags: true, vectors: 0 };
+  return {
+    flags: FLAGS_UNKNOWN, upperZero: 0, dirty: -1, dirtyFlags: true, vectors: 0, pointers: new Pointers(),
+  };
+}
+
+export function copyOf(knowledge: Knowledge): Knowledge {
+  return { ...knowledge, pointers: new Pointers(knowledge.pointers) };
 }
 
 /** What holds on both ways to a point. */
 export function meet(a: Knowledge | undefined, b: Knowledge): Knowledge {
-  if (a === undefined) return { ...b };
-  return { flags: a.flags === b.flags ? a.flags : FLAGS_UNKNOWN, upperZero: a.upperZero & b.upperZero,
-    dirty: a.dirty | b.dirty, dirtyFlags: a.dirtyFlags || b.dirtyFlags, vectors: a.vectors & b.vectors };
+  if (a === undefined) return copyOf(b);
+  return {
+    flags: a.flags === b.flags ? a.flags : FLAGS_UNKNOWN, upperZero: a.upperZero & b.upperZero,
+    dirty: a.dirty | b.dirty, dirtyFlags: a.dirtyFlags || b.dirtyFlags, vectors: a.vectors & b.vectors,
+    pointers: a.pointers.meet(b.pointers),
+  };
 }
 
 // Fixed locals of every region: i32 first, then i64.
@@ -96,6 +110,12 @@ export class FunctionWriter {
   knowledge = nothingKnown();
   #types: number[] = [];
   readonly #registers = new Array<number>(REGISTERS).fill(-1);
+  /** Of general registers: by their locals. */
+  readonly #numbers = new Map<number, number>();
+  readonly origins = new Origins();
+  /** Locals of windows, and how many of them are in use. */
+  readonly #windowLocals: number[] = [];
+  windows = 0;
   #written = 0;
   /** Temporary locals that nobody uses, and those that the instruction does, by type. */
   readonly #free = new Map<number, number[]>();
@@ -111,6 +131,10 @@ export class FunctionWriter {
     this.callsCore = false;
     this.#types = [TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I32, TYPE_I64, TYPE_I64, TYPE_I64, TYPE_I64];
     this.#registers.fill(-1);
+    this.#numbers.clear();
+    this.origins.clear();
+    this.#windowLocals.length = 0;
+    this.windows = 0;
     this.#free.clear();
     this.#lent.length = 0;
     this.#written = 0;
@@ -122,7 +146,9 @@ export class FunctionWriter {
     const known = this.#registers[number] as number;
     if (known >= 0) return known;
     this.#types.push(number < FIRST_VECTOR ? TYPE_I64 : TYPE_V128);
-    return this.#registers[number] = this.#types.length - 1;
+    const local = this.#types.length - 1;
+    if (number < FIRST_VECTOR) this.#numbers.set(local, number);
+    return this.#registers[number] = local;
   }
 
   /** Registers that have a local. */
@@ -170,6 +196,15 @@ export class FunctionWriter {
     return local;
   }
 
+  /** A local for the host address of a window. */
+  windowLocal(): number {
+    if (this.windows === this.#windowLocals.length) {
+      this.#types.push(TYPE_I32);
+      this.#windowLocals.push(this.#types.length - 1);
+    }
+    return this.#windowLocals[this.windows++] as number;
+  }
+
   /** The instruction is through: its temporaries are free again. */
   endInstruction(): void {
     for (const local of this.#lent) {
@@ -206,11 +241,26 @@ export class FunctionWriter {
   }
 
   /** Gives a general register a value. */
-  setRegister(number: number, value: Value): void {
+  setRegister(number: number, value: Value, pointer = this.#pointerOf(value)): void {
     this.setTo(this.register(number), value);
     this.#noteWritten(number);
+    this.knowledge.pointers.setRegister(number, pointer);
     if (value.bits <= 32) this.knowledge.upperZero |= 1 << number;
     else this.knowledge.upperZero &= ~(1 << number);
+  }
+
+  /** Where a value points to when it is a register's, or that moved by a constant. */
+  #pointerOf(value: Value): Pointer | undefined {
+    if (value.kind === 'local') {
+      const number = this.#numbers.get(value.local);
+      return number === undefined ? undefined : this.knowledge.pointers.register(number, this.origins);
+    }
+    if (value.kind !== 'binary' || value.a.kind !== 'local') return undefined;
+    const { opcode, a, b } = value;
+    const by = opcode === I64_ADD || opcode === I64_SUB ? small(b) : undefined;
+    const pointer = by === undefined ? undefined : this.#pointerOf(a);
+    if (pointer === undefined || by === undefined) return undefined;
+    return { origin: pointer.origin, delta: pointer.delta + (opcode === I64_ADD ? by : -by) };
   }
 
   /** A value in a local of its own, until the instruction's end. */

@@ -4,11 +4,12 @@ import { RAX, RDX, RSP } from '../core/layout.ts';
 import type { Semantic, Size } from '../isa/semantics.ts';
 import type { Decoded } from './decoded.ts';
 import { FlagsWriter, maskTo, signExtend } from './flags-writer.ts';
-import { type FunctionWriter, LOCAL_ADDRESS, LOCAL_CODE_BASE } from './function-writer.ts';
+import { type FunctionWriter, LOCAL_CODE_BASE } from './function-writer.ts';
 import { MemoryWriter } from './memory-writer.ts';
 import { I64_ADD, I64_EQ, I64_NE, I64_SHL, I64_SHR_S, I64_SUB } from './opcodes.ts';
 import type { Operation } from './operation.ts';
-import { isProduct, ProductWriter } from './product-writer.ts';
+import type { Lookahead } from './lookahead.ts';
+import { ProductWriter } from './product-writer.ts';
 import { RegionEmitter } from './region-emitter.ts';
 import { binaryOf, comparison, constantOf, localOf, smallConstant, type Value } from './value.ts';
 import { VectorWriter } from './vector-writer.ts';
@@ -19,11 +20,6 @@ const NOTHING = smallConstant(0);
 /** It starts from what its destination is. */
 function modifies({ form }: Semantic): boolean {
   return form === 'binary' || form === 'unary' || form === 'shift' || form === 'compare';
-}
-
-/** One that the core does for a region, which does some of them itself. */
-export function isStep(record: Decoded): boolean {
-  return record.hasHandler && record.vector === undefined && !isProduct(record);
 }
 
 export class InstructionWriter {
@@ -37,13 +33,13 @@ export class InstructionWriter {
   /**
    * `leaveIf` leaves the region at this instruction; `unless` leaves it to the core when the i32 on the stack is not 0.
    */
-  constructor({ writer, processor, leaveIf, unless }: {
-    writer: FunctionWriter; processor: number; leaveIf: (depth: number) => void;
+  constructor({ writer, processor, lookahead, leaveIf, unless }: {
+    writer: FunctionWriter; processor: number; lookahead: Lookahead; leaveIf: (depth: number) => void;
     unless: (record: Decoded, quickly: () => void) => void;
   }) {
     this.#writer = writer;
     const flags = new FlagsWriter(writer);
-    const memory = new MemoryWriter(writer, processor, leaveIf);
+    const memory = new MemoryWriter({ writer, processor, lookahead, leaveIf });
     this.flags = flags;
     this.memory = memory;
     this.#emitter = new RegionEmitter({ writer, flags, memory });
@@ -70,7 +66,7 @@ export class InstructionWriter {
     const toMemory = operation.inMemory && !operation.usesTarget;
     const writes = semantic.form !== 'compare' && semantic.form !== 'none';
     if (operation.inMemory)
-      memory.find(memory.address(record), (toMemory ? size : sourceSize) / 8, toMemory && writes);
+      memory.findOperand(record, (toMemory ? size : sourceSize) / 8, toMemory && writes);
     let destination = NOTHING;
     if (semantic.form === 'second') destination = memory.register(record.third, size);
     else if (modifies(semantic)) destination = toMemory ? memory.load(size) : memory.register(record.target, size);
@@ -118,7 +114,7 @@ export class InstructionWriter {
         return;
       }
       case 'PUSH':
-        this.push(form === 'm' ? memory.read(memory.address(record), 64) : memory.register(record.target, 64));
+        this.push(form === 'm' ? memory.readOperand(record, 64) : memory.register(record.target, 64));
         return;
       case 'PUSHI':
         this.push(constantOf(record.immediateLow, record.immediateHigh));
@@ -133,11 +129,11 @@ export class InstructionWriter {
   }
 
   push(value: Value): void {
+    const { memory } = this;
     const pointer = this.#writer.register(RSP >> 3);
-    this.#writer.setTo(LOCAL_ADDRESS, binaryOf(I64_SUB, localOf(pointer), EIGHT));
-    this.memory.find(localOf(LOCAL_ADDRESS), 8, true);
-    this.memory.store(64, value);
-    this.#writer.setRegister(RSP >> 3, localOf(LOCAL_ADDRESS));
+    memory.findSlot(true);
+    memory.store(64, value);
+    this.#writer.setRegister(RSP >> 3, binaryOf(I64_SUB, localOf(pointer), EIGHT));
   }
 
   /** The value on top of the stack, which then is 8 and `more` bytes shorter. */
@@ -148,7 +144,8 @@ export class InstructionWriter {
   }
 
   peek(): Value {
-    return this.memory.read(localOf(this.#writer.register(RSP >> 3)), 64);
+    this.memory.findSlot(false);
+    return this.memory.load(64);
   }
 
   drop(bytes: number): void {
@@ -160,7 +157,7 @@ export class InstructionWriter {
   indirectTarget(record: Decoded, { form }: Operation): Value {
     const { memory } = this;
     return this.#writer.keep(
-      form === 'm' ? memory.read(memory.address(record), 64) : memory.register(record.target, 64));
+      form === 'm' ? memory.readOperand(record, 64) : memory.register(record.target, 64));
   }
 
   /** 1 when the address is not canonical. */

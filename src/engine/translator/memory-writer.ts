@@ -1,10 +1,11 @@
 /**
  * Guest memory and registers in a region. An access looks its page up in the software TLB; when that does not hold it
- * and can't be made to, the region is left at this instruction, before it has changed anything,
-  and the interpreter does it. */
+ * and can't be made to, the region is left at this instruction, before it has changed anything, and the interpreter
+ * does it. Where others follow in the same page, that is looked up once for all of them: a window (pointers.ts).
+ */
 
 import {
-  ADDEND, CODE_BASE, FS_BASE, GS_BASE, TAG_READ, TAG_WRITE, TLB_ENTRIES, ZERO,
+  ADDEND, CODE_BASE, FS_BASE, GS_BASE, RSP, TAG_READ, TAG_WRITE, TLB_ENTRIES, ZERO,
 } from '../core/layout.ts';
 import type { Size } from '../isa/semantics.ts';
 import type { Decoded } from './decoded.ts';
@@ -13,10 +14,12 @@ import {
   CALL_REACH, type FunctionWriter, LOCAL_ADDRESS, LOCAL_CODE_BASE, LOCAL_ENTRY, LOCAL_HOST, LOCAL_TLB,
 } from './function-writer.ts';
 import {
-  CALL, END, I32_ADD, I32_AND, I32_EQZ, I32_LOAD, I32_SHR_U, I32_WRAP, I64_ADD, I64_AND, I64_LOAD, I64_LOAD16_U,
-  I64_LOAD32_U,
-  I64_LOAD8_U, I64_NE, I64_OR, I64_SHL, I64_SHR_U, I64_STORE, I64_STORE16, I64_STORE32, I64_STORE8, LOCAL_TEE,
+  CALL, ELSE, END, I32_ADD, I32_AND, I32_EQZ, I32_LOAD, I32_SHR_U, I32_SUB, I32_WRAP, I64_ADD, I64_AND, I64_LOAD,
+  I64_LOAD16_U, I64_LOAD32_U, I64_LOAD8_U, I64_NE, I64_OR, I64_SHL, I64_SHR_U, I64_STORE, I64_STORE16, I64_STORE32,
+  I64_STORE8, LOCAL_TEE,
 } from './opcodes.ts';
+import type { Lookahead, Surroundings } from './lookahead.ts';
+import type { Pointer, Window } from './pointers.ts';
 import { binaryOf, constantOf, localOf, smallConstant, type Value } from './value.ts';
 
 const LOADS: Readonly<Record<Size, number>> = { 8: I64_LOAD8_U, 16: I64_LOAD16_U, 32: I64_LOAD32_U, 64: I64_LOAD };
@@ -24,14 +27,32 @@ const STORES: Readonly<Record<Size, number>> = { 8: I64_STORE8, 16: I64_STORE16,
 /** Of an address shifted right by 7: its TLB entry's offset, 32 bytes each. */
 const ENTRY_MASK = (TLB_ENTRIES - 1) << 5;
 
+const SLOT = 8;
+
+interface Access {
+  readonly pointer: Pointer;
+  readonly bytes: number;
+  readonly write: boolean;
+  /** What is accessed around it later, too. */
+  readonly around: Surroundings | undefined;
+  /** Linear address of what lies so many bytes behind it. */
+  readonly address: (more: number) => Value;
+}
+
 export class MemoryWriter {
   readonly #writer: FunctionWriter;
+  readonly #lookahead: Lookahead;
+  /** What was found last lies so far behind LOCAL_HOST. */
+  #offset = 0;
   readonly #processor: number;
   /** Leaves the region for the interpreter when the i32 on the stack is not 0. */
   readonly #leaveIf: (depth: number) => void;
 
-  constructor(writer: FunctionWriter, processor: number, leaveIf: (depth: number) => void) {
+  constructor({ writer, processor, lookahead, leaveIf }: {
+    writer: FunctionWriter; processor: number; lookahead: Lookahead; leaveIf: (depth: number) => void;
+  }) {
     this.#writer = writer;
+    this.#lookahead = lookahead;
     this.#processor = processor;
     this.#leaveIf = leaveIf;
   }
@@ -65,14 +86,14 @@ export class MemoryWriter {
     this.#writer.setRegister(number, binaryOf(I64_OR, kept, binaryOf(I64_SHL, maskTo(value, size), shift)));
   }
 
-  /** Offset of a memory operand in its segment. */
-  effectiveAddress(record: Decoded): Value {
+  /** Offset of a memory operand in its segment, or `more` bytes behind it. */
+  effectiveAddress(record: Decoded, more = 0): Value {
     let sum = this.#base(record.base);
     if (record.index !== ZERO) {
       const index = localOf(this.#writer.register(record.index >> 3));
       sum = binaryOf(I64_ADD, sum, binaryOf(I64_SHL, index, smallConstant(record.scale)));
     }
-    return binaryOf(I64_ADD, sum, smallConstant(record.displacement));
+    return binaryOf(I64_ADD, sum, smallConstant(record.displacement + more));
   }
 
   #base(base: number): Value {
@@ -80,9 +101,9 @@ export class MemoryWriter {
     return localOf(base === CODE_BASE ? LOCAL_CODE_BASE : this.#writer.register(base >> 3));
   }
 
-  /** Linear address of a memory operand; only of plain 64-bit addresses. */
-  address(record: Decoded): Value {
-    const offset = this.effectiveAddress(record);
+  /** Linear address of a memory operand, or `more` bytes behind it; only of plain 64-bit addresses. */
+  address(record: Decoded, more = 0): Value {
+    const offset = this.effectiveAddress(record, more);
     const segment = record.segmentBase;
     return segment === FS_BASE || segment === GS_BASE ? binaryOf(I64_ADD, offset, this.field(segment)) : offset;
   }
@@ -102,52 +123,161 @@ export class MemoryWriter {
     code.unsigned(LOCAL_ENTRY);
   }
 
-  /** Looks `bytes` at an address up; LOCAL_HOST is where they are. */
-  find(address: Value, bytes: number, write: boolean): void {
+  /** Looks `bytes` of a memory operand up. */
+  findOperand(record: Decoded, bytes: number, write: boolean): void {
+    const { knowledge, origins } = this.#writer;
+    const pointer = knowledge.pointers.operand(record, origins);
+    const around = knowledge.pointers.window(pointer, bytes, write) ? undefined
+      : this.#lookahead.operand(record, bytes);
+    this.#find({ pointer, bytes, write, around, address: (more) => this.address(record, more) });
+  }
+
+  /** Looks the slot up that is to be pushed, or is to be popped. */
+  findSlot(pushes: boolean): void {
+    const pointer = this.stackPointer(pushes ? -SLOT : 0);
+    const around = this.#writer.knowledge.pointers.window(pointer, SLOT, pushes) ? undefined
+      : this.#lookahead.stack(pushes);
+    const register = localOf(this.#writer.register(RSP >> 3));
+    this.#find({ pointer, bytes: SLOT, write: pushes, around,
+      address: (more) => binaryOf(I64_ADD, register, smallConstant(pushes ? more - SLOT : more)) });
+  }
+
+  /** Where the stack pointer points to when it has moved. */
+  stackPointer(moves: number): Pointer {
+    const { origin, delta } = this.#writer.knowledge.pointers.register(RSP >> 3, this.#writer.origins);
+    return { origin, delta: delta + moves };
+  }
+
+  #find({ pointer, bytes, write, around, address }: Access): void {
+    const { pointers } = this.#writer.knowledge;
+    let window = pointers.window(pointer, bytes, write);
+    if (window === undefined && around === undefined) return this.#findAlone(address(0), bytes, write);
+    if (window === undefined) {
+      const { origin, delta } = pointer;
+      const { low, high } = around as Surroundings;
+      const local = this.#writer.windowLocal();
+      window = { origin, low: delta + low, high: delta + high, isWritable: write, local };
+      this.#openWindow(address(low), high - low, write, local);
+      pointers.addWindow(window);
+    }
+    this.#findInWindow(window, address(0), { bytes, write, offset: pointer.delta - window.low });
+  }
+
+  /** The host address of so many bytes, or 0 when they are not in one page that can be reached at once. */
+  #openWindow(address: Value, bytes: number, write: boolean, local: number): void {
     const { code, values } = this.#writer;
-    let local = LOCAL_ADDRESS;
-    if (address.kind === 'local') local = address.local;
-    else this.#writer.setTo(LOCAL_ADDRESS, address);
-    const at = localOf(local);
+    const at = this.#isMissing(address, bytes, write);
+    this.#writer.ifUnlikely();
+    this.#reach(at, bytes, write);
+    this.#writer.set(local);
+    code.byte(ELSE);
+    values.wide(at);
+    this.#addAddend();
+    this.#writer.set(local);
+    code.byte(END);
+  }
+
+  /** `offset`: from the window's first byte. */
+  #findInWindow({ local }: Window, address: Value, { bytes, write, offset }: {
+    bytes: number; write: boolean; offset: number;
+  }): void {
+    const { code } = this.#writer;
+    this.#offset = offset;
+    this.#writer.get(local);
+    code.byte(I32_EQZ);
+    this.#writer.ifUnlikely();
+    this.#reach(address, bytes, write);
+    code.byte(LOCAL_TEE);
+    code.unsigned(LOCAL_HOST);
+    code.byte(I32_EQZ);
+    this.#leaveIf(1);
+    // No page of the guest begins so low that this would be below 0.
+    this.#writer.get(LOCAL_HOST);
+    code.constant32(offset);
+    code.byte(I32_SUB);
+    this.#writer.set(LOCAL_HOST);
+    code.byte(ELSE);
+    this.#writer.get(local);
+    this.#writer.set(LOCAL_HOST);
+    code.byte(END);
+  }
+
+  #findAlone(address: Value, bytes: number, write: boolean): void {
+    const { code, values } = this.#writer;
+    this.#offset = 0;
+    const at = this.#isMissing(address, bytes, write);
+    this.#writer.ifUnlikely();
+    this.#reach(at, bytes, write);
+    code.byte(LOCAL_TEE);
+    code.unsigned(LOCAL_HOST);
+    code.byte(I32_EQZ);
+    this.#leaveIf(1);
+    code.byte(ELSE);
+    values.wide(at);
+    this.#addAddend();
+    this.#writer.set(LOCAL_HOST);
+    code.byte(END);
+  }
+
+  /** Leaves 1 on the stack when the TLB does not have so many bytes at an address. Returns that, in a local. */
+  #isMissing(address: Value, bytes: number, write: boolean): Value {
+    const { code, values } = this.#writer;
+    const at = address.kind === 'local' ? address : localOf(LOCAL_ADDRESS);
+    if (at !== address) this.#writer.setTo(LOCAL_ADDRESS, address);
     this.findEntry(at);
     this.#writer.memory(I64_LOAD, write ? TAG_WRITE : TAG_READ);
     values.wide(binaryOf(I64_AND, binaryOf(I64_ADD, at, smallConstant(bytes - 1)), constantOf(-4096, -1)));
     code.byte(I64_NE);
-    this.#writer.ifUnlikely();
-    values.wide(at);
+    return at;
+  }
+
+  /** Leaves the host address on the stack, or 0. */
+  #reach(address: Value, bytes: number, write: boolean): void {
+    const { code, values } = this.#writer;
+    values.wide(address);
     code.constant32(bytes);
     code.constant32(write ? 1 : 0);
     code.byte(CALL);
     code.unsigned(CALL_REACH);
-    code.byte(I32_EQZ);
-    this.#leaveIf(1);
-    code.byte(END);
-    values.wide(at);
+  }
+
+  /** Makes the address on the stack, whose entry is at hand, one of the host. */
+  #addAddend(): void {
+    const { code } = this.#writer;
     code.byte(I32_WRAP);
     this.#writer.get(LOCAL_ENTRY);
     this.#writer.memory(I32_LOAD, ADDEND);
     code.byte(I32_ADD);
-    this.#writer.set(LOCAL_HOST);
   }
 
-  /** What lies at LOCAL_HOST. */
+  /** Makes LOCAL_HOST the host address of what was found. */
+  settle(): void {
+    if (this.#offset === 0) return;
+    this.#writer.get(LOCAL_HOST);
+    this.#writer.code.constant32(this.#offset);
+    this.#writer.code.byte(I32_ADD);
+    this.#writer.set(LOCAL_HOST);
+    this.#offset = 0;
+  }
+
+  /** What was found. */
   load(size: Size): Value {
     this.#writer.get(LOCAL_HOST);
-    this.#writer.memory(LOADS[size], 0);
+    this.#writer.memory(LOADS[size], this.#offset);
     const local = this.#writer.temporary(false);
     this.#writer.set(local);
     return localOf(local, size);
   }
 
-  /** Stores to LOCAL_HOST. */
+  /** Stores to what was found. */
   store(size: Size, value: Value): void {
     this.#writer.get(LOCAL_HOST);
     this.#writer.values.wide(value);
-    this.#writer.memory(STORES[size], 0);
+    this.#writer.memory(STORES[size], this.#offset);
   }
 
-  read(address: Value, size: Size): Value {
-    this.find(address, size / 8, false);
+  readOperand(record: Decoded, size: Size): Value {
+    this.findOperand(record, size / 8, false);
     return this.load(size);
   }
 }

@@ -3,7 +3,7 @@
  * core does a division whose quotient may not fit.
  */
 
-import { OP_SYSTEM, RAX, RDX } from '../core/layout.ts';
+import { RAX, RDX } from '../core/layout.ts';
 import type { Size } from '../isa/semantics.ts';
 import type { Decoded } from './decoded.ts';
 import { type FlagsWriter, signExtend } from './flags-writer.ts';
@@ -15,12 +15,6 @@ import {
 import { binaryOf, callOf, comparison, not, smallConstant, type Value } from './value.ts';
 
 const ZERO = smallConstant(0);
-
-/** Whether a region does the instruction so. */
-export function isProduct(record: Decoded): boolean {
-  const { op, system, addressKind } = record;
-  return op === OP_SYSTEM && (system === 'mul' || system === 'div') && record.size >= 32 && addressKind <= 1;
-}
 
 export class ProductWriter {
   readonly #writer: FunctionWriter;
@@ -42,7 +36,7 @@ export class ProductWriter {
   write(record: Decoded): void {
     const size = record.size as 32 | 64;
     const source = record.addressKind === 1
-      ? this.#memory.read(this.#memory.address(record), size)
+      ? this.#memory.readOperand(record, size)
       : this.#writer.keep(this.#memory.register(record.target, size));
     if (record.system === 'mul') this.#multiply(size, source);
     else this.#divide(record, size, source);

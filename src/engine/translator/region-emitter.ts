@@ -2,7 +2,7 @@
 
 import type { Emitter, Size } from '../isa/semantics.ts';
 import {
-  CALL_MULTIPLY_HIGH, FLAGS_DIFFERENCE, FLAGS_SUM, type FunctionWriter, meet,
+  CALL_MULTIPLY_HIGH, FLAGS_DIFFERENCE, FLAGS_SUM, copyOf, type FunctionWriter, meet,
 } from './function-writer.ts';
 import type { Decoded } from './decoded.ts';
 import { type FlagsWriter, maskTo, signExtend } from './flags-writer.ts';
@@ -168,7 +168,7 @@ export class RegionEmitter implements Emitter<Value> {
     const { code } = this.#writer;
     this.#writer.values.condition(condition);
     const before = this.#writer.knowledge;
-    this.#writer.knowledge = { ...before };
+    this.#writer.knowledge = copyOf(before);
     code.byte(IF);
     code.byte(NO_RESULT);
     body();

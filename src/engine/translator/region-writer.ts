@@ -6,9 +6,13 @@
 import { EXIT_REQUEST, RECORD_SIZE, RIP } from '../core/layout.ts';
 import { CodeBuffer } from './code-buffer.ts';
 import type { Decoded } from './decoded.ts';
-import { FunctionWriter, type Knowledge, LOCAL_ADDRESS, LOCAL_BUDGET, meet, nothingKnown } from './function-writer.ts';
-import { InstructionWriter, isStep } from './instruction-writer.ts';
+import {
+  copyOf, FunctionWriter, type Knowledge, LOCAL_ADDRESS, LOCAL_BUDGET, meet, nothingKnown,
+} from './function-writer.ts';
+import { InstructionWriter } from './instruction-writer.ts';
+import { Labels } from './labels.ts';
 import { findLiveFlags } from './liveness.ts';
+import { Lookahead } from './lookahead.ts';
 import {
   BLOCK, BR, ELSE, END, I32_LE_S, I32_LOAD, I32_OR, I32_SUB, I64_LOAD, I64_NE, IF, LOOP, NO_RESULT, TYPE_I32,
   UNREACHABLE,
@@ -20,14 +24,7 @@ import { type Shape, shapeOf } from './region-order.ts';
 import { StateWriter } from './state-writer.ts';
 import { type Value } from './value.ts';
 
-/** A label that a branch can name: the region's end, a loop's head, the place of a block, or none. */
-interface Label {
-  readonly kind: 'end' | 'loop' | 'block' | 'if';
-  readonly block: number;
-}
-
 const PAGE = 0x1000;
-const IF_LABEL: Label = { kind: 'if', block: -1 };
 
 /** A region's function. */
 export interface RegionBody {
@@ -44,12 +41,13 @@ export class RegionWriter {
   readonly #whole = new CodeBuffer();
   readonly #processor: number;
   readonly #instructions: InstructionWriter;
+  readonly #lookahead = new Lookahead();
   readonly #state: StateWriter;
   readonly #pages: PageWriter;
   #blocks: readonly Block[] = [];
   #pageNumbers!: { codePageNumber(distance: number): number };
   #shape!: Shape;
-  #labels: Label[] = [];
+  readonly #labels = new Labels();
   /** What is known where a merge begins, by the branches to it so far. */
   #known: (Knowledge | undefined)[] = [];
   /** The record that is being written. */
@@ -59,7 +57,7 @@ export class RegionWriter {
     this.#processor = processor;
     this.#state = new StateWriter(this.#writer, processor);
     this.#instructions = new InstructionWriter({
-      writer: this.#writer, processor, leaveIf: (depth) => this.#leaveIf(depth),
+      writer: this.#writer, processor, lookahead: this.#lookahead, leaveIf: (depth) => this.#leaveIf(depth),
       unless: (record, quickly) => this.#state.unless(record, quickly),
     });
     this.#pages = new PageWriter(this.#writer, this.#instructions, processor);
@@ -70,9 +68,10 @@ export class RegionWriter {
     this.#pageNumbers = pages;
     this.#shape = shapeOf(blocks);
     findLiveFlags(blocks, this.#shape);
+    this.#lookahead.start(blocks, this.#shape.place);
     this.#known = blocks.map(() => undefined);
     this.#writer.start();
-    this.#labels = [{ kind: 'end', block: -1 }];
+    this.#labels.start();
     for (const { records } of blocks) for (const record of records) this.#state.allot(record);
     this.#tree(0);
     const whole = this.#whole;
@@ -102,30 +101,30 @@ export class RegionWriter {
       callsCore: this.#writer.callsCore };
   }
 
-  /** Branches to the region's end, with what it returns on the stack. */
-  #toEnd(): void {
+  /** Branches out of so many labels. */
+  #branchOut(depth: number): void {
     this.#writer.code.byte(BR);
-    this.#writer.code.unsigned(this.#labels.length - 1);
+    this.#writer.code.unsigned(depth);
   }
 
   #leaveAt(record: number): void {
     this.#writer.code.constant32(record);
-    this.#toEnd();
+    this.#branchOut(this.#labels.end);
   }
 
   /** Leaves at this instruction when the i32 on the stack is not 0; `depth` blocks are open that nobody knows of. */
   #leaveIf(depth: number): void {
-    for (let n = 0; n < depth; n++) this.#labels.push(IF_LABEL);
+    for (let n = 0; n < depth; n++) this.#labels.open('if');
     this.#ifUnlikely(() => this.#leaveAt(this.#record));
-    this.#labels.length -= depth;
+    for (let n = 0; n < depth; n++) this.#labels.close();
   }
 
   /** Does what `body` writes when the i32 on the stack is not 0, which it hardly ever is. */
   #ifUnlikely(body: () => void): void {
     this.#writer.ifUnlikely();
-    this.#labels.push(IF_LABEL);
+    this.#labels.open('if');
     body();
-    this.#labels.pop();
+    this.#labels.close();
     this.#writer.code.byte(END);
   }
 
@@ -134,24 +133,30 @@ export class RegionWriter {
     const { code } = this.#writer;
     code.byte(IF);
     code.byte(NO_RESULT);
-    this.#labels.push(IF_LABEL);
+    this.#labels.open('if');
     body();
-    this.#labels.pop();
+    this.#labels.close();
     code.byte(END);
   }
 
   /** A block and all that it dominates. */
   #tree(index: number): void {
+    const before = this.#writer.windows;
+    if (this.#shape.isLoop[index] === true) this.#loop(index);
+    else this.#within(index, this.#shape.merges[index] as number[], 0);
+    // What was found in it is not known behind it.
+    this.#writer.windows = before;
+  }
+
+  #loop(index: number): void {
     const { code } = this.#writer;
-    const { isLoop, merges } = this.#shape;
-    if (isLoop[index] !== true) return this.#within(index, merges[index] as number[], 0);
     code.byte(LOOP);
     code.byte(NO_RESULT);
-    this.#labels.push({ kind: 'loop', block: index });
+    this.#labels.open('loop', index);
     // The way back to the head brings what is not known yet.
     this.#writer.knowledge = nothingKnown();
-    this.#within(index, merges[index] as number[], 0);
-    this.#labels.pop();
+    this.#within(index, this.#shape.merges[index] as number[], 0);
+    this.#labels.close();
     code.byte(END);
   }
 
@@ -161,11 +166,11 @@ export class RegionWriter {
     const { code } = this.#writer;
     code.byte(BLOCK);
     code.byte(NO_RESULT);
-    this.#labels.push({ kind: 'block', block: merge });
+    this.#labels.open('block', merge);
     this.#within(index, merges, next + 1);
-    this.#labels.pop();
+    this.#labels.close();
     code.byte(END);
-    this.#writer.knowledge = { ...(this.#known[merge] as Knowledge) };
+    this.#writer.knowledge = copyOf(this.#known[merge] as Knowledge);
     this.#tree(merge);
   }
 
@@ -175,8 +180,9 @@ export class RegionWriter {
     for (let n = 0; n <= last; n++) {
       const record = block.records[n] as Decoded;
       this.#record = record.at;
+      this.#lookahead.at(index, n);
       if (record.nextOpening !== 0) this.#holdNextPage(record);
-      if (isStep(record)) {
+      if (record.isStep) {
         this.#state.step(record);
         // It has changed this code: the interpreter looks what is there now.
         this.#ifUnlikely(() => this.#leaveAt(record.at + RECORD_SIZE));
@@ -212,15 +218,15 @@ export class RegionWriter {
       default: {
         const { condition } = record.operation as Operation;
         this.#writer.values.condition(this.#instructions.flags.condition(condition));
-        const before = { ...this.#writer.knowledge };
+        const before = copyOf(this.#writer.knowledge);
         code.byte(IF);
         code.byte(NO_RESULT);
-        this.#labels.push(IF_LABEL);
+        this.#labels.open('if');
         this.#branch(index, first);
         code.byte(ELSE);
         this.#writer.knowledge = before;
         this.#branch(index, second);
-        this.#labels.pop();
+        this.#labels.close();
         code.byte(END);
       }
     }
@@ -233,7 +239,7 @@ export class RegionWriter {
     const target = returns ? instructions.peek() : instructions.indirectTarget(record, operation);
     const drop = (): void => instructions.drop(8 + (family === 'RETI' ? record.immediateLow & 0xffff : 0));
     for (const edge of edges) {
-      const before = { ...this.#writer.knowledge };
+      const before = copyOf(this.#writer.knowledge);
       this.#writer.values.condition(instructions.same(target, instructions.pointer(edge.place - record.page)));
       this.#if(() => {
         drop();
@@ -254,7 +260,7 @@ export class RegionWriter {
     const { code } = this.#writer;
     this.#writer.setTo(LOCAL_ADDRESS, target);
     code.constant32(0);
-    this.#toEnd();
+    this.#branchOut(this.#labels.end);
   }
 
   #spend(instructions: number): void {
@@ -286,10 +292,10 @@ export class RegionWriter {
     if (back) this.#poll(before, target - last.page);
     const { page } = this.#blocks[to] as Block;
     if (page !== last.page) this.#turnPage(to, page - last.page, before, target - last.page);
-    if (back) this.#jump('loop', to);
+    if (back) this.#branchOut(this.#labels.depthOf('loop', to));
     else if (isMerge[to] === true) {
       this.#known[to] = meet(this.#known[to], this.#writer.knowledge);
-      this.#jump('block', to);
+      this.#branchOut(this.#labels.depthOf('block', to));
     } else this.#tree(to);
   }
 
@@ -323,13 +329,6 @@ export class RegionWriter {
       this.#leaveTo(this.#instructions.pointer(offset));
     });
     this.#pages.enter(number, base);
-  }
-
-  #jump(kind: Label['kind'], block: number): void {
-    let at = this.#labels.length - 1;
-    while ((this.#labels[at] as Label).kind !== kind || (this.#labels[at] as Label).block !== block) at--;
-    this.#writer.code.byte(BR);
-    this.#writer.code.unsigned(this.#labels.length - 1 - at);
   }
 
   /** On the way back in a loop: leaves the region when the slice is over or another thread asks for something. */

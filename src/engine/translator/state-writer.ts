@@ -7,10 +7,9 @@ import {
 import { CORE_CALLS } from './core-calls.ts';
 import type { Decoded } from './decoded.ts';
 import {
-  CALL_STEP, FIRST_VECTOR, FLAGS_RAW, type FunctionWriter, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE, LOCAL_FLAGS_A,
-  LOCAL_FLAGS_B, LOCAL_FLAGS_KIND, LOCAL_TLB, meet, offsetOf, registerAt, type RegisterLocal,
+  CALL_STEP, copyOf, FIRST_VECTOR, FLAGS_RAW, type FunctionWriter, LOCAL_ADDRESS, LOCAL_BUDGET, LOCAL_CODE_BASE,
+  LOCAL_FLAGS_A, LOCAL_FLAGS_B, LOCAL_FLAGS_KIND, LOCAL_TLB, meet, offsetOf, registerAt, type RegisterLocal,
 } from './function-writer.ts';
-import { isProduct } from './product-writer.ts';
 import {
   CALL, DROP, ELSE, END, I32_LOAD, I32_STORE, I64_LOAD, I64_LOAD32_U, I64_STORE, V128_LOAD, V128_STORE,
 } from './opcodes.ts';
@@ -35,7 +34,7 @@ export class StateWriter {
       if (operation.inMemory) this.#useAddress(record);
       for (const register of operation.implied) this.#use(register);
     } else if (record.vector !== undefined) this.#allotVector(record, record.vector);
-    else if (isProduct(record)) {
+    else if (record.isProduct) {
       this.#use(RAX);
       this.#use(RDX);
       if (record.addressKind === 1) this.#useAddress(record);
@@ -76,6 +75,8 @@ export class StateWriter {
     knowledge.dirty = 0;
     knowledge.dirtyFlags = false;
     if (record.op === OP_SYSTEM) knowledge.vectors = 0;
+    // Other processors may have had translations forgotten meanwhile.
+    knowledge.pointers.windows = [];
     code.constant32(record.at);
     code.byte(CALL);
     code.unsigned(CALL_STEP);
@@ -83,6 +84,7 @@ export class StateWriter {
       if (!changesRegister(record, register.number)) continue;
       this.#loadRegister(register);
       knowledge.upperZero &= ~(1 << register.number);
+      if (register.number < FIRST_VECTOR) knowledge.pointers.setRegister(register.number, undefined);
     }
     if (CHOOSES_TLB.has(record.system ?? '')) this.#loadField(I32_LOAD, TLB_BASE, LOCAL_TLB);
     if (changesFlags(record)) {
@@ -95,7 +97,7 @@ export class StateWriter {
   unless(record: Decoded, quickly: () => void): void {
     const { code } = this.#writer;
     const before = this.#writer.knowledge;
-    this.#writer.knowledge = { ...before };
+    this.#writer.knowledge = copyOf(before);
     this.#writer.ifUnlikely();
     this.step(record);
     code.byte(DROP);

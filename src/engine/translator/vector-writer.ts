@@ -7,7 +7,7 @@ import { CORE_CALLS, type CoreCall } from './core-calls.ts';
 import type { Decoded } from './decoded.ts';
 import type { FlagsWriter } from './flags-writer.ts';
 import { FloatWriter } from './float-writer.ts';
-import { type FunctionWriter, LOCAL_ADDRESS, LOCAL_HOST } from './function-writer.ts';
+import { type FunctionWriter, LOCAL_HOST } from './function-writer.ts';
 import type { MemoryWriter } from './memory-writer.ts';
 import {
   I32X4_BITMASK, I32X4_REPLACE_LANE, I32_AND, I32_LOAD, I32_OR, I32_SHL, I32_STORE, I32_WRAP, I64X2_EXTRACT_LANE,
@@ -135,15 +135,16 @@ export class VectorWriter {
   /** Looks the operand in memory up. */
   #find(record: Decoded): void {
     const { code } = this.#writer;
-    const address = this.#memory.address(record);
-    if (!record.isAligned) return this.#memory.find(address, record.bytes, record.op === OP_VECTOR_STORE);
-    this.#writer.setTo(LOCAL_ADDRESS, address);
-    this.#writer.get(LOCAL_ADDRESS);
-    code.byte(I32_WRAP);
-    code.constant32(Math.max(record.bytes, LANE_BYTES) - 1);
-    code.byte(I32_AND);
-    this.#leaveIf(0);
-    this.#memory.find(localOf(LOCAL_ADDRESS), record.bytes, record.op === OP_VECTOR_STORE);
+    const isStore = record.op === OP_VECTOR_STORE;
+    if (record.isAligned) {
+      this.#writer.values.wide(this.#memory.address(record));
+      code.byte(I32_WRAP);
+      code.constant32(Math.max(record.bytes, LANE_BYTES) - 1);
+      code.byte(I32_AND);
+      this.#leaveIf(0);
+    }
+    this.#memory.findOperand(record, record.bytes, isStore);
+    this.#memory.settle();
   }
 
   #pushZero(): void {
