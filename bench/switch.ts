@@ -79,7 +79,8 @@ async function throughProcess(bytes: number): Promise<number> {
   own.directory.write(readConfiguration({ version: 1, name: 'bench', type: 'private' }));
   let got = 0;
   const link = new SwitchLink({
-    switch: 'bench', nic: 'b', mac: B, settings: { macSpoofing: true }, reach: () => startSwitches(own.directory),
+    switch: 'bench', nic: 'b', mac: B, settings: { macSpoofing: true },
+    reach: (reading) => startSwitches(own.directory, reading),
   });
   link.setReceiver({ deliver: () => { got++; return true; } }, () => {});
   await until('the link comes up', () => link.isConnected);
@@ -105,7 +106,9 @@ async function throughProcess(bytes: number): Promise<number> {
 /** The other process: as many as the switch takes. */
 async function send(configuration: string, runtime: string, bytes: number): Promise<void> {
   const directory = new SwitchDirectory({ configuration, runtime });
-  const link = new SwitchLink({ switch: 'bench', nic: 'a', mac: A, reach: () => startSwitches(directory) });
+  const link = new SwitchLink({
+    switch: 'bench', nic: 'a', mac: A, reach: (reading) => startSwitches(directory, reading),
+  });
   const frames = framesOf(bytes);
   let at = 0;
   const fill = (): void => {

@@ -41,7 +41,7 @@ function bytesOf(each: Piece): Uint8Array {
     return bytes;
   }
   const messages: Uint8Array[] = [];
-  const batch = new FrameBatch((bytes) => messages.push(bytes));
+  const batch = new FrameBatch((bytes) => messages.push(bytes) === 0);
   for (const size of each.sizes) batch.add(new Uint8Array(size).fill(size), 0, size, size & 7, size & 0xffff);
   batch.flush();
   return Buffer.concat(messages);

@@ -72,7 +72,7 @@ test('two guests on a private switch reach each other, nobody else, and outlive 
   partout('switch', 'new', 'other');
   const strangers: number[] = [];
   const stranger = new SwitchLink({
-    switch: 'other', nic: 'stranger', mac: 0x0015_5d01_0063, reach: () => startSwitches(directory),
+    switch: 'other', nic: 'stranger', mac: 0x0015_5d01_0063, reach: (reading) => startSwitches(directory, reading),
   });
   stranger.setReceiver({ deliver: (_buffer, _offset, length) => strangers.push(length) > 0 }, () => {});
   await using a = guestOn('a', A);

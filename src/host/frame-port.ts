@@ -63,7 +63,7 @@ export class FramePort implements AsyncDisposable {
     directory.read(network);
     this.#link = new SwitchLink({
       switch: network, nic: name, mac: readMac(address, 0), ...(settings && { settings }),
-      reach: () => startSwitches(directory),
+      reach: (reading) => startSwitches(directory, reading),
     });
     this.#link.setReceiver({
       deliver: (buffer, offset, length) => {

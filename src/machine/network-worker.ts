@@ -4,7 +4,7 @@
  * a command to close one and its acknowledgement the last access to guest memory for that channel is over.
  */
 
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { OperatingError } from '../kit/errors.ts';
@@ -133,19 +133,19 @@ class NetworkThread {
       return new CrossedEndpoint(network.buffer, () => this.#side.connections.doorbell(NETWORK_DOORBELL).ring());
     }
     const directory = new SwitchDirectory(network.directory);
-    return new SwitchLink({ ...network.link, reach: () => this.#reachSwitches(directory) });
+    return new SwitchLink({ ...network.link, reach: (reading) => this.#reachSwitches(directory, reading) });
   }
 
   /** @throws Error when the switch process does not come up. */
-  async #reachSwitches(directory: SwitchDirectory): Promise<Socket> {
-    const running = await reachSwitches(directory);
+  async #reachSwitches(directory: SwitchDirectory, reading: OnReadOpts): Promise<Socket> {
+    const running = await reachSwitches(directory, reading);
     if (running !== undefined) return running;
     // The main thread starts it: this process may be one that may start no other.
     await new Promise<void>((resolve, reject) => {
       this.#switchesWanted.push({ resolve, reject });
       report({ kind: 'switches-wanted' });
     });
-    const socket = await reachSwitches(directory);
+    const socket = await reachSwitches(directory, reading);
     if (socket === undefined) throw new OperatingError('host', 'the switch process has gone again');
     return socket;
   }

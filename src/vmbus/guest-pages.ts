@@ -4,6 +4,7 @@
  * bounds of the run.
  */
 import type { GuestMemory } from '../hypervisor/guest-memory.ts';
+import { SharedCopier } from '../kit/shared-copy.ts';
 
 export const PAGE_SIZE = 4096;
 const PAGE_SHIFT = 12;
@@ -19,7 +20,7 @@ export class GuestPages {
   readonly buffer: SharedArrayBuffer;
   readonly words: Int32Array<SharedArrayBuffer>;
   readonly byteCount: number;
-  readonly #bytes: Uint8Array<SharedArrayBuffer>;
+  readonly #copier: SharedCopier;
   readonly #offsets: Uint32Array;
   readonly #skip: number;
 
@@ -27,7 +28,7 @@ export class GuestPages {
   constructor(options: { buffer: SharedArrayBuffer; offsets: Uint32Array; skip: number; byteCount: number }) {
     this.buffer = options.buffer;
     this.words = new Int32Array(options.buffer);
-    this.#bytes = new Uint8Array(options.buffer);
+    this.#copier = new SharedCopier(options.buffer);
     this.#offsets = options.offsets;
     this.#skip = options.skip;
     this.byteCount = options.byteCount;
@@ -66,14 +67,13 @@ export class GuestPages {
     return (this.#offsets[at >>> PAGE_SHIFT] as number) + (at & (PAGE_SIZE - 1));
   }
 
-  // Hot path: every packet and every transfer. A run within a page costs one view, nothing else is allocated.
+  // Hot path: every packet and every transfer. A run within a page costs a view or two, nothing else is allocated.
 
   /** Copies `length` bytes at `position` into `target` at `at`. The caller has checked the bounds. */
   read(position: number, target: Uint8Array, at: number, length: number): void {
     for (let done = 0; done < length;) {
-      const from = this.offsetOf(position + done);
       const count = Math.min(length - done, this.#leftInPage(position + done));
-      target.set(this.#bytes.subarray(from, from + count), at + done);
+      this.#copier.read(this.offsetOf(position + done), target, at + done, count);
       done += count;
     }
   }
@@ -82,7 +82,7 @@ export class GuestPages {
   write(position: number, source: Uint8Array, at: number, length: number): void {
     for (let done = 0; done < length;) {
       const count = Math.min(length - done, this.#leftInPage(position + done));
-      this.#bytes.set(source.subarray(at + done, at + done + count), this.offsetOf(position + done));
+      this.#copier.write(this.offsetOf(position + done), source, at + done, count);
       done += count;
     }
   }

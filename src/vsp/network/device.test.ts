@@ -8,6 +8,7 @@ import { GuestNic, rndisFrame, SEND_SECTIONS, words } from '../testing/guest-nic
 import { NetworkEnd } from '../testing/network-end.ts';
 import { settle } from '../testing/guest-utility.ts';
 import { NetworkAdapter } from './device.ts';
+import { allocationBytes } from './receive.ts';
 import { BATCH_FRAMES } from './receive-queue.ts';
 import { MAX_WAITING_SENDS } from './transmit.ts';
 
@@ -102,6 +103,13 @@ test('the receive buffer is cut to the MTU', () => {
     assert.equal(end, size * (count as number));
     assert.equal(nic.nvsp([101, nic.receiveGpadl, 0xcafe])[1], 2, 'only one');
   }
+});
+
+test('a large receive buffer is cut so that a coalesced segment takes few parts', () => {
+  const large = 16 << 20;
+  for (const [frameBytes, bufferBytes, isCoalescing, size] of [
+    [1514, large, true, 8320], [9028, large, true, 9280], [1514, large, false, 1728], [1514, large >>> 3, true, 1728],
+  ] as const) assert.equal(allocationBytes(frameBytes, bufferBytes, isCoalescing), size);
 });
 
 test('a buffer of pages that nobody gave is refused', () => {

@@ -14,6 +14,8 @@ const FIN = 0x01;
 const PSH = 0x08;
 const CWR = 0x80;
 const IPV6_HEADER = 40;
+/** From here on words of four bytes are added. */
+const LONG_BYTES = 256;
 
 /** Where the headers of a frame are. Undefined protocol: not TCP or UDP, or cut off. */
 export class FrameHeaders {
@@ -146,12 +148,36 @@ export function finishPiece(
   return completeChecksum(piece, 0, length, headers);
 }
 
-/** Ones'-complement sum of 16-bit words, not folded; up to 64 KiB stay below 2^32. */
+/**
+ * Ones'-complement sum of 16-bit words, not folded; up to 64 KiB stay below 2^32. The sum does not depend on the order
+ * of bytes in a word but for that of its own, so what is long is added by the host's words [RFC 1071 2 (B)].
+ */
 function sum(bytes: Uint8Array, at: number, count: number, start: number): number {
+  if (count >= LONG_BYTES) return start + longSum(bytes, at, count);
   let total = start;
   const even = at + (count & ~1);
   for (let i = at; i < even; i += 2) total += ((bytes[i] as number) << 8) | (bytes[i + 1] as number);
   return (count & 1) === 0 ? total : total + ((bytes[even] as number) << 8);
+}
+
+/** The same of much. Behind an odd number of bytes the host's words begin in the middle of one of the sum. */
+function longSum(bytes: Uint8Array, at: number, count: number): number {
+  const head = -(bytes.byteOffset + at) & 3;
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + at + head, (count - head) >>> 2);
+  let [low, high] = [0, 0];
+  for (let i = 0; i < words.length; i++) {
+    const each = words[i] as number;
+    low += each & 0xffff;
+    high += each >>> 16;
+  }
+  const tail = head + words.length * 4;
+  const middle = swapped(fold(fold(low) + fold(high)));
+  const behind = fold(middle + sum(bytes, at + tail, count - tail, 0));
+  return sum(bytes, at, head, (head & 1) === 0 ? behind : swapped(behind));
+}
+
+function swapped(value: number): number {
+  return ((value & 0xff) << 8) | (value >>> 8);
 }
 
 function fold(value: number): number {

@@ -2,6 +2,7 @@
  * What the adapter needs of guest memory: where a guest-physical address lies. Frames in pages that a packet of the
  * ring names are read through here [Linux include/linux/hyperv.h, struct vmdata_gpa_direct].
  */
+import { SharedCopier } from '../../kit/shared-copy.ts';
 import { GpaDirectHeader } from '../../protocols/vmbus/ring-layout.ts';
 
 const PAGE = 4096;
@@ -16,14 +17,14 @@ export interface GuestRam {
 
 export class GpaReader {
   readonly #ram: GuestRam;
-  readonly #bytes: Uint8Array;
+  readonly #copier: SharedCopier;
 
   constructor(ram: GuestRam) {
     this.#ram = ram;
-    this.#bytes = new Uint8Array(ram.buffer);
+    this.#copier = new SharedCopier(ram.buffer);
   }
 
-  // Hot path: one a send with pages. A page costs one view.
+  // Hot path: one a send with pages. A page costs a view or two.
   /**
    * Copies everything that the ranges between `at` and `end` of a packet name into `target` from `done` on. Returns
    * the bytes then in `target`, or -1 when the ranges make no sense, are not RAM, or do not fit.
@@ -56,7 +57,7 @@ export class GpaReader {
       const offset = this.#ram.offsetOf(page * PAGE, PAGE);
       if (offset < 0) return false;
       const count = Math.min(PAGE - first, length - done);
-      target.set(this.#bytes.subarray(offset + first, offset + first + count), filled + done);
+      this.#copier.read(offset + first, target, filled + done, count);
       done += count;
     }
     return true;

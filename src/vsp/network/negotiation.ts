@@ -9,6 +9,7 @@ import {
 import type { GuestPages } from '../../vmbus/guest-pages.ts';
 import type { Adapter } from './adapter.ts';
 import { initializeComplete, receiveBufferComplete, sendBufferComplete, statusMessage } from './answers.ts';
+import { offersCoalescing } from './objects.ts';
 import { allocationBytes, type ReceivePath } from './receive.ts';
 import type { SubChannels } from './sub-channels.ts';
 import type { TransmitPath } from './transmit.ts';
@@ -139,7 +140,9 @@ export class Negotiation {
 
   #takeReceiveBuffer(gpadl: number): Uint8Array {
     const pages = this.#pagesOf(gpadl);
-    const bytes = allocationBytes(Math.max(DEFAULT_FRAME_BYTES, this.#adapter.frameBytes));
+    const { frameBytes } = this.#adapter;
+    const bytes = allocationBytes(
+      Math.max(DEFAULT_FRAME_BYTES, frameBytes), pages?.byteCount ?? 0, offersCoalescing(this.#adapter));
     if (pages === undefined || !this.#receive.setBuffer(pages, bytes)) {
       return statusMessage(NvspType.SendReceiveBufferComplete, NvspStatus.Failure);
     }

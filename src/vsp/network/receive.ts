@@ -20,11 +20,22 @@ const VLAN_TAG = 4;
 const MAX_COALESCED_BYTES = 0xffff + ETHERNET_HEADER + VLAN_TAG;
 const ALLOCATION_SPARE = 214;
 const ALLOCATION_UNIT = 64;
+/** Eight of them hold the longest segment; a buffer should have that many. */
+const COALESCED_ALLOCATION_BYTES = 8320;
+const COALESCED_ALLOCATIONS = 1024;
+/** Parts of a segment are multiples of it, and lie in our memory as in the guest's behind their heads. */
+const WORD_BYTES = 8;
+const COPY_SKIP = 4;
 const ANY_CHECKSUM = FrameOffload.TransportChecksumGood | FrameOffload.TransportChecksumPartial;
 
-/** Room for a frame of that many bytes and all that goes before it. */
-export function allocationBytes(frameBytes: number): number {
-  return Math.ceil((frameBytes + ALLOCATION_SPARE) / ALLOCATION_UNIT) * ALLOCATION_UNIT;
+/**
+ * Room for a frame of that many bytes and all that goes before it. Where segments are coalesced, and the buffer is
+ * large, it is larger: a segment then takes a few parts, of which each costs the guest as much as a frame.
+ */
+export function allocationBytes(frameBytes: number, bufferBytes: number, isCoalescing: boolean): number {
+  const least = Math.ceil((frameBytes + ALLOCATION_SPARE) / ALLOCATION_UNIT) * ALLOCATION_UNIT;
+  const isLarge = isCoalescing && bufferBytes >= COALESCED_ALLOCATIONS * COALESCED_ALLOCATION_BYTES;
+  return isLarge ? Math.max(least, COALESCED_ALLOCATION_BYTES) : least;
 }
 
 export interface ReceiveState {
@@ -53,7 +64,7 @@ export class ReceivePath implements FrameSink {
   readonly #queues: readonly ReceiveQueue[];
   readonly #buffer: ReceiveBuffer;
   readonly #headers = new FrameHeaders();
-  readonly #copy = new Uint8Array(MAX_COALESCED_BYTES);
+  readonly #copy = new Uint8Array(COPY_SKIP + MAX_COALESCED_BYTES);
   #isScheduled = false;
   #hasRefused = false;
   /** Allocations that what was refused needs. */
@@ -187,8 +198,8 @@ export class ReceivePath implements FrameSink {
   #coalesce(queue: ReceiveQueue, buffer: Uint8Array, offset: number, length: number): boolean {
     this.#buffer.sendFrames(queue);
     if (queue.pending.length > 0) return false;
-    this.#copy.set(buffer.subarray(offset, offset + length));
-    if (!completeChecksum(this.#copy, 0, length, this.#headers)) {
+    this.#copy.set(buffer.subarray(offset, offset + length), COPY_SKIP);
+    if (!completeChecksum(this.#copy, COPY_SKIP, length, this.#headers)) {
       this.#statistics.drop('receiveMalformed');
       return true;
     }
@@ -196,14 +207,14 @@ export class ReceivePath implements FrameSink {
       const count = Math.min(this.#partBytes, length - at);
       const verdict = at === 0 && this.#adapter.receiveChecksums ? ChecksumVerdict.TcpGood : 0;
       const place = (at === 0 ? PacketIdFlag.First : 0) | (at + count === length ? PacketIdFlag.Last : 0);
-      this.#buffer.place(queue, this.#copy, at, count, verdict, PacketIdFlag.Part | place);
+      this.#buffer.place(queue, this.#copy, COPY_SKIP + at, count, verdict, PacketIdFlag.Part | place);
     }
     this.#statistics.received(length);
     return true;
   }
 
   get #partBytes(): number {
-    return Math.max(1, this.#buffer.allocationBytes - MAX_HEAD_BYTES);
+    return Math.max(WORD_BYTES, (this.#buffer.allocationBytes - MAX_HEAD_BYTES) & -WORD_BYTES);
   }
 
   #refuse(wanted: number): boolean {

@@ -64,15 +64,16 @@ class DeviceReader {
     }
   }
 
-  #post(message: Uint8Array): void {
+  #post(message: Uint8Array): boolean {
     if (Atomics.load(this.#words, ReaderWord.Waiting) >= MAX_WAITING) {
       const view = new DataView(message.buffer, message.byteOffset);
       Atomics.add(this.#words, ReaderWord.Lost, LinkMessage.count.get(view, 0));
-      return;
+      return true;
     }
     Atomics.add(this.#words, ReaderWord.Waiting, 1);
     const copy = message.slice();
     parentPort?.postMessage(copy, [copy.buffer]);
+    return true;
   }
 
   /** How many frames there were, up to so many. */

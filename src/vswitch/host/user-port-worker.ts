@@ -10,7 +10,10 @@ const port = parentPort!;
 const report = (value: UserPortReport): void => port.postMessage(value);
 const network = new NatNetwork({ outside: false });
 const endpoint = network.attach('switch');
-const batch = new FrameBatch((message) => report(message.slice()));
+const batch = new FrameBatch((message) => {
+  report(message.slice());
+  return true;
+});
 let isScheduled = false;
 endpoint.setReceiver({
   deliver: (...frame) => {

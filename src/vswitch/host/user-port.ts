@@ -42,6 +42,7 @@ export class UserPort {
     const batch = new FrameBatch((message) => {
       this.#waiting++;
       this.#worker.postMessage(message.slice());
+      return true;
     });
     port.setReceiver({
       deliver: (...frame) => {

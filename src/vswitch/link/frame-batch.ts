@@ -1,4 +1,5 @@
 /** Frames on their way out, gathered into one message of the stream [protocols/switch-link.ts]. */
+import type { Writable } from 'node:stream';
 import {
   FRAME_ALIGNMENT, FrameRecord, LinkMessage, LinkMessageKind, MAX_LINK_BODY_BYTES,
 } from '../../protocols/switch-link.ts';
@@ -11,14 +12,14 @@ const RECORD = FrameRecord.$size;
 export const MAX_FRAME_BYTES = 65_600;
 
 export class FrameBatch {
-  readonly #write: (message: Uint8Array) => void;
+  readonly #write: (message: Uint8Array) => boolean;
   #bytes = new Uint8Array(0);
   #view = new DataView(this.#bytes.buffer);
   #at = HEADER;
   #count = 0;
 
-  /** @param write takes a message, which is its own from then on */
-  constructor(write: (message: Uint8Array) => void) {
+  /** @param write takes a message. False: it keeps it; true: it has done with it, whose memory is written again. */
+  constructor(write: (message: Uint8Array) => boolean) {
     this.#write = write;
   }
 
@@ -26,7 +27,7 @@ export class FrameBatch {
     return this.#count === 0;
   }
 
-  // Hot path: one a frame. One buffer is allocated for each batch, which the stream keeps until it is written.
+  // Hot path: one a frame. A buffer is allocated for a batch that is kept.
   add(buffer: Uint8Array, offset: number, length: number, offload: number, segmentBytes: number): void {
     const padded = (length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
     if (this.#at + RECORD + padded > this.#bytes.length) this.#grow(RECORD + padded);
@@ -45,11 +46,14 @@ export class FrameBatch {
     LinkMessage.encode(this.#view, 0, {
       bodyBytes: this.#at - HEADER, kind: LinkMessageKind.Frames, reserved: 0, count: this.#count,
     });
-    const message = this.#bytes.subarray(0, this.#at);
+    if (this.#write(this.#bytes.subarray(0, this.#at))) {
+      this.#at = HEADER;
+      this.#count = 0;
+      return;
+    }
     // A batch with much room left goes on in the rest of its buffer.
     const rest = this.#bytes.subarray((this.#at + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT);
     this.#take(rest.length >= BATCH_BYTES / 2 ? rest : new Uint8Array(0));
-    this.#write(message);
   }
 
   #grow(wanted: number): void {
@@ -64,6 +68,15 @@ export class FrameBatch {
     this.#at = HEADER;
     this.#count = 0;
   }
+}
+
+/**
+ * For a batch: writes to a stream. What was not written at once the stream keeps; what was, it has done with, and then
+ * nothing waits in it.
+ */
+export function writeTo(stream: Writable, message: Uint8Array): boolean {
+  stream.write(message);
+  return stream.writableLength === 0;
 }
 
 /** Short frames are copied faster by hand than by a call into the engine's own copy. */

@@ -10,7 +10,10 @@ import { MAX_FRAME_BYTES } from './frame-batch.ts';
 
 const HEADER = LinkMessage.$size;
 const RECORD = FrameRecord.$size;
-const NOTHING = new Uint8Array(0);
+/** Of bodies that are taken as one, by kind. */
+const MOST_BODY_BYTES: Readonly<Record<number, number>> = {
+  [LinkMessageKind.Control]: MAX_CONTROL_BODY_BYTES, [LinkMessageKind.Capture]: MAX_LINK_BODY_BYTES,
+};
 
 export interface MessageHandlers {
   control(message: unknown): void;
@@ -21,7 +24,10 @@ export interface MessageHandlers {
 
 export class MessageReader {
   readonly #handlers: MessageHandlers;
-  #carry: Uint8Array = NOTHING;
+  /** What of a message or of a frame has come, while not all of it has. */
+  #carry = new Uint8Array(0);
+  #carryView = new DataView(this.#carry.buffer);
+  #carried = 0;
   #isBroken = false;
   /** Of the message with frames that is being read. */
   #framesLeft = 0;
@@ -33,31 +39,83 @@ export class MessageReader {
 
   /** Bytes of a message that has not come whole. */
   get waitingBytes(): number {
-    return this.#carry.length;
+    return this.#carried;
   }
 
   /** Takes what came; valid only during the call. False: the stream makes no sense, now or before. */
   push(chunk: Uint8Array): boolean {
     if (this.#isBroken) return false;
-    // A plain array: what Node makes is of another class, whose `slice` copies nothing.
-    const plain = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
-    const bytes = this.#carry.length === 0 ? plain : joined(this.#carry, plain);
+    let at = this.#complete(chunk);
+    if (at < 0) return this.#break();
+    // A plain array: what Node makes is of another class, which is slower to read.
+    const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    let at = 0;
     for (;;) {
-      const taken = this.#framesLeft > 0 ? this.#takeFrames(bytes, view, at) : this.#takeMessage(bytes, view, at);
+      const taken = this.#take(bytes, view, at);
       if (taken < 0) return this.#break();
       if (taken === 0) break;
       at += taken;
     }
-    this.#carry = at === bytes.length ? NOTHING : bytes.slice(at);
+    this.#keep(bytes, at, bytes.length - at);
     return true;
   }
 
   #break(): boolean {
     this.#isBroken = true;
-    this.#carry = NOTHING;
+    this.#carried = 0;
     return false;
+  }
+
+  /** Takes what was carried, with what it lacks of `chunk`: so much of that was used; -1: it makes no sense. */
+  #complete(chunk: Uint8Array): number {
+    let used = 0;
+    while (this.#carried > 0) {
+      const lacking = this.#lacking();
+      if (lacking > 0) {
+        const count = Math.min(lacking, chunk.length - used);
+        if (count === 0) break;
+        this.#keep(chunk, used, count);
+        used += count;
+        continue;
+      }
+      const taken = this.#take(this.#carry.subarray(0, this.#carried), this.#carryView, 0);
+      if (taken <= 0) return -1;
+      this.#carried = 0;
+    }
+    return used;
+  }
+
+  /** Bytes that are wanting to a header; once it is there, to what it is of; 0 for what makes no sense, too. */
+  #lacking(): number {
+    const [view, have] = [this.#carryView, this.#carried];
+    if (this.#framesLeft > 0) {
+      if (have < RECORD) return RECORD - have;
+      const length = view.getUint32(FrameRecord.frameBytes.offset, true);
+      return length > MAX_FRAME_BYTES ? 0 : recordBytes(length) - have;
+    }
+    if (have < HEADER) return HEADER - have;
+    const bodyBytes = LinkMessage.bodyBytes.get(view, 0);
+    const most = MOST_BODY_BYTES[LinkMessage.kind.get(view, 0)] ?? 0;
+    return bodyBytes <= most ? HEADER + bodyBytes - have : 0;
+  }
+
+  /** Adds to what is carried. */
+  #keep(bytes: Uint8Array, at: number, count: number): void {
+    if (count === 0) return;
+    const wanted = this.#carried + count;
+    if (wanted > this.#carry.length) {
+      const larger = new Uint8Array(2 ** Math.ceil(Math.log2(wanted)));
+      larger.set(this.#carry.subarray(0, this.#carried));
+      this.#carry = larger;
+      this.#carryView = new DataView(larger.buffer);
+    }
+    this.#carry.set(bytes.subarray(at, at + count), this.#carried);
+    this.#carried = wanted;
+  }
+
+  /** Takes what is there whole. Its bytes; 0: more must come; -1: no sense. */
+  #take(bytes: Uint8Array, view: DataView, at: number): number {
+    return this.#framesLeft > 0 ? this.#takeFrames(bytes, view, at) : this.#takeMessage(bytes, view, at);
   }
 
   /** Takes a message that is there, or the header of one with frames. Its bytes; 0: more must come; -1: no sense. */
@@ -71,9 +129,7 @@ export class MessageReader {
       this.#bodyLeft = bodyBytes;
       return this.#framesLeft === 0 ? -1 : HEADER;
     }
-    if (kind === LinkMessageKind.Control ? bodyBytes > MAX_CONTROL_BODY_BYTES : kind !== LinkMessageKind.Capture) {
-      return -1;
-    }
+    if (bodyBytes > (MOST_BODY_BYTES[kind] ?? -1)) return -1;
     if (bytes.length - at - HEADER < bodyBytes) return 0;
     const body = bytes.subarray(at + HEADER, at + HEADER + bodyBytes);
     if (kind === LinkMessageKind.Capture) {
@@ -94,7 +150,7 @@ export class MessageReader {
     while (this.#framesLeft > 0 && bytes.length - at >= RECORD) {
       const length = view.getUint32(at + FrameRecord.frameBytes.offset, true);
       const rest = view.getUint32(at + FrameRecord.segmentBytes.offset, true);
-      const whole = RECORD + ((length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT);
+      const whole = recordBytes(length);
       if (length > MAX_FRAME_BYTES || whole > this.#bodyLeft) return -1;
       if (bytes.length - at < whole) break;
       frames.deliver(bytes, at + RECORD, length, (rest >>> 16) & 0xff, rest & 0xffff);
@@ -116,11 +172,9 @@ function parsed(bytes: Uint8Array): object | undefined {
   }
 }
 
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
+/** Of a frame's record with the frame. */
+function recordBytes(length: number): number {
+  return RECORD + ((length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT);
 }
 
 /** A message of that kind, whole. */

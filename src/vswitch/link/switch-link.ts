@@ -2,19 +2,21 @@
  * A NIC's end of the way to a switch in the switch process. While there is no way the link is down; the way is looked
  * for, and the process started, until it is closed.
  */
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import { OperatingError } from '../../kit/errors.ts';
 import type { FrameSink, NetworkEndpoint } from '../../kit/network-endpoint.ts';
 import { HostTimers, type Timer, type Timers } from '../../kit/timers.ts';
 import { readReply, requestText } from '../service/requests.ts';
 import type { NicSettings } from '../service/configuration.ts';
-import { FrameBatch } from './frame-batch.ts';
+import { FrameBatch, writeTo } from './frame-batch.ts';
 import { controlMessage, MessageReader } from './message-reader.ts';
 
 /** What may wait to be sent before the NIC waits. */
 const MAX_WAITING_BYTES = 1 << 20;
 const FIRST_RETRY_MS = 20;
 const LONGEST_RETRY_MS = 200;
+/** What is read at once: a few large segments. */
+const READ_BYTES = 1 << 18;
 
 export interface SwitchLinkOptions {
   readonly switch: string;
@@ -23,8 +25,8 @@ export interface SwitchLinkOptions {
   /** 48 bits. */
   readonly mac: number;
   readonly settings?: Partial<NicSettings>;
-  /** A new connection to the switch process. */
-  readonly reach: () => Promise<Socket>;
+  /** A new connection to the switch process, which reads by `reading`. */
+  readonly reach: (reading: OnReadOpts) => Promise<Socket>;
   readonly timers?: Timers;
 }
 
@@ -36,6 +38,7 @@ export class SwitchLink implements NetworkEndpoint {
   #onWritable: () => void = () => {};
   #socket: Socket | undefined;
   #batch: FrameBatch | undefined;
+  readonly #chunk = new Uint8Array(READ_BYTES);
   #isUp = false;
   #isClosed = false;
   #hasRefused = false;
@@ -84,8 +87,20 @@ export class SwitchLink implements NetworkEndpoint {
   }
 
   async #connect(): Promise<void> {
+    const reader = new MessageReader({
+      control: (message) => this.#control(message),
+      frames: { deliver: (...frame) => this.#give(...frame) },
+      capture: () => {},
+    });
     try {
-      const socket = await this.#options.reach();
+      const socket: Socket = await this.#options.reach({
+        buffer: this.#chunk,
+        callback: (count, chunk) => {
+          if (!reader.push(chunk.subarray(0, count))) socket.destroy();
+          // What the NIC has no room for waits at the switch, which counts what it cannot keep.
+          return this.#queue.length === 0;
+        },
+      });
       if (this.#isClosed) socket.destroy();
       else this.#use(socket);
     } catch (error) {
@@ -97,17 +112,7 @@ export class SwitchLink implements NetworkEndpoint {
   #use(socket: Socket): void {
     const { switch: name, nic, mac, settings = {} } = this.#options;
     this.#socket = socket;
-    this.#batch = new FrameBatch((bytes) => { socket.write(bytes); });
-    const reader = new MessageReader({
-      control: (message) => this.#control(message),
-      frames: { deliver: (...frame) => this.#give(...frame) },
-      capture: () => {},
-    });
-    socket.on('data', (chunk) => {
-      if (!reader.push(chunk)) socket.destroy();
-      // What the NIC has no room for waits at the switch, which counts what it cannot keep.
-      else if (this.#queue.length > 0) socket.pause();
-    });
+    this.#batch = new FrameBatch((bytes) => writeTo(socket, bytes));
     socket.on('drain', () => {
       if (!this.#hasRefused) return;
       this.#hasRefused = false;

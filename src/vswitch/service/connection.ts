@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { OperatingError } from '../../kit/errors.ts';
 import { LinkMessageKind } from '../../protocols/switch-link.ts';
 import { PcapWriter } from '../capture/pcap-writer.ts';
-import { FrameBatch } from '../link/frame-batch.ts';
+import { FrameBatch, writeTo } from '../link/frame-batch.ts';
 import { controlMessage, message, MessageReader } from '../link/message-reader.ts';
 import type { CaptureExtension } from '../switch/extension.ts';
 import type { SwitchPort } from '../switch/switch-port.ts';
@@ -47,7 +47,7 @@ export class Connection {
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.#socket = socket;
     this.#owner = owner;
-    this.#batch = new FrameBatch((bytes) => { socket.write(bytes); });
+    this.#batch = new FrameBatch((bytes) => writeTo(socket, bytes));
     this.#reader = new MessageReader({
       control: (value) => this.#control(value),
       frames: {

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { connect, type OnReadOpts, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Disposables } from '../../kit/disposables.ts';
 import { OperatingError } from '../../kit/errors.ts';
@@ -18,9 +18,12 @@ export function lifeLock(directory: SwitchDirectory): string {
   return `switch-${identity(directory)}`;
 }
 
-/** A connection to the process that runs; undefined when there is none. */
-export async function reachSwitches(directory: SwitchDirectory): Promise<Socket | undefined> {
-  const socket = connect(directory.socketPath);
+/**
+ * A connection to the process that runs; undefined when there is none.
+ * @param onread how it is read, if not as a stream
+ */
+export async function reachSwitches(directory: SwitchDirectory, onread?: OnReadOpts): Promise<Socket | undefined> {
+  const socket = connect({ path: directory.socketPath, ...(onread && { onread }) });
   const isReached = await new Promise<boolean>((resolve) => {
     socket.once('connect', () => resolve(true));
     socket.once('error', () => resolve(false));
@@ -32,19 +35,20 @@ export async function reachSwitches(directory: SwitchDirectory): Promise<Socket 
 
 /**
  * A connection to the switch process, which is started if need be. One of those who want it starts it; the others wait.
+ * @param onread how it is read, if not as a stream
  * @throws OperatingError when it does not come up.
  */
-export async function startSwitches(directory: SwitchDirectory): Promise<Socket> {
-  const running = await reachSwitches(directory);
+export async function startSwitches(directory: SwitchDirectory, onread?: OnReadOpts): Promise<Socket> {
+  const running = await reachSwitches(directory, onread);
   if (running !== undefined) return running;
   await using owned = new Disposables();
   owned.use(await acquireProcessLock(`switch-start-${identity(directory)}`));
-  const started = await reachSwitches(directory);
+  const started = await reachSwitches(directory, onread);
   if (started !== undefined) return started;
   spawnProcess(directory);
   const deadline = performance.now() + START_MS;
   while (performance.now() < deadline) {
-    const socket = await reachSwitches(directory);
+    const socket = await reachSwitches(directory, onread);
     if (socket !== undefined) return socket;
     await wait(LOOK_MS);
   }

@@ -14,7 +14,7 @@ export class OwnSwitches implements AsyncDisposable {
   readonly #nics: StreamNic[] = [];
 
   nic(options: Omit<SwitchLinkOptions, 'reach'>): StreamNic {
-    const nic = new StreamNic({ ...options, reach: () => startSwitches(this.directory) });
+    const nic = new StreamNic({ ...options, reach: (reading) => startSwitches(this.directory, reading) });
     this.#nics.push(nic);
     return nic;
   }
