@@ -13,6 +13,7 @@ export interface NativeMemory {
 /** Memory that a descriptor shares with the system. */
 export interface MappedMemory {
   readonly buffer: ArrayBuffer;
+  readonly address: bigint;
   /** Safety: nothing of `buffer` is touched after it. */
   unmap(): void;
 }
@@ -64,8 +65,9 @@ export function loadNativeCalls(): NativeCalls | undefined {
     },
     map: (descriptor, byteCount) => {
       const pointer = map(null, byteCount, READ_AND_WRITE, SHARED, descriptor, 0);
-      if (BigInt.asIntN(64, koffi.address(pointer)) === -1n) return undefined;
-      return { buffer: koffi.view(pointer, byteCount), unmap: () => { unmap(pointer, byteCount); } };
+      const address = koffi.address(pointer);
+      if (BigInt.asIntN(64, address) === -1n) return undefined;
+      return { buffer: koffi.view(pointer, byteCount), address, unmap: () => { unmap(pointer, byteCount); } };
     },
   };
 }

@@ -10,6 +10,9 @@ export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0x800;
 export const SOCK_CLOEXEC = 0x8_0000;
+export const SOL_SOCKET = 1;
+/** Of a socket, beyond what is allowed to everybody. */
+export const SocketOption = { SendBufferForce: 32, ReceiveBufferForce: 33 } as const;
 export const SOL_PACKET = 263;
 export const ETH_P_ALL = 3;
 export const MSG_DONTWAIT = 0x40;

@@ -8,9 +8,10 @@ import { constants as systemConstants } from 'node:os';
 import { OperatingError } from '../../kit/errors.ts';
 import { loadNativeCalls, type NativeCalls } from '../../kit/native-calls.ts';
 import {
-  AF_INET, AF_PACKET, ARPHRD_ETHER, ETH_P_ALL, IFF_UP, INTERFACE_NAME_BYTES, INTERFACE_REQUEST_BYTES, InterfaceRequest,
-  LINK_ADDRESS_BYTES, LinkAddress, PACKET_MEMBERSHIP_BYTES, PACKET_MR_PROMISC, PacketMembership, PacketOption,
-  SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOL_PACKET, TunFlag, TunOffload, TunRequest,
+  AF_INET, AF_PACKET, ARPHRD_ETHER, ETH_P_ALL, IFF_UP, INTERFACE_NAME_BYTES, INTERFACE_REQUEST_BYTES,
+  InterfaceRequest, LINK_ADDRESS_BYTES, LinkAddress, PACKET_MEMBERSHIP_BYTES, PACKET_MR_PROMISC, PacketMembership,
+  PacketOption, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SocketOption, SOL_PACKET, SOL_SOCKET, TunFlag,
+  TunOffload, TunRequest,
 } from '../../protocols/linux-network.ts';
 
 export interface FrameDevice {
@@ -21,6 +22,8 @@ export interface FrameDevice {
 }
 
 const TUN_PATH = '/dev/net/tun';
+/** Large segments on their way: those to an interface in one call, and those from it, for which a ring has no room. */
+const BUFFER_BYTES = 8 << 20;
 
 /** The calls that are made, by name. */
 class Calls {
@@ -118,6 +121,10 @@ export function openPacketSocket(interfaceName: string): FrameDevice {
     const one = new Uint8Array(Uint32Array.of(1).buffer);
     for (const option of [PacketOption.VirtioHeader, PacketOption.IgnoreOutgoing]) {
       calls.check(what, calls.setOption(descriptor, SOL_PACKET, option, one, one.length));
+    }
+    const bytes = new Uint8Array(Uint32Array.of(BUFFER_BYTES).buffer);
+    for (const option of [SocketOption.SendBufferForce, SocketOption.ReceiveBufferForce]) {
+      calls.check(what, calls.setOption(descriptor, SOL_SOCKET, option, bytes, bytes.length));
     }
     const membership = new Uint8Array(PACKET_MEMBERSHIP_BYTES);
     PacketMembership.encode(new DataView(membership.buffer), 0, { index, type: PACKET_MR_PROMISC, addressBytes: 0 });

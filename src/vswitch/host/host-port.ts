@@ -5,12 +5,15 @@ import { loadNativeCalls } from '../../kit/native-calls.ts';
 import type { NetworkEndpoint } from '../../kit/network-endpoint.ts';
 import { DeviceWriter } from './device-writer.ts';
 import type { FrameDevice } from './frame-device.ts';
+import type { PacketRings } from './packet-rings.ts';
 import { PacketReader } from './packet-reader.ts';
 import { TapReader } from './tap-reader.ts';
 
 export interface HostPortOptions {
   readonly device: FrameDevice;
   readonly port: NetworkEndpoint;
+  /** What all interfaces of the switch have. */
+  readonly rings: PacketRings;
   /** Frames of a run were given to the port. */
   readonly onRun: () => void;
 }
@@ -33,18 +36,18 @@ export class HostPort {
   }
 
   /** @throws OperatingError when the system does not give a packet socket its ring. */
-  constructor({ device, port, onRun }: HostPortOptions) {
+  constructor({ device, port, rings, onRun }: HostPortOptions) {
     const native = loadNativeCalls();
     assert(native !== undefined, 'a device was opened without the calls for it');
     this.device = device;
     this.#port = port;
-    this.#writer = new DeviceWriter(device, native);
+    this.#writer = new DeviceWriter(device, native, rings);
     const given = (): void => {
       port.flush();
       onRun();
     };
     this.#reader = device.kind === 'tap' ? new TapReader({ device, sink: port, onRun: given })
-      : new PacketReader({ descriptor: device.descriptor, native, sink: port, onRun: given });
+      : new PacketReader({ descriptor: device.descriptor, native, sink: port, rings, onRun: given });
     port.setReceiver(this.#writer, () => {});
   }
 

@@ -3,7 +3,7 @@
  * by the host's own TCP, through a TAP interface and through a veth pair into a network namespace.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -24,6 +24,7 @@ import { OwnSwitches, until } from '../testing/own-switches.ts';
 import { Switch } from '../switch/switch.ts';
 import { HostPort } from './host-port.ts';
 import { openPacketSocket, openTap } from './frame-device.ts';
+import { PacketRings } from './packet-rings.ts';
 import { UserPort } from './user-port.ts';
 import { offloadOf, segmentOf, writeVirtioHeader } from './virtio-header.ts';
 
@@ -122,7 +123,7 @@ test('an internal switch is an interface of the host', { skip }, async () => {
   const guest = guestOn(hub, 1);
   const name = interfaceNameOf(LAB);
   const device = openTap(name, 'alias', ADDRESS);
-  const port = new HostPort({ device, port: hub.attach({ name: 'host' }), onRun() {} });
+  const port = new HostPort({ device, port: hub.attach({ name: 'host' }), rings: new PacketRings(), onRun() {} });
   await using server = await Server.start('127.0.0.1');
   try {
     run('ip', 'address', 'add', '10.77.1.9/24', 'dev', name);
@@ -147,7 +148,7 @@ test('an external switch reaches what is behind an interface, tags included, and
       const hub = new Switch({ clock: new HostClock() });
       const guest = guestOn(hub, 2);
       const uplink = hub.attach({ name: 'uplink', vlan: { kind: 'trunk', native: 0, allowed: [10] } });
-      const port = new HostPort({ device: openPacketSocket(mine), port: uplink, onRun() {} });
+      const port = new HostPort({ device: openPacketSocket(mine), port: uplink, rings: new PacketRings(), onRun() {} });
       const tagged = nicOn(hub, { name: 'tagged', vlan: { kind: 'access', id: 10 } });
       await using server = await Server.start('0.0.0.0');
       const inSpace = ['ip', 'netns', 'exec', space];
@@ -165,6 +166,47 @@ test('an external switch reaches what is behind an interface, tags included, and
       run('ip', 'netns', 'delete', space);
     }
   });
+
+const SERVER = `
+  const page = Uint8Array.from({ length: 2 << 20 }, (_, i) => (i * 37) >> 4);
+  require('node:http').createServer((_, response) => response.end(page)).listen(80, () => console.log('ready'));`;
+
+test('what is behind two interfaces meets through their rings', { skip }, async () => {
+  const spaces = [1, 2].map((number) => ({
+    name: `${LAB}r${number}`, mine: `${LAB}m${number}`, theirs: `${LAB}w${number}`, address: `10.77.4.${number}`,
+  }));
+  type Space = typeof spaces extends (infer Each)[] ? Each : never;
+  const [first, second] = spaces as [Space, Space];
+  const hub = new Switch({ clock: new HostClock() });
+  const rings = new PacketRings();
+  const ports: HostPort[] = [];
+  const inSpace = ({ name }: Space): string[] => ['ip', 'netns', 'exec', name];
+  try {
+    for (const { name, mine, theirs, address } of spaces) {
+      run('ip', 'netns', 'add', name);
+      run('ip', 'link', 'add', mine, 'type', 'veth', 'peer', 'name', theirs, 'netns', name);
+      run('ip', 'link', 'set', mine, 'up');
+      run('ip', '-n', name, 'address', 'add', `${address}/24`, 'dev', theirs);
+      run('ip', '-n', name, 'link', 'set', theirs, 'up');
+      const port = hub.attach({ name: mine });
+      ports.push(new HostPort({ device: openPacketSocket(mine), port, rings, onRun() {} }));
+    }
+    const [program = '', ...words] = [...inSpace(second), process.execPath, '-e', SERVER];
+    const server = spawn(program, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(server, 'exit');
+    try {
+      await once(server.stdout, 'data');
+      assert.equal(await fetched(inSpace(first), `http://${second.address}/`), PAGE_SUM);
+    } finally {
+      server.kill('SIGKILL');
+      await ended;
+    }
+    for (const { lost } of ports) assert.deepEqual(lost, { framesIn: 0, framesOut: 0 });
+  } finally {
+    for (const port of ports) await port.close();
+    for (const { name } of spaces) spawnSync('ip', ['netns', 'delete', name]);
+  }
+});
 
 const PAGE = Uint8Array.from({ length: 2 << 20 }, (_, i) => (i * 37) >> 4);
 const PAGE_SUM = createHash('sha256').update(PAGE).digest('hex');

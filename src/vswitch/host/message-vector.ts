@@ -1,6 +1,6 @@
 /**
  * The messages of sendmmsg(2) in memory that does not move: for each a frame's room with its virtio header before it.
- * Laid out once; a call only writes lengths.
+ * Laid out once; a call only writes where each frame is and how long.
  *
  *     mmsghdr × count   iovec × count   frame × count
  */
@@ -9,6 +9,7 @@ import { IoVector, MultipleMessage, VirtioNetHeader } from '../../protocols/linu
 import { MAX_FRAME_BYTES } from '../link/frame-batch.ts';
 
 const ALIGNMENT = 64;
+const TWO_TO_THE_32 = 0x1_0000_0000;
 const ROOM = Math.ceil((VirtioNetHeader.$size + MAX_FRAME_BYTES) / ALIGNMENT) * ALIGNMENT;
 
 export class MessageVector {
@@ -17,11 +18,14 @@ export class MessageVector {
   readonly count: number;
   /** Bytes of a frame with its header. */
   readonly roomBytes = ROOM;
+  /** Of the memory; addresses of user space are below 2^53. */
+  readonly address: number;
 
   constructor(native: NativeCalls, count: number) {
     this.count = count;
     this.memory = native.allocate(count * (MultipleMessage.$size + IoVector.$size + ROOM));
     this.view = new DataView(this.memory.bytes.buffer);
+    this.address = Number(this.memory.address);
     for (let i = 0; i < count; i++) this.#layOut(i);
   }
 
@@ -30,9 +34,12 @@ export class MessageVector {
     return this.count * (MultipleMessage.$size + IoVector.$size) + index * ROOM;
   }
 
-  /** How much of its room is to be sent. */
-  setLength(index: number, length: number): void {
-    IoVector.length.set(this.view, this.#vectorAt(index), length);
+  /** What is to be sent: of its room, or elsewhere. */
+  setPlace(index: number, address: number, length: number): void {
+    const at = this.#vectorAt(index);
+    IoVector.baseLow.set(this.view, at, address % TWO_TO_THE_32);
+    IoVector.baseHigh.set(this.view, at, address / TWO_TO_THE_32);
+    IoVector.length.set(this.view, at, length);
   }
 
   #vectorAt(index: number): number {

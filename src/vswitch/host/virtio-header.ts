@@ -13,7 +13,9 @@ const TCP_HEADER_BYTES = 20;
 export function writeVirtioHeader(
   view: DataView, at: number, bytes: Uint8Array, offset: number, length: number, offload: number, segmentBytes: number,
 ): boolean {
-  for (let i = 0; i < VirtioNetHeader.$size; i++) view.setUint8(at + i, 0);
+  view.setUint32(at, 0);
+  view.setUint32(at + 4, 0);
+  view.setUint16(at + 8, 0);
   if ((offload & FrameOffload.TransportChecksumPartial) === 0 && segmentBytes === 0) return true;
   let ip = ETHERNET_HEADER_BYTES;
   let type = (bytes[offset + 12]! << 8) | bytes[offset + 13]!;

@@ -8,6 +8,7 @@ import { poolMacAddress } from '../../kit/mac-address.ts';
 import { MAXIMUM_VLAN_ID } from '../../protocols/ethernet.ts';
 import { type FrameDevice, openPacketSocket, openTap } from '../host/frame-device.ts';
 import { HostPort } from '../host/host-port.ts';
+import { PacketRings } from '../host/packet-rings.ts';
 import { UserPort } from '../host/user-port.ts';
 import type { SwitchPort } from '../switch/switch-port.ts';
 import type { VlanMode } from '../switch/vlan.ts';
@@ -44,6 +45,7 @@ interface End {
 export class HostAttachment {
   readonly #options: HostAttachmentOptions;
   readonly #ends = new Map<string, { readonly wish: string; readonly end: End }>();
+  readonly #rings = new PacketRings();
   #changes: Promise<void> = Promise.resolve();
   #forwards: readonly GuestForward[] = [];
   #userPort: UserPort | undefined;
@@ -102,7 +104,7 @@ export class HostAttachment {
     const port = this.#options.attach(name, vlan);
     let hostPort: HostPort;
     try {
-      hostPort = HostPort.open({ open, port, onRun: this.#options.onRun });
+      hostPort = HostPort.open({ open, port, rings: this.#rings, onRun: this.#options.onRun });
     } catch (error) {
       this.#options.detach(port);
       const reason = error instanceof Error ? error.message : String(error);
