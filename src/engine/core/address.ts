@@ -11,12 +11,19 @@ import { cpu, GP, raiseError, STACK_FAULT } from "./cpu";
 // @ts-ignore: decorator
 @inline
 export function ea(u: usize): u64 {
-  if (load<u8>(u, ADDRESS) == 1) {
-    return load<u64>(cpu + load<u16>(u, BASE_REGISTER))
-      + (load<u64>(cpu + load<u16>(u, INDEX_REGISTER)) << <u64>load<u8>(u, SCALE))
-      + <i64>load<i32>(u, DISPLACEMENT) + load<u64>(cpu + load<u16>(u, SEGMENT_BASE));
-  }
+  if (load<u8>(u, ADDRESS) == PLAIN) return plainOffset(u) + load<u64>(cpu + load<u16>(u, SEGMENT_BASE));
   return slowAddress(u);
+}
+
+/** ADDRESS of the 64-bit form without masks. */
+export const PLAIN: u8 = 1;
+
+/** Of that form, without the segment's base. */
+// @ts-ignore: decorator
+@inline
+export function plainOffset(u: usize, c: usize = cpu): u64 {
+  return load<u64>(c + load<u16>(u, BASE_REGISTER))
+    + (load<u64>(c + load<u16>(u, INDEX_REGISTER)) << <u64>load<u8>(u, SCALE)) + <i64>load<i32>(u, DISPLACEMENT);
 }
 
 /** Offset of the operand in its segment: what LEA gives. */

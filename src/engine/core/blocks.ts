@@ -19,6 +19,8 @@ import { forgetJumps, knownJump, learnJump } from "./jumps";
 
 /** The most records of one block, its closing one not counted. */
 export const BLOCK_RECORDS: u32 = 64;
+/** The most conditional branches of one: much of what lies behind them never runs, or is where other blocks begin. */
+export const BLOCK_BRANCHES: u32 = 2;
 /** The chunks that a block may cover from its first on: as many records of 15 bytes. */
 const BLOCK_CHUNKS: u64 = 0x1ffff;
 

@@ -12,7 +12,7 @@ import {
 } from "./layout";
 import { cpu, raise, UD } from "./cpu";
 import { configuration, hostOf, translateCode } from "./memory";
-import { BLOCK_RECORDS } from "./blocks";
+import { BLOCK_BRANCHES, BLOCK_RECORDS } from "./blocks";
 import { mayBreak } from "./debug";
 import {
   FLAG_ALIGNED, FLAG_DEFAULT64, FLAG_ENDS, FLAG_LOCK, FLAG_MODRM, FLAG_SIZED, FLAG_NEAR, FLAG_WRITES, FLAG_X87,
@@ -178,6 +178,7 @@ function registerOperand(kind: u32, opcode: u32): u32 {
 
 /** Of the direct branch that was decoded last: its target's offset from CODE_BASE, which may exceed 32 bits. */
 let branchTarget: i64 = 0;
+let isBranch: bool = false;
 
 /** Reads the immediate into the record. */
 function decodeImmediate(record: usize, kind: u32, offset: u32, start: usize): void {
@@ -210,6 +211,7 @@ function decodeImmediate(record: usize, kind: u32, offset: u32, start: usize): v
     case IMMEDIATE_RELATIVE: {
       const size: u32 = kind == IMMEDIATE_RELATIVE_BYTE ? 1 : mode == MODE_64 || operandSize != 1 ? 4 : 2;
       const distance = signed(size);
+      isBranch = true;
       branchTarget = <i64>(offset + <u32>(at - start)) + distance;
       store<i32>(record, <i32>branchTarget, DISPLACEMENT);
       break;
@@ -259,6 +261,7 @@ export function decodeOne(record: usize, start: usize, limit: usize, offset: u32
   mode = load<u32>(cpu + MODE);
   rex = 0;
   modrm = 0;
+  isBranch = false;
   store<u64>(record, 0);
   store<u64>(record, 0, 8);
   store<u64>(record, 0, 16);
@@ -486,7 +489,8 @@ export function decodeBlock(first: usize, page: usize, offset: u32): u32 {
   store<i32>(first, load<i32>(configuration, TRANSLATE_AFTER), ENTER_COUNT);
   let record = first + RECORD_SIZE;
   let count: u32 = 0;
-  while (count < BLOCK_RECORDS) {
+  let branches: u32 = 0;
+  while (count < BLOCK_RECORDS && branches < BLOCK_BRANCHES) {
     if (offset >= 0x1000) break;
     if (load<u32>(cpu + DEBUG_BREAKPOINTS) != 0 && mayBreak(offset)) {
       closingRecord(record, OP_CROSS, offset, count + 1);
@@ -501,9 +505,12 @@ export function decodeBlock(first: usize, page: usize, offset: u32): u32 {
     store<u8>(record, <u8>count, COUNT);
     offset += length;
     if (endsBlock(record)) return count + 1;
+    if (isBranch) branches++;
     record += RECORD_SIZE;
   }
   closingRecord(record, OP_NEXT, offset, count);
+  // The interpreter links it, as it does a branch.
+  if (offset < 0x1000) store<i32>(record, offset, DISPLACEMENT);
   return count + 2;
 }
 

@@ -10,36 +10,38 @@
 import { AF, CF, FLAGS_AUX, FLAGS_RESULT, OF, PF, RFLAGS, SF, ZF } from "./layout";
 import { cpu } from "./cpu";
 
+// Of a processor whose address is at hand, which a loop keeps in a register.
+
 // @ts-ignore: decorator
 @inline
-export function carry(): u32 {
-  return load<u32>(cpu + FLAGS_AUX) >> 31;
+export function carry(c: usize = cpu): u32 {
+  return load<u32>(c + FLAGS_AUX) >> 31;
 }
 
 // @ts-ignore: decorator
 @inline
-export function overflow(): u32 {
-  const aux = load<u32>(cpu + FLAGS_AUX);
+export function overflow(c: usize = cpu): u32 {
+  const aux = load<u32>(c + FLAGS_AUX);
   return ((aux >> 31) ^ (aux >> 30)) & 1;
 }
 
 // @ts-ignore: decorator
 @inline
-export function zero(): u32 {
-  return u32(load<i64>(cpu + FLAGS_RESULT) == 0);
+export function zero(c: usize = cpu): u32 {
+  return u32(load<i64>(c + FLAGS_RESULT) == 0);
 }
 
 // @ts-ignore: decorator
 @inline
-export function sign(): u32 {
-  return u32(load<u64>(cpu + FLAGS_RESULT) >> 63) ^ ((load<u32>(cpu + FLAGS_AUX) >> 16) & 1);
+export function sign(c: usize = cpu): u32 {
+  return u32(load<u64>(c + FLAGS_RESULT) >> 63) ^ ((load<u32>(c + FLAGS_AUX) >> 16) & 1);
 }
 
 // @ts-ignore: decorator
 @inline
-export function parity(): u32 {
-  const aux = load<u32>(cpu + FLAGS_AUX);
-  return (popcnt<u32>((load<u32>(cpu + FLAGS_RESULT) ^ (aux >> 8)) & 0xff) & 1) ^ 1;
+export function parity(c: usize = cpu): u32 {
+  const aux = load<u32>(c + FLAGS_AUX);
+  return (popcnt<u32>((load<u32>(c + FLAGS_RESULT) ^ (aux >> 8)) & 0xff) & 1) ^ 1;
 }
 
 // @ts-ignore: decorator

@@ -25,6 +25,7 @@ import { deliverFault, interrupt, nonMaskableInterrupt } from "./exceptions";
 import { readFlags, setArithmeticFlags } from "./flags";
 import { updateDerived } from "./control";
 import { interpret } from "./generated/interpret";
+import { interpretAny } from "./generated/interpret-any";
 import { step } from "./generated/step";
 import { initializeX87, statusWord, setStatusWord, summarize, xsaveImage, xrstorImage } from "./float/state";
 import { decryptLastRound, decryptRound, encryptLastRound, encryptRound, mixColumnsInversely } from "./vector/aes";
@@ -37,7 +38,7 @@ import { multiplyHighSigned } from "./arithmetic";
 
 export {
   enterGuest, leaveGuest, deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived,
-  armStep, askFlush, awaitFlush, codePageNumber, decodeCrossing, initializeX87, journalWrites,
+  armStep, askFlush, awaitFlush, codePageNumber, decodeCrossing, initializeX87, interpretAny, journalWrites,
   knownBlock, lazyAux, lazyCondition, lazyResult,
   carrylessProduct, decryptLastRound, decryptRound, encryptLastRound, encryptRound, mixColumnsInversely,
   sha1Message1, sha1Message2, sha1NextE, sha1Rounds, sha256Message1, sha256Message2, sha256Rounds,

@@ -15,8 +15,8 @@ const LEASE: i32 = 1024;
 
 // @ts-ignore: decorator
 @inline
-function entryOfJump(rip: u64): usize {
-  return cpu + JUMP_CACHE + <usize>((<u32>rip ^ <u32>(rip >> 11)) & (JUMP_ENTRIES - 1)) * JUMP_ENTRY;
+export function entryOfJump(rip: u64, c: usize = cpu): usize {
+  return c + JUMP_CACHE + <usize>((<u32>rip ^ <u32>(rip >> 11)) & (JUMP_ENTRIES - 1)) * JUMP_ENTRY;
 }
 
 /** Another TLB is in use. */

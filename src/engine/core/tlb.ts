@@ -15,8 +15,8 @@ const ANY_PAGE: u32 = 0xffffffff;
 
 // @ts-ignore: decorator
 @inline
-export function entryOf(address: u64): usize {
-  return load<u32>(cpu + TLB_BASE) + ((<usize>(address >> 12) & (TLB_ENTRIES - 1)) << 5);
+export function entryOf(address: u64, c: usize = cpu): usize {
+  return load<u32>(c + TLB_BASE) + ((<usize>(address >> 12) & (TLB_ENTRIES - 1)) << 5);
 }
 
 // @ts-ignore: decorator

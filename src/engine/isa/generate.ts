@@ -12,9 +12,10 @@ import {
 } from './decoder-tables.ts';
 import type { Instruction } from './instruction.ts';
 import {
-  BRANCH_FAR_DELTA, branchText, caseText, isDirectBranch, lockedText, type OperationNumbers,
+  BRANCH_FAR_DELTA, branchText, caseText, followLink, isDirectBranch, lockedText, type OperationNumbers,
 } from './interpreter-text.ts';
 import { LEVELS, levelOf } from './levels.ts';
+import { loopText } from './quick-text.ts';
 import { integerOperations } from './operations.ts';
 import { INSTRUCTION_ROWS } from './rows.ts';
 import { OP_ENTER, OP_SYSTEM, OP_SYSTEM_END, OP_VECTOR, OP_VECTOR_LOAD, OP_VECTOR_STORE, OP_WIDE, OP_WIDE_LOAD,
@@ -147,36 +148,37 @@ import { takeWithheld } from "../float/x87-stack";
 import { wide, wideLoad, wideStore } from "../vector/wide";
 import { checkAligned, system, vector, vectorChecks } from "./handlers";
 
-/** Runs records from \`u\` until something stops the processor; STOP says what. */
-export function interpret(first: usize): void {
+/** Does the record's instruction, whatever it is. The record to go on at; 0 when something stops the processor. */
+export function interpretAny(u: usize): usize {
   const c = cpu;
-  let u = first;
-  while (true) {
-    store<u32>(c + INSTRUCTION, <u32>u);
-    switch (<u32>load<u16>(u, OP)) {
+  store<u32>(c + INSTRUCTION, <u32>u);
+  switch (<u32>load<u16>(u, OP)) {
       case 0: { // STOP
         store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET));
         store<i32>(c + BUDGET, load<i32>(c + BUDGET) - load<u8>(u, COUNT));
-        return;
+        return 0;
       }
       case 1: { // NEXT
+        if (load<i32>(u, DISPLACEMENT) != 0) {
+${followLink().map((line) => `          ${line}`).join('\n')}
+        }
         store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET));
         store<i32>(c + BUDGET, load<i32>(c + BUDGET) - load<u8>(u, COUNT));
-        u = dispatch(); if (u == 0) return; continue;
+        return dispatch();
       }
       case 2: { // STALE
         store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET));
         store<i32>(c + BUDGET, load<i32>(c + BUDGET) - load<u8>(u, COUNT));
-        u = dispatch(); if (u == 0) return; continue;
+        return dispatch();
       }
       case 3: { // CROSS
         store<u64>(c + RIP, load<u64>(c + CODE_BASE) + load<u16>(u, OFFSET));
-        u = crossPage(u); if (u == 0) return; continue;
+        return crossPage(u);
       }
       case ${OP_ENTER}: {
         const left = load<i32>(u, ENTER_COUNT) - 1;
         if (left > 0 && load<u32>(u, ENTER_REGION) == 0) { store<i32>(u, left, ENTER_COUNT); break; }
-        u = enterBlock(u); if (u == 0) return; continue;
+        return enterBlock(u);
       }
       case 4: { raise(UD); break; }
       case 5: { raiseError(GP, 0); break; }
@@ -186,15 +188,14 @@ export function interpret(first: usize): void {
         const count = <i32>load<u8>(u, COUNT);
         system(u);
         store<i32>(c + BUDGET, load<i32>(c + BUDGET) - count);
-        u = dispatch(); if (u == 0) return; continue;
+        return dispatch();
       }
 ${VECTOR_CASES}`;
 
 const INTERPRETER_TAIL = `
       default: { raise(UD); }
-    }
-    u += RECORD_SIZE;
   }
+  return u + RECORD_SIZE;
 }
 `;
 
@@ -260,7 +261,8 @@ function generate(root: string): void {
   const core = join(root, 'src/engine/core/generated');
   writeWhenChanged(join(core, 'decoder-constants.ts'),
     constantsText(unconditional, numbers.numberOf('XCHG.mr'), systems.length));
-  writeWhenChanged(join(core, 'interpret.ts'), interpreterText(numbers));
+  writeWhenChanged(join(core, 'interpret.ts'), GENERATED_NOTE + loopText(numbers));
+  writeWhenChanged(join(core, 'interpret-any.ts'), interpreterText(numbers));
   writeWhenChanged(join(core, 'step.ts'), STEP_TEXT);
   writeWhenChanged(join(core, 'locked.ts'), lockedCasesText(numbers, lockable));
   writeWhenChanged(join(core, 'handlers.ts'), GENERATED_NOTE

@@ -1,6 +1,6 @@
 /**
- * Writes the interpreter's dispatch: one AssemblyScript function with a dense switch over the operations that the rows
- * use.
+ * Writes the interpreter of any instruction: one AssemblyScript function with a dense switch over the operations that
+ * the rows use. (The commonest are done by the loop around it: quick-text.ts.)
  * Operations of a family and form are four consecutive numbers, by operand size (8, 16, 32, 64 bits), or one when all
  * are of 8 bits. Unconditional branches get the highest numbers, so that one compare tells them. (A switch of more than
  * 1,024 cases would become a chain of compares: refused.)
@@ -12,7 +12,7 @@ import { SEMANTICS, type Semantic, type Size } from './semantics.ts';
 import { OP_GENERATED } from '../core/layout.ts';
 
 const SIZES: readonly Size[] = [8, 16, 32, 64];
-const CONDITIONS = ['O', 'NO', 'B', 'NB', 'Z', 'NZ', 'BE', 'A', 'S', 'NS', 'P', 'NP', 'L', 'GE', 'LE', 'G'];
+export const CONDITIONS = ['O', 'NO', 'B', 'NB', 'Z', 'NZ', 'BE', 'A', 'S', 'NS', 'P', 'NP', 'L', 'GE', 'LE', 'G'];
 const UNCONDITIONAL = new Set(['JMP', 'CALL', 'RET', 'RETI', 'CALLE', 'JMPE']);
 const DIRECT = new Set(['JMP', 'CALL', ...CONDITIONS.map((name) => `J${name}`)]);
 
@@ -87,6 +87,23 @@ export function formsOf(
   return { register: form[0], memory: form[1], sizes, sized };
 }
 
+/** How a case gets at its operand in memory. */
+export interface MemoryAccess {
+  /** Lines in front of it, for an operand of that size. */
+  readonly address: (size: Size, writes: boolean) => readonly string[];
+  readonly read: (size: Size) => string;
+  /** Of an operand that is written later: raises what that would. */
+  readonly readForWrite: (size: Size) => string;
+  readonly write: (size: Size, value: string) => string;
+}
+
+const CALLED: MemoryAccess = {
+  address: () => ['const address = ea(u);'],
+  read: (size) => `read${size}(address)`,
+  readForWrite: (size) => `readForWrite${size}(address)`,
+  write: (size, value) => `write${size}(address, ${value});`,
+};
+
 /** The body of one case. */
 export function caseText(family: string, form: string, size: Size): string[] {
   const control = controlText(family, form, size);
@@ -96,18 +113,19 @@ export function caseText(family: string, form: string, size: Size): string[] {
   return [...operandsText(semantic, form, size), 'break;'];
 }
 
-function operandsText(semantic: Semantic, form: string, size: Size): string[] {
+/** What a semantic does with operands of a form. */
+export function operandsText(semantic: Semantic, form: string, size: Size, access = CALLED): string[] {
   // A source is never wider than the destination: MOVSXD to 16 bits reads 16.
   const sourceSize = Math.min(semantic.sourceSize ?? (semantic.form === 'shift' ? 8 : size), size) as Size;
   const destinationInMemory = form.startsWith('m');
   const modifies = ['binary', 'unary', 'shift', 'compare'].includes(semantic.form);
   const writes = semantic.form !== 'compare' && semantic.form !== 'none';
   const head: string[] = [];
-  const hasMemory = form.includes('m');
-  if (hasMemory) head.push('const address = ea(u);');
+  if (destinationInMemory) head.push(...access.address(size, writes));
+  else if (form.includes('m')) head.push(...access.address(sourceSize, false));
   let destination = '';
   if (modifies && !(form === 'rri' || form === 'rmi')) {
-    if (destinationInMemory) head.push(`const a: u64 = ${writes ? 'readForWrite' : 'read'}${size}(address);`);
+    if (destinationInMemory) head.push(`const a: u64 = ${writes ? access.readForWrite(size) : access.read(size)};`);
     else head.push(`const a: u64 = ${readRegister('TARGET', size)};`);
     destination = 'a';
   }
@@ -118,10 +136,10 @@ function operandsText(semantic: Semantic, form: string, size: Size): string[] {
   const source = { rr: 'reg', mr: 'reg', rm: 'mem', ri: 'imm', mi: 'imm', rri: 'reg', rmi: 'mem', rrr: 'reg',
     rrm: 'mem' }[form];
   const inner = new TextEmitter(size, (value) =>
-    destinationInMemory ? `write${size}(address, ${value});` : writeRegister('TARGET', size, value),
+    destinationInMemory ? access.write(size, value) : writeRegister('TARGET', size, value),
       !destinationInMemory);
   if (source === 'reg') head.push(`const b: u64 = ${readRegister('OPERAND', sourceSize)};`);
-  else if (source === 'mem') head.push(`const b: u64 = read${sourceSize}(address);`);
+  else if (source === 'mem') head.push(`const b: u64 = ${access.read(sourceSize)};`);
   else if (source === 'imm') head.push(`const b: u64 = ${inner.unsigned('load<u64>(u, IMMEDIATE)', size)};`);
   if (semantic.form === 'three') {
     head.push(`const i: u64 = ${inner.unsigned('load<u64>(u, IMMEDIATE)', size)};`);
@@ -159,7 +177,7 @@ function leave(target: string, size: Size): string[] {
   return [
     `store<u64>(c + RIP, ${ip});`,
     'store<i32>(c + BUDGET, load<i32>(c + BUDGET) - load<u8>(u, COUNT));',
-    'u = dispatch(); if (u == 0) return; continue;',
+    'return dispatch();',
   ];
 }
 
@@ -168,15 +186,14 @@ const targetIp = 'load<u64>(c + CODE_BASE) + <i64>load<i32>(u, DISPLACEMENT)';
 const farTargetIp = 'load<u64>(c + CODE_BASE) + load<i64>(u, IMMEDIATE)';
 
 /** Goes to the linked record of a branch within the page. */
-function followLink(): string[] {
+export function followLink(): string[] {
   return [
     'const budget = load<i32>(c + BUDGET) - load<u8>(u, COUNT);',
     'store<i32>(c + BUDGET, budget);',
     'if (budget <= 0 || load<i32>(c + EXIT_REQUEST) != 0) {',
-    `  store<u64>(c + RIP, ${targetIp}); u = dispatch(); if (u == 0) return; continue; }`,
-    'let next: usize = load<u32>(u, LINK);',
-    'if (next == 0) next = link(u);',
-    'u = next; continue;',
+    `  store<u64>(c + RIP, ${targetIp}); return dispatch(); }`,
+    'const next: usize = load<u32>(u, LINK);',
+    'return next != 0 ? next : link(u);',
   ];
 }
 

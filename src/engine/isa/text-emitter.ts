@@ -54,7 +54,7 @@ export class TextEmitter implements Emitter<string> {
     this.lines.push(`const ${name}: u64 = ${a};`);
     return name;
   }
-  flag(): string { return '<u64>carry()'; }
+  flag(): string { return '<u64>carry(c)'; }
   condition(code: number): string { return `<u64>(${conditionText(code)})`; }
   setSumFlags(a: string, b: string, sum: string, size: Size): void {
     this.setFlags(sum, carriesOf(this, a, b, sum), size);
@@ -72,7 +72,7 @@ export class TextEmitter implements Emitter<string> {
   }
   setFlagsKeepCarry(result: string, carries: string, size: Size): void {
     const kept = `c${this.#names++}`;
-    this.#flags.push(`const ${kept}: u32 = carry();`);
+    this.#flags.push(`const ${kept}: u32 = carry(c);`);
     this.#result(result, size);
     const overflow = `((<u32>(${carries} >> ${size - 1}) ^ <u32>(${carries} >> ${size - 2})) & 1)`;
     this.#auxiliary(`(<u32>${carries} & 8) | (${kept} << 31) | ((${kept} ^ ${overflow}) << 30)`);
@@ -88,7 +88,7 @@ export class TextEmitter implements Emitter<string> {
   setCarry(carry: string): void {
     const overflow = `o${this.#names++}`;
     const value = this.let(carry);
-    this.lines.push(`const ${overflow}: u32 = overflow();`);
+    this.lines.push(`const ${overflow}: u32 = overflow(c);`);
     this.#auxiliary(
       `(load<u32>(c + FLAGS_AUX) & 0x3fffffff) | (<u32>${value} << 31) | ((<u32>${value} ^ ${overflow}) << 30)`);
   }
@@ -117,8 +117,8 @@ export class TextEmitter implements Emitter<string> {
 /** A condition code (0…15) as an expression of type u32, 1 or 0. */
 export function conditionText(code: number): string {
   const positive = [
-    'overflow()', 'carry()', 'zero()', '(carry() | zero())', 'sign()', 'parity()', '(sign() ^ overflow())',
-    '(zero() | (sign() ^ overflow()))',
+    'overflow(c)', 'carry(c)', 'zero(c)', '(carry(c) | zero(c))', 'sign(c)', 'parity(c)', '(sign(c) ^ overflow(c))',
+    '(zero(c) | (sign(c) ^ overflow(c)))',
   ][code >> 1] as string;
   return code & 1 ? `(${positive} ^ 1)` : positive;
 }
