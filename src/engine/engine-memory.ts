@@ -32,8 +32,10 @@ const GUEST_PAGE = 4096;
 const CONFIGURATION = 0x10000;
 const LOCKS = 0x1f000;
 const TABLES = 0x20000;
-/** Decoded code of a processor: the only one has more, many have less. */
-const ARENA_ALONE_BYTES = 24 << 20;
+/** Decoded code of a processor: the only one has more, by the RAM that there is to run code in; many have less. */
+const ARENA_ALONE_BYTES = 20 << 20;
+const ARENA_ALONE_MOST_BYTES = 48 << 20;
+const ARENA_ALONE_SHARE = 1 / 32;
 const ARENA_BYTES = 16 << 20;
 const ARENA_MINIMUM_BYTES = 4 << 20;
 const ARENAS_BYTES = 128 << 20;
@@ -55,7 +57,8 @@ function slotsOf(ramBytes: number, offset: number): MemorySlot[] {
 
 /** Where the tables of `processors` processors and `ramBytes` of RAM go. */
 function planOf(ramBytes: number, processors: number) {
-  const arenaBytes = processors === 1 ? ARENA_ALONE_BYTES
+  const arenaAlone = align(Math.min(ARENA_ALONE_MOST_BYTES, ramBytes * ARENA_ALONE_SHARE), PAGE);
+  const arenaBytes = processors === 1 ? Math.max(ARENA_ALONE_BYTES, arenaAlone)
     : Math.max(ARENA_MINIMUM_BYTES, Math.min(ARENA_BYTES, align(ARENAS_BYTES / processors, PAGE) - PAGE));
   const mapBytes = (ramBytes / GUEST_PAGE) * PAGE_ENTRY;
   const tablesStart = processorAddress(processors);

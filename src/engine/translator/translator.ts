@@ -41,7 +41,7 @@ export interface Policy {
 }
 
 export const POLICIES = {
-  hot: { entries: 3000, warm: 100, entriesUntilWide: 100_000, waiting: 2000, batch: 32, minimum: 3 },
+  hot: { entries: 12_000, warm: 100, entriesUntilWide: 100_000, waiting: 2000, batch: 32, minimum: 3 },
   /** For tests: as `hot`, after a few entries. */
   soon: { entries: 3, warm: 1, entriesUntilWide: 6, waiting: 1, batch: 1, minimum: 0 },
   /** For tests: no block is interpreted first, so that regions are single blocks. */
