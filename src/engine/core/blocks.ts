@@ -5,12 +5,13 @@
 
 import {
   ARENA_END, ARENA_NEXT, BASE, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEPT, BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT,
-  CODE_BASE, CODE_PHYSICAL, CS, ENTER_REGION, GENERATION, HASH_BUCKETS, HASH_TABLE, INSTRUCTION, LENGTH, LIMIT, MODE,
-  MODE_64, OFFSET, OP, OP_STALE, PAGE_BLOCKS, PAGE_CHUNKS, PAGE_ENTRY, PAGE_MAP, PAGE_NUMBER, RAM_START, RECORD_SIZE,
-  RIP, SEGMENTS, SEGMENT_SIZE, TAG_EXECUTE,
+  CODE_BASE, CODE_PHYSICAL, CS, ENTER_PAGE, ENTER_REGION, ENTER_TAG, GENERATION, HASH_BUCKETS, HASH_TABLE, INSTRUCTION,
+  JUMP_TAG, LENGTH, LIMIT, MODE, MODE_64, OFFSET, OP, OP_ENTER, OP_STALE, PAGE_BLOCKS, PAGE_CHUNKS, PAGE_ENTRY,
+  PAGE_MAP, PAGE_NUMBER, RAM_START, RECORD_SIZE, RIP, SEGMENT_SIZE, SEGMENTS, TAG_EXECUTE,
 } from "./layout";
 import { cpu, GP, raiseError, UD, raise } from "./cpu";
 import { configuration, hostOf, translateCode } from "./memory";
+import { ACCESS_EXECUTE, fillQuietly } from "./paging";
 import { entryOf, flushTlb } from "./tlb";
 import { holdCode, holdersOf, isAlone, releaseCode } from "./processors";
 import { decodeBlock } from "./decode";
@@ -55,6 +56,7 @@ function invalidatePage(page: usize, host: usize): void {
     const count = load<u32>(block, BLOCK_COUNT);
     let record = block + BLOCK_HEADER;
     if (load<u32>(record, ENTER_REGION) != 0) hasRegion = true;
+    store<u32>(record, 0, ENTER_TAG);
     for (let i: u32 = 0; i < count; i++) {
       store<u16>(record, OP_STALE, OP);
       record += RECORD_SIZE;
@@ -175,6 +177,27 @@ function makeBlock(physical: u64, key: u64): usize {
   const chunks = ((<u64>2 << (lastChunk - firstChunk)) - 1) << firstChunk;
   store<u64>(page, known | chunks, PAGE_CHUNKS);
   return block + BLOCK_HEADER;
+}
+
+/**
+ * For a region that goes on in another page: whether the block that the record opens is what lies in the page at a
+ * linear address, which is to be the guest-physical one of that number. It is known to be as long as its tag holds.
+ */
+export function holds(record: usize, page: u64, number: u32): u32 {
+  if (load<u16>(record, OP) != OP_ENTER) return 0;
+  const entry = entryOf(page);
+  if (load<u64>(entry, TAG_EXECUTE) != page && !fillQuietly(page, ACCESS_EXECUTE, entry)) return 0;
+  if (load<u64>(entry, TAG_EXECUTE) != page || load<u32>(entry, PAGE_NUMBER) != number) return 0;
+  store<u64>(record, page, ENTER_PAGE);
+  store<u32>(record, load<u32>(cpu + JUMP_TAG), ENTER_TAG);
+  return 1;
+}
+
+/** Forgets where blocks were found. */
+export function forgetPages(): void {
+  const end: usize = load<u32>(configuration, ARENA_END);
+  for (let block = firstBlock(); block < end; block = blockBehind(block))
+    if (load<u64>(block, BLOCK_KEY) != NO_KEY) store<u32>(block + BLOCK_HEADER, 0, ENTER_TAG);
 }
 
 /** First record at RIP. Raises what fetching there raises. */

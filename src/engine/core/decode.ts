@@ -6,7 +6,7 @@ import {
   DECODE, DECODER_TABLES, DISPLACEMENT, DS, FORM, FPR, FS,
   FS_BASE, GS, GS_BASE, HANDLER, IMMEDIATE, INDEX_REGISTER, LENGTH, MODE, MODE_16, MODE_32, MODE_64, OFFSET, OP,
   OPERAND, OP_CROSS, OP_NEXT, THIRD, WIDE, CR0, OP_GENERATED, OP_STALE, OP_STOP, OP_TOO_LONG, OP_UNDEFINED, RECORD_SIZE,
-  ENTER_COUNT, OP_ENTER,
+  ENTER_COUNT, ENTER_TAG, OP_ENTER,
   SCALE, SEGMENT, SEGMENT_BASE, SEGMENTS, SEGMENT_SIZE, BASE, SS, STEP_RECORDS, TARGET, TRANSLATE_AFTER, XMM, ZERO,
   RIP, CS, OP_SYSTEM, OP_SYSTEM_END, FORM_ALIGNED, FORM_LOCK, LINK,
 } from "./layout";
@@ -487,6 +487,7 @@ import { isUnconditional } from "./generated/decoder-constants";
 export function decodeBlock(first: usize, page: usize, offset: u32): u32 {
   closingRecord(first, OP_ENTER, offset, 0);
   store<i32>(first, load<i32>(configuration, TRANSLATE_AFTER), ENTER_COUNT);
+  store<u32>(first, 0, ENTER_TAG);
   let record = first + RECORD_SIZE;
   let count: u32 = 0;
   let branches: u32 = 0;

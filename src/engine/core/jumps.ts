@@ -7,6 +7,7 @@ import {
   SYSTEM_JUMPS, SYSTEM_STRAYS, USER_JUMPS,
 } from "./layout";
 import { cpu } from "./cpu";
+import { forgetPages } from "./blocks";
 import { ALIGNED_USER, tlbInUse } from "./paging";
 
 const MOST_GENERATIONS: u32 = 0x3fffffff;
@@ -47,6 +48,7 @@ function nextGeneration(): u32 {
   let generation = load<u32>(cpu + JUMP_GENERATION) + 1;
   if (generation > MOST_GENERATIONS) {
     memory.fill(cpu + JUMP_CACHE, 0, JUMP_ENTRIES * JUMP_ENTRY);
+    forgetPages();
     store<u32>(cpu + SYSTEM_JUMPS, 0);
     generation = 1;
   }

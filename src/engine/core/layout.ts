@@ -265,6 +265,9 @@ export const SHAPE_SOURCE_FIRST = 7; // the source is what SSE has as its destin
 // Fields of a block's opening record.
 export const ENTER_COUNT = 8; // i32, entries until the block is translated
 export const ENTER_REGION = 12; // u32, its region's place in the table of functions; 0: none
+// Where the block's page was found last, which holds while ENTER_TAG is JUMP_TAG.
+export const ENTER_PAGE = 16; // u64, linear address
+export const ENTER_TAG = 24; // u32
 
 // FORM: bits 0-1 operand size (0: 8, 1: 16, 2: 32, 3: 64 bits) · 2-3 repeat (2: REPNE, 3: REPE) · 4 LOCK
 // · 5-6 address size (0: 16, 1: 32, 2: 64) · 7 memory operand must be aligned to 16 bytes

@@ -97,8 +97,9 @@ export const CALL_AUX = 2;
 export const CALL_MULTIPLY_HIGH = 3;
 export const CALL_REACH = 4;
 export const CALL_STEP = 5;
+export const CALL_HOLDS = 6;
 /** The first of core-calls.ts. */
-export const CALL_FIRST_VECTOR = 6;
+export const CALL_FIRST_VECTOR = 7;
 
 export class FunctionWriter {
   readonly code = new CodeBuffer();

@@ -1,43 +1,63 @@
 /** Pages of code in a region: each holds while it is where it was, and its code what it was. */
 
-import { CODE_BASE, CODE_PHYSICAL, OP, OP_ENTER, PAGE_NUMBER, TAG_EXECUTE } from '../core/layout.ts';
-import { type FunctionWriter, LOCAL_CODE_BASE, LOCAL_ENTRY } from './function-writer.ts';
+import { CODE_BASE, CODE_PHYSICAL, ENTER_PAGE, ENTER_TAG, JUMP_TAG } from '../core/layout.ts';
+import { CALL_HOLDS, type FunctionWriter, LOCAL_CODE_BASE } from './function-writer.ts';
 import type { InstructionWriter } from './instruction-writer.ts';
-import { I32_LOAD, I32_LOAD16_U, I32_NE, I32_OR, I64_LOAD, I64_NE, I64_STORE } from './opcodes.ts';
+import {
+  CALL, I32_EQZ, I64_LOAD, I64_LOAD32_U, I64_NE, I64_OR, I64_STORE, I64_XOR,
+} from './opcodes.ts';
 import { constantOf, localOf } from './value.ts';
+
+/** Another page of code. */
+export interface CodePage {
+  /** Guest-physical. */
+  readonly number: number;
+  /** From the page that runs. */
+  readonly distance: number;
+  /** The record that opens a block of it. */
+  readonly opening: number;
+}
 
 export class PageWriter {
   readonly #writer: FunctionWriter;
   readonly #instructions: InstructionWriter;
   readonly #processor: number;
+  readonly #ifUnlikely: (body: () => void) => void;
 
-  constructor(writer: FunctionWriter, instructions: InstructionWriter, processor: number) {
+  /** `ifUnlikely` has code written for when the i32 on the stack is not 0, which it hardly ever is. */
+  constructor({ writer, instructions, processor, ifUnlikely }: {
+    writer: FunctionWriter; instructions: InstructionWriter; processor: number;
+    ifUnlikely: (body: () => void) => void;
+  }) {
     this.#writer = writer;
     this.#instructions = instructions;
     this.#processor = processor;
+    this.#ifUnlikely = ifUnlikely;
   }
 
-  /**
-   * Leaves an i32 on the stack that is not 0 when the page at a distance from the one that runs is not that of this
-   * guest-physical number, or the block that the record opened there has changed. Returns the local of its address.
-   */
-  differs(number: number, distance: number, opening: number): number {
+  /** Has `leave` written for when the page is not there any more, or its block. Returns the local of its address. */
+  hold({ number, distance, opening }: CodePage, leave: () => void): number {
     const { code } = this.#writer;
     const base = this.#writer.temporary(false);
     this.#writer.setTo(base, this.#instructions.pointer(distance));
-    this.#instructions.memory.findEntry(localOf(base));
-    this.#writer.memory(I64_LOAD, TAG_EXECUTE);
+    code.loadFrom(opening + ENTER_PAGE, I64_LOAD);
     this.#writer.get(base);
+    code.byte(I64_XOR);
+    code.loadFrom(opening + ENTER_TAG, I64_LOAD32_U);
+    code.loadFrom(this.#processor + JUMP_TAG, I64_LOAD32_U);
+    code.byte(I64_XOR);
+    code.byte(I64_OR);
+    code.constant64(0, 0);
     code.byte(I64_NE);
-    this.#writer.get(LOCAL_ENTRY);
-    this.#writer.memory(I32_LOAD, PAGE_NUMBER);
-    code.constant32(number);
-    code.byte(I32_NE);
-    code.byte(I32_OR);
-    code.loadFrom(opening + OP, I32_LOAD16_U);
-    code.constant32(OP_ENTER);
-    code.byte(I32_NE);
-    code.byte(I32_OR);
+    this.#ifUnlikely(() => {
+      code.constant32(opening);
+      this.#writer.get(base);
+      code.constant32(number);
+      code.byte(CALL);
+      code.unsigned(CALL_HOLDS);
+      code.byte(I32_EQZ);
+      this.#ifUnlikely(leave);
+    });
     return base;
   }
 

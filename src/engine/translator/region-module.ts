@@ -7,10 +7,10 @@ import type { RegionBody } from './region-writer.ts';
 
 /** Functions that a region may call, in the order of the CALL_ numbers: name and type. */
 export const IMPORTED = [['lazyCondition', 1], ['lazyResult', 2], ['lazyAux', 3], ['multiplyHighSigned', 4],
-  ['reach', 5], ['step', 6]] as const;
+  ['reach', 5], ['step', 6], ['holds', 7]] as const;
 
 /** Those, and more that a few call. */
-export const WITH_CORE_CALLS = [...IMPORTED, ...coreCallImports(7)];
+export const WITH_CORE_CALLS = [...IMPORTED, ...coreCallImports(8)];
 
 const SIGNATURES: readonly Signature[] = [
   [[], [TYPE_I32]],
@@ -20,6 +20,7 @@ const SIGNATURES: readonly Signature[] = [
   [[TYPE_I64, TYPE_I64], [TYPE_I64]],
   [[TYPE_I64, TYPE_I32, TYPE_I32], [TYPE_I32]],
   [[TYPE_I32], [TYPE_I32]],
+  [[TYPE_I32, TYPE_I64, TYPE_I32], [TYPE_I32]],
   ...CORE_CALL_SIGNATURES,
 ];
 

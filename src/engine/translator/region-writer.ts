@@ -60,7 +60,9 @@ export class RegionWriter {
       writer: this.#writer, processor, lookahead: this.#lookahead, leaveIf: (depth) => this.#leaveIf(depth),
       unless: (record, quickly) => this.#state.unless(record, quickly),
     });
-    this.#pages = new PageWriter(this.#writer, this.#instructions, processor);
+    this.#pages = new PageWriter({
+      writer: this.#writer, instructions: this.#instructions, processor, ifUnlikely: (body) => this.#ifUnlikely(body),
+    });
   }
 
   write(blocks: readonly Block[], pages: { codePageNumber(distance: number): number }): RegionBody {
@@ -315,16 +317,15 @@ export class RegionWriter {
 
   /** Leaves the region before an instruction whose second part is not what it was. */
   #holdNextPage({ at, page, nextOpening }: Decoded): void {
-    this.#pages.differs(this.#pageNumbers.codePageNumber(page + PAGE), PAGE, nextOpening);
-    this.#ifUnlikely(() => this.#leaveAt(at));
+    const number = this.#pageNumbers.codePageNumber(page + PAGE);
+    this.#pages.hold({ number, distance: PAGE, opening: nextOpening }, () => this.#leaveAt(at));
   }
 
   /** Goes on in another page when it still is where it was and its code what it was; else leaves the region. */
   #turnPage(to: number, distance: number, before: number, offset: number): void {
     const { opening, page } = this.#blocks[to] as Block;
     const number = this.#pageNumbers.codePageNumber(page);
-    const base = this.#pages.differs(number, distance, opening);
-    this.#ifUnlikely(() => {
+    const base = this.#pages.hold({ number, distance, opening }, () => {
       this.#spend(before);
       this.#leaveTo(this.#instructions.pointer(offset));
     });
