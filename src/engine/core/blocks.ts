@@ -7,10 +7,10 @@ import {
   ARENA_END, ARENA_NEXT, BASE, BLOCK_COUNT, BLOCK_HEADER, BLOCK_KEPT, BLOCK_KEY, BLOCK_NEXT, BLOCK_PAGE_NEXT,
   CODE_BASE, CODE_PHYSICAL, CS, ENTER_PAGE, ENTER_REGION, ENTER_TAG, GENERATION, HASH_BUCKETS, HASH_TABLE, INSTRUCTION,
   JUMP_TAG, LENGTH, LIMIT, MODE, MODE_64, OFFSET, OP, OP_ENTER, OP_STALE, PAGE_BLOCKS, PAGE_CHUNKS, PAGE_ENTRY,
-  PAGE_MAP, PAGE_NUMBER, RAM_START, RECORD_SIZE, RIP, SEGMENT_SIZE, SEGMENTS, TAG_EXECUTE,
+  PAGE_MAP, PAGE_NUMBER, RAM_START, RECORD_SIZE, RIP, RSP, SEGMENT_SIZE, SEGMENTS, TAG_EXECUTE,
 } from "./layout";
 import { cpu, GP, raiseError, UD, raise } from "./cpu";
-import { configuration, hostOf, translateCode } from "./memory";
+import { configuration, hostOf, reach, translateCode } from "./memory";
 import { ACCESS_EXECUTE, fillQuietly } from "./paging";
 import { entryOf, flushTlb } from "./tlb";
 import { holdCode, holdersOf, isAlone, releaseCode } from "./processors";
@@ -145,6 +145,12 @@ export function codePageNumber(distance: f64): f64 {
 export function knownBlock(distance: f64): usize {
   const page = codePage(distance);
   return page < 0 ? 0 : knownBlockAt((<u64>page << 12) | (<u64><i64>distance & 0xfff));
+}
+
+/** For the translator: where the return address at a distance from the stack pointer leads, from the page that runs. */
+export function returnPlace(distance: f64): f64 {
+  const host = reach(load<u64>(cpu + RSP) + <u64><i64>distance, 8, 0);
+  return host == 0 ? NaN : <f64><i64>(load<u64>(host) - load<u64>(cpu + CODE_BASE));
 }
 
 function makeBlock(physical: u64, key: u64): usize {

@@ -9,7 +9,7 @@ import {
 } from "./layout";
 import { cpu, DB, raise, setProcessor } from "./cpu";
 import { hostOf, reach, setConfiguration, translateCode } from "./memory";
-import { codePageNumber, flushBlocks, holds, knownBlock } from "./blocks";
+import { codePageNumber, flushBlocks, holds, knownBlock, returnPlace } from "./blocks";
 import { lazyAux, lazyCondition, lazyResult, settleFlags } from "./lazy-flags";
 import { attend, enterGuest, leaveExclusive, leaveGuest } from "./processors";
 import {
@@ -39,7 +39,7 @@ import { multiplyHighSigned } from "./arithmetic";
 export {
   enterGuest, leaveGuest, deliverFault, flushBlocks, interrupt, nonMaskableInterrupt, readFlags, updateDerived,
   armStep, askFlush, awaitFlush, codePageNumber, decodeCrossing, initializeX87, interpretAny, journalWrites,
-  holds, knownBlock, lazyAux, lazyCondition, lazyResult,
+  holds, knownBlock, lazyAux, lazyCondition, lazyResult, returnPlace,
   carrylessProduct, decryptLastRound, decryptRound, encryptLastRound, encryptRound, mixColumnsInversely,
   sha1Message1, sha1Message2, sha1NextE, sha1Rounds, sha256Message1, sha256Message2, sha256Rounds,
   multiplyHighSigned, reach, replayInstruction, settleFlags, step, updateDebugger,

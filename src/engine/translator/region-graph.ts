@@ -1,12 +1,12 @@
 /**
- * The blocks of a region: straight-line code found from an entry by following direct branches, also into other pages
- * and into functions that are called. A block is made of records that the interpreter has decoded, so that it can take
- * over at any of them.
+ * The blocks of a region: straight-line code found from an entry by following direct branches, also into other pages,
+ * into functions that are called and out of them, what runs most first. A block is made of records that the interpreter
+ * has decoded, so that it can take over at any of them.
  *
  * Places are linear addresses from the beginning of the page that the region is entered in.
  */
 
-import { OP_CROSS, OP_NEXT, RECORD_SIZE } from '../core/layout.ts';
+import { OP_CROSS, OP_NEXT, RECORD_SIZE, RSP } from '../core/layout.ts';
 import type { Decoded } from './decoded.ts';
 import type { Ending } from './operation.ts';
 
@@ -36,22 +36,58 @@ export interface Block {
 export interface CodeSource {
   /** Opening record of the interpreter's block at a place; 0 when it is not to be part of a region. */
   openingAt(place: number): number;
+  /** How often the block that the record opens has run, about. */
+  heat(opening: number): number;
   decode(record: number, page: number): Decoded;
   /** The instruction that an OP_CROSS record stands for; undefined when a region is not to do it. */
   crossing(record: Decoded): Decoded | undefined;
+  /** Where the return address leads that now lies so far behind the stack pointer; undefined: not known. */
+  returnPlace(depth: number): number | undefined;
+}
+
+/** Where a function that the region is in, or calls, returns to. */
+interface Continuation {
+  readonly place: number;
+  readonly caller: FunctionCode;
+  /** Of the stack pointer, from where it is at the region's entry; NaN: not known. */
+  readonly depth: number;
+}
+
+/** A function's part of the region, and where it returns to. */
+class FunctionCode {
+  readonly continuations: Continuation[] = [];
+  returns = false;
+  /** The region is entered in it, or returns to it: only the guest's stack says where it was called. */
+  readonly isOuter: boolean;
+
+  constructor(isOuter: boolean) {
+    this.isOuter = isOuter;
+  }
 }
 
 /** How far a region grows. */
 export interface Limits {
   readonly records: number;
   readonly blocks: number;
+  /** It goes on where the function that it is entered in returns to now: mostly that is where it does again. */
+  readonly followsReturns: boolean;
 }
 
-export const NARROW: Limits = { records: 64, blocks: 24 };
-export const WIDE: Limits = { records: 160, blocks: 48 };
+export const NARROW: Limits = { records: 64, blocks: 24, followsReturns: false };
+export const WIDE: Limits = { records: 160, blocks: 48, followsReturns: true };
 /** Return addresses that a return is compared with. */
 const MAXIMUM_RETURNS = 4;
+/** A block that may become part of the region. */
+interface Candidate {
+  readonly place: number;
+  readonly opening: number;
+  readonly heat: number;
+  readonly code: FunctionCode;
+  readonly depth: number;
+}
+
 const PAGE = 0x1000;
+const SLOT = 8;
 const REACH = 0x7fff_0000;
 
 /** String instructions that regions have the core do; they set no flags. */
@@ -78,9 +114,12 @@ export class RegionGraph {
   readonly #known = new Map<number, Decoded>();
   readonly #openings = new Map<number, number>();
   readonly #leaders = new Set<number>();
-  readonly #returns = new Set<number>();
+  /** By where they begin. */
+  readonly #functions = new Map<number, FunctionCode>();
+  /** By where they return. */
+  readonly #returns = new Map<number, FunctionCode>();
   readonly #index = new Map<number, number>();
-  readonly #queue: number[] = [];
+  readonly #candidates: Candidate[] = [];
   #limits: Limits = NARROW;
 
   constructor(source: CodeSource) {
@@ -89,19 +128,28 @@ export class RegionGraph {
 
   /** Finds the blocks; the first is the entry. */
   find(entry: number, limits: Limits): Block[] {
-    for (const of of [this.#known, this.#openings, this.#leaders, this.#returns, this.#index]) of.clear();
-    this.#queue.length = 0;
+    for (const of of [this.#known, this.#openings, this.#leaders, this.#index]) of.clear();
+    this.#functions.clear();
+    this.#returns.clear();
+    this.#candidates.length = 0;
     this.#limits = limits;
     this.#leaders.add(entry);
-    this.#walk(entry);
-    for (let at = 0; at < this.#queue.length; at++) {
-      const next = this.#queue[at] as number;
-      if (this.#leaders.has(next) && (this.#known.has(next) || this.#openings.has(next))) continue;
+    const opening = this.#source.openingAt(entry);
+    this.#walk({ place: entry, opening, heat: 0, code: new FunctionCode(true), depth: 0 });
+    for (let next = this.#hottest(); next !== undefined; next = this.#hottest()) {
       if (this.#known.size > this.#limits.records || this.#leaders.size > this.#limits.blocks) break;
-      this.#leaders.add(next);
+      this.#leaders.add(next.place);
       this.#walk(next);
     }
     return this.#blocks(entry);
+  }
+
+  /** Takes the candidate that has run most, the first of several. */
+  #hottest(): Candidate | undefined {
+    let best = 0;
+    for (let n = 1; n < this.#candidates.length; n++)
+      if ((this.#candidates[n] as Candidate).heat > (this.#candidates[best] as Candidate).heat) best = n;
+    return this.#candidates.splice(best, 1)[0];
   }
 
   /** Opening records of the interpreter's blocks that the blocks found last are made of; 0 is none. */
@@ -109,19 +157,22 @@ export class RegionGraph {
     return this.#openings.values();
   }
 
-  #enqueue(place: number): void {
-    if (Math.abs(place) < REACH) this.#queue.push(place);
+  #enqueue({ place, code, depth }: { place: number; code: FunctionCode; depth: number }): void {
+    if (Math.abs(place) >= REACH || this.#openings.has(place)) return;
+    const opening = this.#source.openingAt(place);
+    this.#openings.set(place, opening);
+    if (opening !== 0) this.#candidates.push({ place, opening, heat: this.#source.heat(opening), code, depth });
   }
 
   /** Takes in straight-line code. */
-  #walk(start: number): void {
-    const opening = this.#source.openingAt(start);
+  #walk({ place: start, opening, code, depth: first }: Candidate): void {
     this.#openings.set(start, opening);
     if (opening === 0 || this.#known.has(start)) return;
     const page = Math.floor(start / PAGE) * PAGE;
+    let depth = first;
     for (let at = opening + RECORD_SIZE; ; at += RECORD_SIZE) {
       let record = this.#source.decode(at, page);
-      if (record.op === OP_NEXT) return this.#enqueue(record.place);
+      if (record.op === OP_NEXT) return this.#enqueue({ place: record.place, code, depth });
       if (record.op === OP_CROSS) record = this.#source.crossing(record) ?? record;
       if (this.#known.has(record.place)) {
         this.#leaders.add(record.place);
@@ -130,18 +181,48 @@ export class RegionGraph {
       this.#known.set(record.place, record);
       const end = endOf(record);
       const next = record.place + record.length;
+      if (end === 'indirect') return this.#return(record, code, depth);
+      if (end === 'call') return this.#call(targetOf(record), { place: next, caller: code, depth });
+      depth += movesStack(record);
       if (end === undefined && record.nextOpening === 0) continue;
       // The region stands on that block too, whether it goes there or not.
       if (record.nextOpening !== 0) this.#openings.set(next, record.nextOpening);
-      if (end === undefined || end === 'string') return this.#enqueue(next);
-      if (end === 'jump' || end === 'branch' || end === 'call') this.#enqueue(targetOf(record));
-      if (end === 'call') {
-        this.#returns.add(next);
-        this.#enqueue(next);
-      }
+      if (end === undefined || end === 'string') return this.#enqueue({ place: next, code, depth });
+      if (end === 'jump' || end === 'branch') this.#enqueue({ place: targetOf(record), code, depth });
       if (end !== 'branch') return;
       this.#leaders.add(next);
     }
+  }
+
+  #call(place: number, continuation: Continuation): void {
+    let code = this.#functions.get(place);
+    if (code === undefined) {
+      code = new FunctionCode(false);
+      this.#functions.set(place, code);
+    }
+    if (code.continuations.length < MAXIMUM_RETURNS) code.continuations.push(continuation);
+    this.#enqueue({ place, code, depth: NaN });
+    if (code.returns) this.#continue(continuation);
+  }
+
+  /** A function returns: what it returns to is part of the region, too. */
+  #return(record: Decoded, code: FunctionCode, depth: number): void {
+    if (record.operation?.family.startsWith('RET') !== true) return;
+    let returning = code;
+    if (code.isOuter) {
+      const isFollowed = this.#limits.followsReturns && !Number.isNaN(depth);
+      const place = isFollowed ? this.#source.returnPlace(depth) : undefined;
+      if (place === undefined) return;
+      returning = new FunctionCode(false);
+      returning.continuations.push({ place, caller: new FunctionCode(true), depth: depth + SLOT });
+    }
+    this.#returns.set(record.place, returning);
+    returning.returns = true;
+    for (const continuation of returning.continuations) this.#continue(continuation);
+  }
+
+  #continue({ place, caller, depth }: Continuation): void {
+    this.#enqueue({ place, code: caller, depth });
   }
 
   #blocks(entry: number): Block[] {
@@ -185,9 +266,19 @@ export class RegionGraph {
   }
 
   /** Where a return may go to within the region. */
-  #returnsOf({ operation, page }: Decoded): Edge[] {
-    if (operation?.family.startsWith('RET') !== true) return [];
-    const known = [...this.#returns].filter((place) => this.#index.has(place)).slice(0, MAXIMUM_RETURNS);
-    return known.map((place) => this.#edge(place, page)).filter(({ to }) => to >= 0);
+  #returnsOf({ place, page }: Decoded): Edge[] {
+    const places = new Set(this.#returns.get(place)?.continuations.map((continuation) => continuation.place));
+    return [...places].map((to) => this.#edge(to, page)).filter(({ to }) => to >= 0);
   }
+}
+
+/** By how much an instruction moves the stack pointer, of those that mostly do; NaN: not known. */
+function movesStack({ operation, target, immediateLow }: Decoded): number {
+  if (operation === undefined) return 0;
+  const { family, form } = operation;
+  if (family === 'PUSH' || family === 'PUSHI') return -SLOT;
+  if (family === 'POP') return SLOT;
+  if (target !== RSP || !operation.usesTarget || operation.semantic?.form === 'compare') return 0;
+  if (form !== 'ri' || family !== 'ADD' && family !== 'SUB') return NaN;
+  return family === 'ADD' ? immediateLow : -immediateLow;
 }

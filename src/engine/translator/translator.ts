@@ -54,6 +54,8 @@ export const POLICIES = {
 export interface TranslatorCore {
   /** Opening record of the decoded block at a distance from the page that runs; 0 when there is none. */
   knownBlock(distance: number): number;
+  /** Where the return address at a distance from the stack pointer leads, from the page that runs; NaN: not known. */
+  returnPlace(distance: number): number;
   /** Forgets all decoded code. */
   flushBlocks(): void;
   /** The instruction at a distance that reaches into the next page, decoded, until the next one is; 0: none is. */
@@ -110,8 +112,10 @@ export class Translator {
     this.#view = new DataView(handle.memory.buffer);
     const records = new RecordMemory(handle.memory.buffer, operationsByNumber());
     this.#graph = new RegionGraph({
-      openingAt: (place) => this.#warmBlock(place), decode: (at, page) => new Decoded(records, at, page),
+      openingAt: (place) => this.#warmBlock(place), heat: (opening) => this.#heat(opening),
+      decode: (at, page) => new Decoded(records, at, page),
       crossing: (record) => this.#crossing(record, records),
+      returnPlace: (depth) => this.#returnPlace(depth),
     });
     this.#configuration = configurationAddress(handle, index);
     this.#view.setInt32(this.#configuration + TRANSLATE_AFTER, policy.entries, true);
@@ -182,6 +186,19 @@ export class Translator {
     const left = this.#view.getInt32(opening + ENTER_COUNT, true);
     const { entries, warm } = this.#policy;
     return left > entries - warm && left <= entries ? 0 : opening;
+  }
+
+  /** Where the processor is going to return to when the stack pointer has moved so far. */
+  #returnPlace(depth: number): number | undefined {
+    const place = this.#core.returnPlace(depth);
+    return Number.isNaN(place) ? undefined : place;
+  }
+
+  /** Entries of a block, up to those that make a region of it. */
+  #heat(opening: number): number {
+    const { entries } = this.#policy;
+    const left = this.#view.getInt32(opening + ENTER_COUNT, true);
+    return left > entries ? entries : entries - left;
   }
 
   /**
