@@ -163,14 +163,19 @@ function sum(bytes: Uint8Array, at: number, count: number, start: number): numbe
 /** The same of much. Behind an odd number of bytes the host's words begin in the middle of one of the sum. */
 function longSum(bytes: Uint8Array, at: number, count: number): number {
   const head = -(bytes.byteOffset + at) & 3;
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + at + head, (count - head) >>> 2);
+  const wordCount = ((count - head) >>> 4) * 4;
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + at + head, wordCount);
+  // The halves of 64 KiB stay below 2^31, and four at once are twice as fast.
   let [low, high] = [0, 0];
-  for (let i = 0; i < words.length; i++) {
-    const each = words[i] as number;
-    low += each & 0xffff;
-    high += each >>> 16;
+  for (let i = 0; i < wordCount; i += 4) {
+    const a = words[i] as number;
+    const b = words[i + 1] as number;
+    const c = words[i + 2] as number;
+    const d = words[i + 3] as number;
+    low = (low + (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)) | 0;
+    high = (high + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)) | 0;
   }
-  const tail = head + words.length * 4;
+  const tail = head + wordCount * 4;
   const middle = swapped(fold(fold(low) + fold(high)));
   const behind = fold(middle + sum(bytes, at + tail, count - tail, 0));
   return sum(bytes, at, head, (head & 1) === 0 ? behind : swapped(behind));
