@@ -34,6 +34,8 @@ export interface Knowledge {
   vectors: number;
   /** Where registers point to. */
   pointers: Pointers;
+  /** Pages of code that are what they were, as blocks name them. */
+  pages: readonly number[];
 }
 
 // Registers of the processor that have locals, by number: general ones in encoding order, then XMM ones.
@@ -60,7 +62,7 @@ export function offsetOf(number: number): number {
 /** Where anything may have come before. */
 export function nothingKnown(): Knowledge {
   return {
-    flags: FLAGS_UNKNOWN, upperZero: 0, dirty: -1, dirtyFlags: true, vectors: 0, pointers: new Pointers(),
+    flags: FLAGS_UNKNOWN, upperZero: 0, dirty: -1, dirtyFlags: true, vectors: 0, pointers: new Pointers(), pages: [],
   };
 }
 
@@ -74,7 +76,7 @@ export function meet(a: Knowledge | undefined, b: Knowledge): Knowledge {
   return {
     flags: a.flags === b.flags ? a.flags : FLAGS_UNKNOWN, upperZero: a.upperZero & b.upperZero,
     dirty: a.dirty | b.dirty, dirtyFlags: a.dirtyFlags || b.dirtyFlags, vectors: a.vectors & b.vectors,
-    pointers: a.pointers.meet(b.pointers),
+    pointers: a.pointers.meet(b.pointers), pages: a.pages.filter((page) => b.pages.includes(page)),
   };
 }
 
@@ -139,7 +141,7 @@ export class FunctionWriter {
     this.#free.clear();
     this.#lent.length = 0;
     this.#written = 0;
-    this.knowledge = { ...nothingKnown(), dirty: 0, dirtyFlags: false };
+    this.knowledge = { ...nothingKnown(), dirty: 0, dirtyFlags: false, pages: [0] };
   }
 
   /** Local of a register. */

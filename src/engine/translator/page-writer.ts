@@ -10,6 +10,8 @@ import { constantOf, localOf } from './value.ts';
 
 /** Another page of code. */
 export interface CodePage {
+  /** As blocks name it. */
+  readonly place: number;
   /** Guest-physical. */
   readonly number: number;
   /** From the page that runs. */
@@ -35,11 +37,16 @@ export class PageWriter {
     this.#ifUnlikely = ifUnlikely;
   }
 
-  /** Has `leave` written for when the page is not there any more, or its block. Returns the local of its address. */
-  hold({ number, distance, opening }: CodePage, leave: () => void): number {
-    const { code } = this.#writer;
+  /**
+   * Has `leave` written for when the page is not there any more, or the block, and with it all others that the region
+   * has of the page; unless that is known already. Returns the local of its address.
+   */
+  hold({ place, number, distance, opening }: CodePage, leave: () => void): number {
+    const { code, knowledge } = this.#writer;
     const base = this.#writer.temporary(false);
     this.#writer.setTo(base, this.#instructions.pointer(distance));
+    if (knowledge.pages.includes(place)) return base;
+    knowledge.pages = [...knowledge.pages, place];
     code.loadFrom(opening + ENTER_PAGE, I64_LOAD);
     this.#writer.get(base);
     code.byte(I64_XOR);

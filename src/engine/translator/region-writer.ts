@@ -318,14 +318,14 @@ export class RegionWriter {
   /** Leaves the region before an instruction whose second part is not what it was. */
   #holdNextPage({ at, page, nextOpening }: Decoded): void {
     const number = this.#pageNumbers.codePageNumber(page + PAGE);
-    this.#pages.hold({ number, distance: PAGE, opening: nextOpening }, () => this.#leaveAt(at));
+    this.#pages.hold({ place: page + PAGE, number, distance: PAGE, opening: nextOpening }, () => this.#leaveAt(at));
   }
 
   /** Goes on in another page when it still is where it was and its code what it was; else leaves the region. */
   #turnPage(to: number, distance: number, before: number, offset: number): void {
     const { opening, page } = this.#blocks[to] as Block;
     const number = this.#pageNumbers.codePageNumber(page);
-    const base = this.#pages.hold({ number, distance, opening }, () => {
+    const base = this.#pages.hold({ place: page, number, distance, opening }, () => {
       this.#spend(before);
       this.#leaveTo(this.#instructions.pointer(offset));
     });

@@ -75,8 +75,9 @@ export class StateWriter {
     knowledge.dirty = 0;
     knowledge.dirtyFlags = false;
     if (record.op === OP_SYSTEM) knowledge.vectors = 0;
-    // Other processors may have had translations forgotten meanwhile.
+    // Translations may be forgotten meanwhile, and code may change.
     knowledge.pointers.windows = [];
+    knowledge.pages = [];
     code.constant32(record.at);
     code.byte(CALL);
     code.unsigned(CALL_STEP);
