@@ -268,6 +268,8 @@ export const ENTER_REGION = 12; // u32, its region's place in the table of funct
 // Where the block's page was found last, which holds while ENTER_TAG is JUMP_TAG.
 export const ENTER_PAGE = 16; // u64, linear address
 export const ENTER_TAG = 24; // u32
+export const ENTER_SINCE = 28; // u32, the processor's INSTRUCTIONS when counting began
+export const ENTER_ROUNDS = 6; // u8, how often the count has begun again
 
 // FORM: bits 0-1 operand size (0: 8, 1: 16, 2: 32, 3: 64 bits) · 2-3 repeat (2: REPNE, 3: REPE) · 4 LOCK
 // · 5-6 address size (0: 16, 1: 32, 2: 64) · 7 memory operand must be aligned to 16 bytes

@@ -2,8 +2,8 @@
 
 import { setFlagsFromString } from 'node:v8';
 import {
-  BLOCK_HEADER, BLOCK_KEPT, COUNT, ENTER_COUNT, ENTER_REGION, GENERATION, LENGTH, MODE, MODE_64, OFFSET, OP, OP_ENTER,
-  PROCESSOR_COUNT, RECORD_SIZE, TRANSLATE_AFTER,
+  BLOCK_HEADER, BLOCK_KEPT, COUNT, ENTER_COUNT, ENTER_REGION, ENTER_ROUNDS, ENTER_SINCE, GENERATION, INSTRUCTIONS,
+  LENGTH, MODE, MODE_64, OFFSET, OP, OP_ENTER, PROCESSOR_COUNT, RECORD_SIZE, TRANSLATE_AFTER,
 } from '../core/layout.ts';
 import { configurationAddress, type EngineMemoryHandle, processorAddress } from '../memory-handle.ts';
 import { Decoded, operationsByNumber, RecordMemory } from './decoded.ts';
@@ -26,8 +26,11 @@ const TABLE_STEP = 1024;
 
 /** When blocks are translated. Compiling costs a thousand times what interpreting a block does. */
 export interface Policy {
-  /** Entries of a block until it is translated. */
+  /** Entries of a block until it is translated, when there were at most `pace` instructions to each. */
   readonly entries: number;
+  readonly pace: number;
+  /** Else so many entries are waited for so often. */
+  readonly rounds: number;
   /** Entries of a block before it becomes part of others' regions. */
   readonly warm: number;
   /** Entries of a region until it is made anew, with more of what it leads to. */
@@ -41,13 +44,15 @@ export interface Policy {
 }
 
 export const POLICIES = {
-  hot: { entries: 12_000, warm: 100, entriesUntilWide: 100_000, waiting: 2000, batch: 32, minimum: 3 },
+  hot: {
+    entries: 3000, pace: 4000, rounds: 4, warm: 100, entriesUntilWide: 100_000, waiting: 2000, batch: 32, minimum: 3,
+  },
   /** For tests: as `hot`, after a few entries. */
-  soon: { entries: 3, warm: 1, entriesUntilWide: 6, waiting: 1, batch: 1, minimum: 0 },
+  soon: { entries: 3, pace: 0, rounds: 1, warm: 1, entriesUntilWide: 6, waiting: 1, batch: 1, minimum: 0 },
   /** For tests: no block is interpreted first, so that regions are single blocks. */
-  'at once': { entries: 1, warm: 0, entriesUntilWide: NEVER, waiting: 1, batch: 1, minimum: 0 },
+  'at once': { entries: 1, pace: 0, rounds: 1, warm: 0, entriesUntilWide: NEVER, waiting: 1, batch: 1, minimum: 0 },
   /** For tests: the interpreter alone. */
-  never: { entries: NEVER, warm: 0, entriesUntilWide: NEVER, waiting: 1, batch: 1, minimum: 0 },
+  never: { entries: NEVER, pace: 0, rounds: 1, warm: 0, entriesUntilWide: NEVER, waiting: 1, batch: 1, minimum: 0 },
 } as const satisfies Record<string, Policy>;
 
 /** What the translator uses of the core. */
@@ -144,12 +149,26 @@ export class Translator {
     const started = performance.now();
     // One that is still hot while it waits for company waits no longer.
     const waiting = this.#pending.some((pending) => pending.opening === opening);
-    if (!waiting) this.#write(opening);
+    if (!waiting && this.#isWorthIt(opening)) this.#write(opening);
     const written = performance.now();
     this.counters.writing += written - started;
     if (!waiting && this.#pending.length < this.#policy.batch) return;
     this.#compile();
     this.counters.compiling += performance.now() - written;
+  }
+
+  /** The block runs at a pace at which a region soon pays, or has run often enough; else it is asked for again. */
+  #isWorthIt(opening: number): boolean {
+    const view = this.#view;
+    if (view.getUint32(opening + ENTER_REGION, true) !== 0) return true;
+    const { entries, pace, rounds, warm } = this.#policy;
+    const round = view.getUint8(opening + ENTER_ROUNDS) + 1;
+    const now = view.getUint32(this.#processor + INSTRUCTIONS, true);
+    if (round >= rounds || (now - view.getUint32(opening + ENTER_SINCE, true)) >>> 0 <= entries * pace) return true;
+    view.setUint32(opening + ENTER_SINCE, now, true);
+    view.setUint8(opening + ENTER_ROUNDS, round);
+    view.setInt32(opening + ENTER_COUNT, entries - warm, true);
+    return false;
   }
 
   /** When the arena has begun anew all regions are gone. */
@@ -196,9 +215,9 @@ export class Translator {
 
   /** Entries of a block, up to those that make a region of it. */
   #heat(opening: number): number {
-    const { entries } = this.#policy;
+    const { entries, rounds } = this.#policy;
     const left = this.#view.getInt32(opening + ENTER_COUNT, true);
-    return left > entries ? entries : entries - left;
+    return left > entries ? entries * rounds : entries * (this.#view.getUint8(opening + ENTER_ROUNDS) + 1) - left;
   }
 
   /**
