@@ -33,7 +33,7 @@ const CONFIGURATION = 0x10000;
 const LOCKS = 0x1f000;
 const TABLES = 0x20000;
 /** Decoded code of a processor: the only one has more, by the RAM that there is to run code in; many have less. */
-const ARENA_ALONE_BYTES = 20 << 20;
+const ARENA_ALONE_BYTES = 16 << 20;
 const ARENA_ALONE_MOST_BYTES = 48 << 20;
 const ARENA_ALONE_SHARE = 1 / 32;
 const ARENA_BYTES = 16 << 20;
