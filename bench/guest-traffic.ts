@@ -11,6 +11,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { freePort } from '../src/vswitch/testing/free-port.ts';
 import { extendInitramfs } from '../tests/initramfs.ts';
 import { kernelModules } from '../tests/kernel-modules.ts';
@@ -21,6 +22,8 @@ import { type Engine, hasQemu, median, MEMORY_MIB, PARTOUT_ENGINE, runUntil, TCG
 const ROUNDS = Number(process.argv[2] ?? 3);
 const SECONDS = Number(process.argv[3] ?? 10);
 const PATIENCE_MS = 15 * 60_000;
+/** QEMU's socket is there by then: who connects to one that is not yet there is never told. */
+const HEAD_START_MS = 1000;
 const STREAMS = [1, 4];
 const BRIDGE = `b${process.pid}`;
 
@@ -107,6 +110,7 @@ async function ratesOf({ name, pair }: Network, image: { kernel: string; initrd:
   const listening: ChildProcess = spawn(program, words, { stdio: 'ignore' });
   const ended = once(listening, 'exit');
   try {
+    await wait(HEAD_START_MS);
     const { console: text } = await runUntil(client, image, append(1), /all done/, PATIENCE_MS);
     return STREAMS.map((streams) => {
       const rate = new RegExp(`streams ${streams}, .*?([\\d.]+) Mbits/sec`).exec(text)?.[1];
