@@ -244,7 +244,8 @@ export class FunctionWriter {
   }
 
   /** Gives a general register a value. */
-  setRegister(number: number, value: Value, pointer = this.#pointerOf(value)): void {
+  setRegister(number: number, value: Value): void {
+    const pointer = this.#pointerOf(value);
     this.setTo(this.register(number), value);
     this.#noteWritten(number);
     this.knowledge.pointers.setRegister(number, pointer);

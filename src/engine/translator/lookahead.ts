@@ -3,8 +3,9 @@
  * follows one way through the code, and looks at what commonly happens to an address on it.
  */
 
-import { RAX, RDX, RSP, ZERO } from '../core/layout.ts';
+import { RSP, ZERO } from '../core/layout.ts';
 import type { Decoded } from './decoded.ts';
+import { isPop, isPush, movementOf, SLOT } from './movement.ts';
 import type { Block } from './region-graph.ts';
 
 /** Bytes from `low` to in front of `high`, behind the operand's first one. */
@@ -16,9 +17,6 @@ export interface Surroundings {
 const MOST_RECORDS = 40;
 /** What lies farther away is looked up for itself. */
 const MOST_DISTANCE = 128;
-const SLOT = 8;
-const PUSHES = new Set(['PUSH', 'PUSHI', 'CALL', 'CALLE']);
-const POPS = new Set(['POP', 'RET', 'RETI']);
 
 export class Lookahead {
   #blocks: readonly Block[] = [];
@@ -99,35 +97,15 @@ export class Lookahead {
     const isOperand = operation === undefined ? record.vector !== undefined : operation.inMemory;
     if (isOperand && record.base === this.#base && isAlike(record, like))
       this.#note(this.#moved + record.displacement - first, operation ? operation.size / 8 : record.bytes);
-    if (this.#base !== RSP || operation === undefined) return;
-    if (PUSHES.has(operation.family)) {
-      this.#moved -= SLOT;
-      this.#note(this.#moved - first, SLOT);
-    } else if (POPS.has(operation.family)) {
-      this.#note(this.#moved - first, SLOT);
-      this.#moved += SLOT;
-    }
+    if (this.#base !== RSP) return;
+    if (isPush(record)) this.#note(this.#moved - SLOT - first, SLOT);
+    else if (isPop(record)) this.#note(this.#moved - first, SLOT);
   }
 
   /** Follows the register over the instruction; false when it is something else behind it. */
   #steps(record: Decoded): boolean {
-    const { operation } = record;
-    const base = this.#base;
-    if (operation === undefined) {
-      if (record.isStep || base === RAX || base === RDX) return false;
-      return record.target !== base;
-    }
-    const { family, form, semantic } = operation;
-    if (operation.implied.includes(base) && base !== RSP) return false;
-    const isWritten = operation.usesTarget && record.target === base && family !== 'PUSH'
-      && semantic?.form !== 'compare' && semantic?.form !== 'none';
-    if (!isWritten) return true;
-    if (operation.size !== 64) return false;
-    if (form === 'ri' && (family === 'ADD' || family === 'SUB'))
-      this.#moved += family === 'ADD' ? record.immediateLow : -record.immediateLow;
-    else if (family === 'LEA' && record.base === base && record.index === ZERO) this.#moved += record.displacement;
-    else return false;
-    return true;
+    this.#moved += movementOf(record, this.#base);
+    return !Number.isNaN(this.#moved);
   }
 }
 

@@ -19,6 +19,7 @@ import {
   I64_STORE8, LOCAL_TEE,
 } from './opcodes.ts';
 import type { Lookahead, Surroundings } from './lookahead.ts';
+import { SLOT } from './movement.ts';
 import type { Pointer, Window } from './pointers.ts';
 import { binaryOf, constantOf, localOf, smallConstant, type Value } from './value.ts';
 
@@ -27,14 +28,13 @@ const STORES: Readonly<Record<Size, number>> = { 8: I64_STORE8, 16: I64_STORE16,
 /** Of an address shifted right by 7: its TLB entry's offset, 32 bytes each. */
 const ENTRY_MASK = (TLB_ENTRIES - 1) << 5;
 
-const SLOT = 8;
 
 interface Access {
   readonly pointer: Pointer;
   readonly bytes: number;
   readonly write: boolean;
   /** What is accessed around it later, too. */
-  readonly around: Surroundings | undefined;
+  readonly around: () => Surroundings | undefined;
   /** Linear address of what lies so many bytes behind it. */
   readonly address: (more: number) => Value;
 }
@@ -126,41 +126,38 @@ export class MemoryWriter {
   /** Looks `bytes` of a memory operand up. */
   findOperand(record: Decoded, bytes: number, write: boolean): void {
     const { knowledge, origins } = this.#writer;
-    const pointer = knowledge.pointers.operand(record, origins);
-    const around = knowledge.pointers.window(pointer, bytes, write) ? undefined
-      : this.#lookahead.operand(record, bytes);
-    this.#find({ pointer, bytes, write, around, address: (more) => this.address(record, more) });
+    this.#find({
+      pointer: knowledge.pointers.operand(record, origins), bytes, write,
+      around: () => this.#lookahead.operand(record, bytes), address: (more) => this.address(record, more),
+    });
   }
 
   /** Looks the slot up that is to be pushed, or is to be popped. */
   findSlot(pushes: boolean): void {
-    const pointer = this.stackPointer(pushes ? -SLOT : 0);
-    const around = this.#writer.knowledge.pointers.window(pointer, SLOT, pushes) ? undefined
-      : this.#lookahead.stack(pushes);
+    const { knowledge, origins } = this.#writer;
+    const { origin, delta } = knowledge.pointers.register(RSP >> 3, origins);
     const register = localOf(this.#writer.register(RSP >> 3));
-    this.#find({ pointer, bytes: SLOT, write: pushes, around,
-      address: (more) => binaryOf(I64_ADD, register, smallConstant(pushes ? more - SLOT : more)) });
+    const first = pushes ? -SLOT : 0;
+    this.#find({
+      pointer: { origin, delta: delta + first }, bytes: SLOT, write: pushes,
+      around: () => this.#lookahead.stack(pushes),
+      address: (more) => binaryOf(I64_ADD, register, smallConstant(first + more)),
+    });
   }
 
-  /** Where the stack pointer points to when it has moved. */
-  stackPointer(moves: number): Pointer {
-    const { origin, delta } = this.#writer.knowledge.pointers.register(RSP >> 3, this.#writer.origins);
-    return { origin, delta: delta + moves };
-  }
-
-  #find({ pointer, bytes, write, around, address }: Access): void {
+  #find({ pointer: { origin, delta }, bytes, write, around, address }: Access): void {
     const { pointers } = this.#writer.knowledge;
-    let window = pointers.window(pointer, bytes, write);
-    if (window === undefined && around === undefined) return this.#findAlone(address(0), bytes, write);
+    let window = pointers.window({ origin, delta }, bytes, write);
     if (window === undefined) {
-      const { origin, delta } = pointer;
-      const { low, high } = around as Surroundings;
+      const surroundings = around();
+      if (surroundings === undefined) return this.#findAlone(address(0), bytes, write);
+      const { low, high } = surroundings;
       const local = this.#writer.windowLocal();
       window = { origin, low: delta + low, high: delta + high, isWritable: write, local };
       this.#openWindow(address(low), high - low, write, local);
       pointers.addWindow(window);
     }
-    this.#findInWindow(window, address(0), { bytes, write, offset: pointer.delta - window.low });
+    this.#findInWindow(window, address(0), { bytes, write, offset: delta - window.low });
   }
 
   /** The host address of so many bytes, or 0 when they are not in one page that can be reached at once. */
@@ -186,11 +183,7 @@ export class MemoryWriter {
     this.#writer.get(local);
     code.byte(I32_EQZ);
     this.#writer.ifUnlikely();
-    this.#reach(address, bytes, write);
-    code.byte(LOCAL_TEE);
-    code.unsigned(LOCAL_HOST);
-    code.byte(I32_EQZ);
-    this.#leaveIf(1);
+    this.#reachOrLeave(address, bytes, write);
     // No page of the guest begins so low that this would be below 0.
     this.#writer.get(LOCAL_HOST);
     code.constant32(offset);
@@ -207,11 +200,7 @@ export class MemoryWriter {
     this.#offset = 0;
     const at = this.#isMissing(address, bytes, write);
     this.#writer.ifUnlikely();
-    this.#reach(at, bytes, write);
-    code.byte(LOCAL_TEE);
-    code.unsigned(LOCAL_HOST);
-    code.byte(I32_EQZ);
-    this.#leaveIf(1);
+    this.#reachOrLeave(at, bytes, write);
     code.byte(ELSE);
     values.wide(at);
     this.#addAddend();
@@ -239,6 +228,16 @@ export class MemoryWriter {
     code.constant32(write ? 1 : 0);
     code.byte(CALL);
     code.unsigned(CALL_REACH);
+  }
+
+  /** Makes LOCAL_HOST the host address; within one block that nobody knows of. */
+  #reachOrLeave(address: Value, bytes: number, write: boolean): void {
+    const { code } = this.#writer;
+    this.#reach(address, bytes, write);
+    code.byte(LOCAL_TEE);
+    code.unsigned(LOCAL_HOST);
+    code.byte(I32_EQZ);
+    this.#leaveIf(1);
   }
 
   /** Makes the address on the stack, whose entry is at hand, one of the host. */

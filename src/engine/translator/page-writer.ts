@@ -3,9 +3,7 @@
 import { CODE_BASE, CODE_PHYSICAL, ENTER_PAGE, ENTER_TAG, JUMP_TAG } from '../core/layout.ts';
 import { CALL_HOLDS, type FunctionWriter, LOCAL_CODE_BASE } from './function-writer.ts';
 import type { InstructionWriter } from './instruction-writer.ts';
-import {
-  CALL, I32_EQZ, I64_LOAD, I64_LOAD32_U, I64_NE, I64_OR, I64_STORE, I64_XOR,
-} from './opcodes.ts';
+import { CALL, I32_EQZ, I64_LOAD, I64_LOAD32_U, I64_NE, I64_OR, I64_STORE, I64_XOR } from './opcodes.ts';
 import { constantOf, localOf } from './value.ts';
 
 /** Another page of code. */

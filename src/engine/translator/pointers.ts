@@ -3,8 +3,8 @@
  * constant, points into the same thing. So an operand in memory that lies near another one is known to be in its page.
  */
 
-import type { Decoded } from './decoded.ts';
 import { FS_BASE, GS_BASE, ZERO } from '../core/layout.ts';
+import type { Decoded } from './decoded.ts';
 
 /** Somewhere in memory: `delta` bytes behind an unknown address that has this number. */
 export interface Pointer {

@@ -8,6 +8,7 @@
 
 import { OP_CROSS, OP_NEXT, RECORD_SIZE, RSP } from '../core/layout.ts';
 import type { Decoded } from './decoded.ts';
+import { movementOf, SLOT } from './movement.ts';
 import type { Ending } from './operation.ts';
 
 /** Where execution goes from a block's end. */
@@ -65,6 +66,15 @@ class FunctionCode {
   }
 }
 
+/** A block that may become part of the region. */
+interface Candidate {
+  readonly place: number;
+  readonly opening: number;
+  readonly heat: number;
+  readonly code: FunctionCode;
+  readonly depth: number;
+}
+
 /** How far a region grows. */
 export interface Limits {
   readonly records: number;
@@ -77,17 +87,7 @@ export const NARROW: Limits = { records: 64, blocks: 24, followsReturns: false }
 export const WIDE: Limits = { records: 160, blocks: 48, followsReturns: true };
 /** Return addresses that a return is compared with. */
 const MAXIMUM_RETURNS = 4;
-/** A block that may become part of the region. */
-interface Candidate {
-  readonly place: number;
-  readonly opening: number;
-  readonly heat: number;
-  readonly code: FunctionCode;
-  readonly depth: number;
-}
-
 const PAGE = 0x1000;
-const SLOT = 8;
 const REACH = 0x7fff_0000;
 
 /** String instructions that regions have the core do; they set no flags. */
@@ -133,13 +133,11 @@ export class RegionGraph {
     this.#returns.clear();
     this.#candidates.length = 0;
     this.#limits = limits;
-    this.#leaders.add(entry);
-    const opening = this.#source.openingAt(entry);
-    this.#walk({ place: entry, opening, heat: 0, code: new FunctionCode(true), depth: 0 });
+    this.#enqueue({ place: entry, code: new FunctionCode(true), depth: 0 });
     for (let next = this.#hottest(); next !== undefined; next = this.#hottest()) {
-      if (this.#known.size > this.#limits.records || this.#leaders.size > this.#limits.blocks) break;
       this.#leaders.add(next.place);
       this.#walk(next);
+      if (this.#known.size > limits.records || this.#leaders.size > limits.blocks) break;
     }
     return this.#blocks(entry);
   }
@@ -166,8 +164,7 @@ export class RegionGraph {
 
   /** Takes in straight-line code. */
   #walk({ place: start, opening, code, depth: first }: Candidate): void {
-    this.#openings.set(start, opening);
-    if (opening === 0 || this.#known.has(start)) return;
+    if (this.#known.has(start)) return;
     const page = Math.floor(start / PAGE) * PAGE;
     let depth = first;
     for (let at = opening + RECORD_SIZE; ; at += RECORD_SIZE) {
@@ -183,7 +180,8 @@ export class RegionGraph {
       const next = record.place + record.length;
       if (end === 'indirect') return this.#return(record, code, depth);
       if (end === 'call') return this.#call(targetOf(record), { place: next, caller: code, depth });
-      depth += movesStack(record);
+      // What the core does for a region hardly ever moves the stack.
+      if (record.operation !== undefined) depth += movementOf(record, RSP);
       if (end === undefined && record.nextOpening === 0) continue;
       // The region stands on that block too, whether it goes there or not.
       if (record.nextOpening !== 0) this.#openings.set(next, record.nextOpening);
@@ -270,15 +268,4 @@ export class RegionGraph {
     const places = new Set(this.#returns.get(place)?.continuations.map((continuation) => continuation.place));
     return [...places].map((to) => this.#edge(to, page)).filter(({ to }) => to >= 0);
   }
-}
-
-/** By how much an instruction moves the stack pointer, of those that mostly do; NaN: not known. */
-function movesStack({ operation, target, immediateLow }: Decoded): number {
-  if (operation === undefined) return 0;
-  const { family, form } = operation;
-  if (family === 'PUSH' || family === 'PUSHI') return -SLOT;
-  if (family === 'POP') return SLOT;
-  if (target !== RSP || !operation.usesTarget || operation.semantic?.form === 'compare') return 0;
-  if (form !== 'ri' || family !== 'ADD' && family !== 'SUB') return NaN;
-  return family === 'ADD' ? immediateLow : -immediateLow;
 }
