@@ -51,14 +51,7 @@ export class DeviceWriter implements FrameSink {
     if (ring === undefined) return this.#deliverCopy(bytes, offset, length, offload, segmentBytes);
     const at = offset - HEADER;
     if (!writeVirtioHeader(ring.view, at, bytes, offset, length, offload, segmentBytes)) return false;
-    if (this.#isTap) return this.#writeNow(ring.address + at, HEADER + length);
-    this.#messages.setPlace(this.#waiting, ring.address + at, HEADER + length);
-    if (++this.#waiting === VECTOR) this.#flush();
-    else if (!this.#isKeeping) {
-      this.#isKeeping = true;
-      this.#rings.keep(this.#letGo);
-    }
-    return true;
+    return this.#put(ring.address + at, HEADER + length, true);
   }
 
   #deliverCopy(bytes: Uint8Array, offset: number, length: number, offload: number, segmentBytes: number): boolean {
@@ -66,16 +59,25 @@ export class DeviceWriter implements FrameSink {
     const at = this.#messages.roomAt(this.#waiting);
     if (!writeVirtioHeader(view, at, bytes, offset, length, offload, segmentBytes)) return false;
     copyBytes(bytes, offset, memory.bytes, at + HEADER, length);
-    if (this.#isTap) return this.#writeNow(this.#messages.address + at, HEADER + length);
-    this.#messages.setPlace(this.#waiting, this.#messages.address + at, HEADER + length);
+    return this.#put(this.#messages.address + at, HEADER + length, false);
+  }
+
+  /** False: a TAP interface has no room. */
+  #put(address: number, length: number, isInRing: boolean): boolean {
+    // Safety: the memory is ours, and holds that much.
+    if (this.#isTap) return this.#write(this.#descriptor, address, length) > 0;
+    this.#messages.setPlace(this.#waiting, address, length);
     if (++this.#waiting === VECTOR) this.#flush();
+    else if (isInRing) this.#keep();
     else this.#schedule();
     return true;
   }
 
-  #writeNow(address: number, length: number): boolean {
-    // Safety: the memory is ours, and holds that much.
-    return this.#write(this.#descriptor, address, length) > 0;
+  /** Frames of a ring stay there until they are gone. */
+  #keep(): void {
+    if (this.#isKeeping) return;
+    this.#isKeeping = true;
+    this.#rings.keep(this.#letGo);
   }
 
   readonly #letGo = (): void => {

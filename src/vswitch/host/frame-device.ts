@@ -13,6 +13,7 @@ import {
   PacketOption, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SocketOption, SOL_PACKET, SOL_SOCKET, TunFlag,
   TunOffload, TunRequest,
 } from '../../protocols/linux-network.ts';
+import { optionWord } from './socket-option.ts';
 
 export interface FrameDevice {
   readonly descriptor: number;
@@ -118,11 +119,11 @@ export function openPacketSocket(interfaceName: string): FrameDevice {
   try {
     const index = calls.request(what, InterfaceRequest.GetIndex, interfaceName, () => {})
       .getInt32(INTERFACE_NAME_BYTES, true);
-    const one = new Uint8Array(Uint32Array.of(1).buffer);
+    const one = optionWord(1);
     for (const option of [PacketOption.VirtioHeader, PacketOption.IgnoreOutgoing]) {
       calls.check(what, calls.setOption(descriptor, SOL_PACKET, option, one, one.length));
     }
-    const bytes = new Uint8Array(Uint32Array.of(BUFFER_BYTES).buffer);
+    const bytes = optionWord(BUFFER_BYTES);
     for (const option of [SocketOption.SendBufferForce, SocketOption.ReceiveBufferForce]) {
       calls.check(what, calls.setOption(descriptor, SOL_SOCKET, option, bytes, bytes.length));
     }

@@ -13,6 +13,7 @@ import {
 } from '../../protocols/linux-network.ts';
 import { copyBytes, MAX_FRAME_BYTES } from '../link/frame-batch.ts';
 import type { RingMemory } from './packet-rings.ts';
+import { optionWord } from './socket-option.ts';
 import { offloadOf, segmentOf } from './virtio-header.ts';
 
 /**
@@ -66,8 +67,8 @@ export class PacketRing {
     PacketRingRequest.encode(new DataView(ring.buffer), 0, {
       blockBytes: BLOCK_BYTES, blockCount: BLOCK_COUNT, frameBytes: SLOT_BYTES, frameCount: SLOT_COUNT,
     });
-    const isSet = set(PacketOption.Version, word(PACKET_VERSION_2)) && set(PacketOption.CopyThreshold, word(1))
-      && set(PacketOption.ReceiveRing, ring);
+    const isSet = set(PacketOption.Version, optionWord(PACKET_VERSION_2))
+      && set(PacketOption.CopyThreshold, optionWord(1)) && set(PacketOption.ReceiveRing, ring);
     const mapped = isSet ? native.map(descriptor, RING_BYTES) : undefined;
     if (mapped === undefined) {
       throw new OperatingError('host', `cannot share a ring of frames with the system: error ${native.errno()}`);
@@ -86,7 +87,7 @@ export class PacketRing {
     const value = new Uint8Array(PacketStatistics.$size);
     // What is asked for begins anew with that.
     if (!this.#isClosed && this.#getOption(
-      this.#descriptor, SOL_PACKET, PacketOption.Statistics, value, word(value.length)) === 0) {
+      this.#descriptor, SOL_PACKET, PacketOption.Statistics, value, optionWord(value.length)) === 0) {
       this.#lost += PacketStatistics.drops.get(new DataView(value.buffer), 0);
     }
     return this.#lost;
@@ -155,8 +156,4 @@ export class PacketRing {
     copyBytes(bytes, at + TAG_AT, tagged, TAG_AT + VLAN_TAG_BYTES, length - TAG_AT);
     sink.deliver(tagged, 0, length + VLAN_TAG_BYTES, offload, segment);
   }
-}
-
-function word(value: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(value).buffer);
 }

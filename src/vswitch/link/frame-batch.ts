@@ -11,6 +11,11 @@ const RECORD = FrameRecord.$size;
 /** The longest frame: a TCP segment of 64 KiB with its headers. */
 export const MAX_FRAME_BYTES = 65_600;
 
+/** Of a frame's record with the frame. */
+export function recordBytes(length: number): number {
+  return RECORD + ((length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT);
+}
+
 export class FrameBatch {
   readonly #write: (message: Uint8Array) => boolean;
   #bytes = new Uint8Array(0);
@@ -29,14 +34,14 @@ export class FrameBatch {
 
   // Hot path: one a frame. A buffer is allocated for a batch that is kept.
   add(buffer: Uint8Array, offset: number, length: number, offload: number, segmentBytes: number): void {
-    const padded = (length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
-    if (this.#at + RECORD + padded > this.#bytes.length) this.#grow(RECORD + padded);
+    const wanted = recordBytes(length);
+    if (this.#at + wanted > this.#bytes.length) this.#grow(wanted);
     const view = this.#view;
     const at = this.#at;
     view.setUint32(at + FrameRecord.frameBytes.offset, length, true);
     view.setUint32(at + FrameRecord.segmentBytes.offset, segmentBytes | (offload << 16), true);
     copyBytes(buffer, offset, this.#bytes, at + RECORD, length);
-    this.#at = at + RECORD + padded;
+    this.#at = at + wanted;
     this.#count++;
     if (this.#at >= BATCH_BYTES) this.flush();
   }

@@ -3,10 +3,10 @@
  * is used; a stream that makes no sense is not read any further.
  */
 import {
-  FRAME_ALIGNMENT, FrameRecord, LinkMessage, LinkMessageKind, MAX_CONTROL_BODY_BYTES, MAX_LINK_BODY_BYTES,
+  FrameRecord, LinkMessage, LinkMessageKind, MAX_CONTROL_BODY_BYTES, MAX_LINK_BODY_BYTES,
 } from '../../protocols/switch-link.ts';
 import type { FrameSink } from '../../kit/network-endpoint.ts';
-import { MAX_FRAME_BYTES } from './frame-batch.ts';
+import { MAX_FRAME_BYTES, recordBytes } from './frame-batch.ts';
 
 const HEADER = LinkMessage.$size;
 const RECORD = FrameRecord.$size;
@@ -170,11 +170,6 @@ function parsed(bytes: Uint8Array): object | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Of a frame's record with the frame. */
-function recordBytes(length: number): number {
-  return RECORD + ((length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT);
 }
 
 /** A message of that kind, whole. */
