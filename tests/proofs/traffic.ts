@@ -20,6 +20,8 @@ import { addressLine, runIn, startOnSwitch } from './lab-guests.ts';
 const SECONDS = Number(process.argv[2] ?? 90);
 const TURNS = Number(process.argv[3] ?? 200_000);
 const COMMAND_MS = 60 * 60_000;
+/** Looks at the counters until they should stand still. */
+const MOST_ROUNDS = 100;
 const SETTLE_MS = 2000;
 const TURNS_PORT = 7000;
 const UDP_STREAM_BITS = '10M';
@@ -110,12 +112,14 @@ async function countsNow(lab: VirtualSwitch, guests: readonly VM[]): Promise<Map
 
 /** By the guest's name, once nothing is on its way: guests say things of their own accord, and are asked in turn. */
 async function countsOf(lab: VirtualSwitch, guests: readonly VM[]): Promise<Map<string, Counts>> {
-  for (let before = await countsNow(lab, guests);;) {
+  let before = await countsNow(lab, guests);
+  for (let round = 0; round < MOST_ROUNDS; round++) {
     await wait(SETTLE_MS);
     const now = await countsNow(lab, guests);
     if (isDeepStrictEqual(before, now)) return now;
     before = now;
   }
+  return assert.fail(`the counters never stood still: ${JSON.stringify([...before])}`);
 }
 
 /** Every frame of `from` has come to `to`, or was lost and counted. How many were sent, and how many lost. */
