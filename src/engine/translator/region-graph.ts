@@ -113,6 +113,8 @@ export class RegionGraph {
   readonly #source: CodeSource;
   readonly #known = new Map<number, Decoded>();
   readonly #openings = new Map<number, number>();
+  /** Opening records of the blocks that instructions reach into from the page before. */
+  readonly #reached = new Set<number>();
   readonly #leaders = new Set<number>();
   /** By where they begin. */
   readonly #functions = new Map<number, FunctionCode>();
@@ -128,7 +130,7 @@ export class RegionGraph {
 
   /** Finds the blocks; the first is the entry. */
   find(entry: number, limits: Limits): Block[] {
-    for (const of of [this.#known, this.#openings, this.#leaders, this.#index]) of.clear();
+    for (const of of [this.#known, this.#openings, this.#reached, this.#leaders, this.#index]) of.clear();
     this.#functions.clear();
     this.#returns.clear();
     this.#candidates.length = 0;
@@ -150,9 +152,9 @@ export class RegionGraph {
     return this.#candidates.splice(best, 1)[0];
   }
 
-  /** Opening records of the interpreter's blocks that the blocks found last are made of; 0 is none. */
+  /** Opening records of the interpreter's blocks that the blocks found last stand on; 0 is none. */
   get openings(): Iterable<number> {
-    return this.#openings.values();
+    return [...this.#openings.values(), ...this.#reached];
   }
 
   #enqueue({ place, code, depth }: { place: number; code: FunctionCode; depth: number }): void {
@@ -178,16 +180,18 @@ export class RegionGraph {
       this.#known.set(record.place, record);
       const end = endOf(record);
       const next = record.place + record.length;
+      // It is the last of its block, whatever it is.
+      const crosses = record.nextOpening !== 0;
+      if (crosses) this.#reached.add(record.nextOpening);
       if (end === 'indirect') return this.#return(record, code, depth);
       if (end === 'call') return this.#call(targetOf(record), { place: next, caller: code, depth });
       // What the core does for a region hardly ever moves the stack.
       if (record.operation !== undefined) depth += movementOf(record, RSP);
-      if (end === undefined && record.nextOpening === 0) continue;
-      // The region stands on that block too, whether it goes there or not.
-      if (record.nextOpening !== 0) this.#openings.set(next, record.nextOpening);
+      if (end === undefined && !crosses) continue;
       if (end === undefined || end === 'string') return this.#enqueue({ place: next, code, depth });
       if (end === 'jump' || end === 'branch') this.#enqueue({ place: targetOf(record), code, depth });
       if (end !== 'branch') return;
+      if (crosses) return this.#enqueue({ place: next, code, depth });
       this.#leaders.add(next);
     }
   }
